@@ -1,0 +1,73 @@
+/* maf-protocol.h
+ * The Multi-Authentication Framework on the wire: numbers, sizes and names
+ *
+ * Plain C, shared by the dissector and by the reference client and server.
+ * "draft-00" is draft-ietf-aft-socks-maf-00, "draft-01" its revision of August 1999.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_PROTOCOL_H
+#define MAF_PROTOCOL_H
+
+/* The SOCKS 5 METHOD that selects MAF. draft-00 left it open; IANA assigned it in August 1998. */
+#define MAF_SOCKS_METHOD 8
+
+/* Revision of the framework: VER (draft-00, Subnegotiation). */
+#define MAF_VER_00 0x00
+#define MAF_VER_01 0x01
+
+/*
+ * INSTR (draft-00, Subnegotiation; draft-01 adds OEM).
+ * Each line: constant, value, name in draft-00, name in draft-01.
+ */
+#define MAF_INSTRUCTIONS(X)                                                                                  \
+    X(MAF_INSTR_SUCCESS, 0x00, "Success", "Success (Done)")                                                  \
+    X(MAF_INSTR_SUPPORTED, 0x01, "Sub-methods supported", "Methods supported (Can Do)")                      \
+    X(MAF_INSTR_REQUEST_MORE, 0x02, "Request additional sub-methods", "Send More Can Do")                    \
+    X(MAF_INSTR_DO, 0x03, "Do", "Do")                                                                        \
+    X(MAF_INSTR_WHAT_NEXT, 0x04, "What next?", "What next")                                                  \
+    X(MAF_INSTR_PROCESS, 0x05, "Process", "Process")                                                         \
+    X(MAF_INSTR_ACKNOWLEDGE, 0x06, "Acknowledge", "Acknowledge")                                             \
+    X(MAF_INSTR_OEM, 0x07, "OEM", "Process OEM specific")                                                    \
+    X(MAF_INSTR_FAILURE, 0xFF, "Failure", "Failure and disconnect")
+
+enum maf_instr {
+#define MAF_INSTR_ENUM(constant, value, name_00, name_01) constant = value,
+    MAF_INSTRUCTIONS(MAF_INSTR_ENUM)
+#undef MAF_INSTR_ENUM
+};
+
+/* FLAGS of instruction 02 (draft-00, Subnegotiation): send only what was not sent yet, or start again. */
+#define MAF_FLAGS_NONE     0x0000
+#define MAF_FLAGS_RELATIVE 0x0000
+#define MAF_FLAGS_ABSOLUTE 0x0001
+
+/* METHOD ids with a meaning of their own (draft-00, Current MAF Sub-Methods). */
+#define MAF_METHOD_SUCCESS        0x00000000U
+#define MAF_METHOD_INTERNAL_TEST  0x00000001U
+#define MAF_METHOD_MORE_AVAILABLE 0x00000002U
+#define MAF_METHOD_FAILURE        0xFFFFFFFFU
+
+/* Each line: METHOD id, its name. */
+#define MAF_METHODS(X)                                                                                       \
+    X(MAF_METHOD_SUCCESS, "SUCCESS")                                                                         \
+    X(MAF_METHOD_INTERNAL_TEST, "Internal Test Method")                                                      \
+    X(MAF_METHOD_MORE_AVAILABLE, "MORE_METHODS_AVAILABLE")                                                   \
+    X(MAF_METHOD_FAILURE, "FAILURE")
+
+/* Ranges of METHOD ids (draft-00, Current MAF Sub-Methods; draft-01 moves the first). */
+#define MAF_METHOD_PROPRIETARY_FIRST_00 0x00000003U
+#define MAF_METHOD_PROPRIETARY_FIRST_01 0x00000005U
+#define MAF_METHOD_GENERAL_FIRST        0x00010000U
+
+/* Sizes in octets (draft-00, Subnegotiation, the diagrams). */
+#define MAF_HEADER_LEN        4 /* INSTR, VER, FLAGS */
+#define MAF_METHOD_LEN        4 /* a METHOD id of revision 00 */
+#define MAF_LEN_LEN           4 /* LEN, DLEN */
+#define MAF_NMETHODS_LEN      4 /* NMETHODS as the diagram draws it */
+#define MAF_NMETHODS_LEN_BYTE 1 /* NMETHODS as the text has it: "an octet" */
+#define MAF_NMETHODS_MIN      1
+#define MAF_NMETHODS_MAX      255
+
+#endif /* MAF_PROTOCOL_H */
