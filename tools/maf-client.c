@@ -1,0 +1,439 @@
+/* maf-client.c
+ * Authenticates to a SOCKS 5 proxy with MAF and connects standard input and output to a target behind it
+ *
+ * The states below are those of draft-00 (Subnegotiation) between the ones of RFC 1928.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-method.h"
+#include "maf-stream.h"
+#include "socks-pdu.h"
+#include "tool.h"
+
+#include <gio/gunixinputstream.h>
+#include <gio/gunixoutputstream.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct session {
+    maf_manners_t manners;
+    maf_settings_t settings;
+    char *server_host, *target_host;
+    guint16 server_port, target_port;
+    GByteArray *socks_methods;
+    GArray *offer; /* of maf_id_t */
+    gsize nmethods_len;
+
+    GMainLoop *loop;
+    maf_stream_t *stream;
+    int status;
+
+    /* The block of the offer sent last: where it ended, and whether it said that there are more. */
+    gsize offered;
+    gboolean more_available;
+
+    /* The running sub-method; no run when this program does not have it. */
+    maf_id_t method_id;
+    const maf_method_t *method;
+    gpointer run;
+    maf_verdict_t verdict;
+
+    GInputStream *input;
+    GOutputStream *output;
+} session_t;
+
+static const maf_state_t awaiting_selection, awaiting_decision, executing, awaiting_reply;
+
+/* The end of the session */
+
+static int
+status_of(const GError *error)
+{
+    if (!error)
+        return TOOL_EXIT_OK;
+    if (g_error_matches(error, MAF_ERROR, MAF_ERROR_REFUSED))
+        return TOOL_EXIT_REFUSED;
+    if (g_error_matches(error, MAF_ERROR, MAF_ERROR_VIOLATION))
+        return TOOL_EXIT_VIOLATION;
+    return TOOL_EXIT_NETWORK;
+}
+
+static void
+session_ended(gpointer side, const GError *error)
+{
+    session_t *session = side;
+
+    if (error)
+        tool_say(maf_stream_peer(session->stream), "%s", error->message);
+    session->status = status_of(error);
+    g_main_loop_quit(session->loop);
+}
+
+static void
+refused(session_t *session, const char *how)
+{
+    maf_stream_end(session->stream,
+                   g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "authentication refused: %s", how));
+}
+
+/* What the client says in MAF (draft-00, Subnegotiation) */
+
+static void
+send_what_next(session_t *session)
+{
+    const maf_pdu_t pdu = {.instr = MAF_INSTR_WHAT_NEXT};
+    maf_stream_send_pdu(session->stream, &pdu);
+    maf_stream_expect(session->stream, &awaiting_decision);
+}
+
+/* The next block of the offer; MORE_METHODS_AVAILABLE closes each but the last. */
+static void
+send_list(session_t *session)
+{
+    maf_pdu_t pdu = {.instr = MAF_INSTR_SUPPORTED, .nmethods_len = session->nmethods_len};
+    const gsize left = session->offer->len - session->offered;
+
+    session->more_available = left > MAF_NMETHODS_MAX;
+    const gsize count = session->more_available ? MAF_NMETHODS_MAX - 1 : left;
+    for (gsize i = 0; i < count; i++)
+        pdu.offered[pdu.n_offered++] = g_array_index(session->offer, maf_id_t, session->offered++);
+    if (session->more_available)
+        pdu.offered[pdu.n_offered++] = maf_id_compact(MAF_METHOD_MORE_AVAILABLE);
+    maf_stream_send_pdu(session->stream, &pdu);
+}
+
+static gboolean
+is_offered(const session_t *session, const maf_id_t *id)
+{
+    for (gsize i = 0; i < session->offered; i++) {
+        if (maf_id_equal(&g_array_index(session->offer, maf_id_t, i), id))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+stop_method(session_t *session)
+{
+    if (session->run)
+        session->method->stop(session->run);
+    session->run = NULL;
+}
+
+/* Lets the running sub-method answer; once it is done, whichever way, the server has the next word. */
+static void
+step(session_t *session, const guint8 *in, gsize in_len)
+{
+    g_autoptr(GBytes) out = NULL;
+
+    session->verdict = session->method->step(session->run, in, in_len, &out);
+    if (out) {
+        maf_pdu_t pdu = {.instr = MAF_INSTR_PROCESS, .method = session->method_id};
+        pdu.data = g_bytes_get_data(out, &pdu.data_len);
+        maf_stream_send_pdu(session->stream, &pdu);
+    }
+    if (session->verdict == MAF_VERDICT_OPEN)
+        maf_stream_expect(session->stream, &executing);
+    else
+        send_what_next(session);
+}
+
+/* What the server says in MAF */
+
+static frame_status_t
+receive_do(session_t *session, const maf_pdu_t *pdu, GError **error)
+{
+    if (maf_id_is(&pdu->method, MAF_METHOD_FAILURE)) {
+        refused(session, "no sub-method offered is acceptable");
+        return FRAME_COMPLETE;
+    }
+    if (!is_offered(session, &pdu->method)) {
+        g_autofree char *id = maf_id_to_string(&pdu->method);
+        return frame_bad(error, "got Do for METHOD %s, which was not offered", id);
+    }
+    stop_method(session);
+    session->method_id = pdu->method;
+    session->method = maf_method_find(&pdu->method);
+    if (!session->method) {
+        g_autofree char *id = maf_id_to_string(&pdu->method);
+        tool_say(maf_stream_peer(session->stream), "offered METHOD %s, but cannot run it", id);
+        send_what_next(session);
+        return FRAME_COMPLETE;
+    }
+    session->run = session->method->start(MAF_CLIENT, &session->settings);
+    step(session, pdu->data, pdu->data_len);
+    return FRAME_COMPLETE;
+}
+
+static frame_status_t
+receive_request_more(session_t *session, const maf_pdu_t *pdu, GError **error)
+{
+    if (pdu->flags == MAF_FLAGS_ABSOLUTE)
+        session->offered = 0;
+    else if (!session->more_available)
+        return frame_bad(error, "got a request for more sub-methods, when no more were available");
+    send_list(session);
+    maf_stream_expect(session->stream, &awaiting_decision);
+    return FRAME_COMPLETE;
+}
+
+static void
+send_request(session_t *session)
+{
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    g_autoptr(GInetAddress) inet = g_inet_address_new_from_string(session->target_host);
+    socks_message_t request = {.code = SOCKS_CMD_CONNECT, .address = {.port = session->target_port}};
+
+    if (inet) {
+        request.address.atyp =
+            g_inet_address_get_family(inet) == G_SOCKET_FAMILY_IPV6 ? SOCKS_ATYP_IPV6 : SOCKS_ATYP_IPV4;
+        request.address.len = (guint8)g_inet_address_get_native_size(inet);
+        memcpy(request.address.octets, g_inet_address_to_bytes(inet), request.address.len);
+    } else {
+        request.address.atyp = SOCKS_ATYP_DOMAIN;
+        request.address.len = (guint8)strlen(session->target_host);
+        memcpy(request.address.octets, session->target_host, request.address.len);
+    }
+    socks_message_encode(&request, octets);
+    maf_stream_send(session->stream, octets);
+    maf_stream_expect(session->stream, &awaiting_reply);
+}
+
+static frame_status_t
+receive_decision(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    session_t *session = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(session->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+
+    switch (pdu.instr) {
+    case MAF_INSTR_DO:
+        return receive_do(session, &pdu, error);
+    case MAF_INSTR_REQUEST_MORE:
+        return receive_request_more(session, &pdu, error);
+    case MAF_INSTR_FAILURE:
+        refused(session, "the server sent Failure");
+        return FRAME_COMPLETE;
+    case MAF_INSTR_SUCCESS:
+        if (!maf_id_is(&pdu.method, MAF_METHOD_SUCCESS))
+            return frame_bad(error, "got Success whose METHOD is not SUCCESS");
+        stop_method(session);
+        send_request(session);
+        return FRAME_COMPLETE;
+    default:
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    }
+}
+
+static frame_status_t
+receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    session_t *session = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(session->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (pdu.instr == MAF_INSTR_FAILURE) {
+        refused(session, "the server sent Failure");
+        return FRAME_COMPLETE;
+    }
+    if (pdu.instr != MAF_INSTR_PROCESS)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    if (!maf_id_equal(&pdu.method, &session->method_id)) {
+        g_autofree char *id = maf_id_to_string(&pdu.method);
+        return frame_bad(error, "got Process for METHOD %s", id);
+    }
+    step(session, pdu.data, pdu.data_len);
+    return FRAME_COMPLETE;
+}
+
+/* SOCKS around it (RFC 1928, sections 3 to 6) */
+
+static frame_status_t
+receive_selection(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    session_t *session = side;
+    guint8 method;
+
+    const frame_status_t status = socks_selection_decode(octets, len, &method, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (method == SOCKS_METHOD_UNACCEPTABLE) {
+        refused(session, "the server accepts no METHOD of the greeting");
+        return FRAME_COMPLETE;
+    }
+    if (!memchr(session->socks_methods->data, method, session->socks_methods->len))
+        return frame_bad(error, "got METHOD %02X, which was not offered", method);
+    if (method == SOCKS_METHOD_NONE) {
+        send_request(session);
+        return FRAME_COMPLETE;
+    }
+    if (session->offered == 0)
+        send_list(session);
+    maf_stream_expect(session->stream, &awaiting_decision);
+    return FRAME_COMPLETE;
+}
+
+static frame_status_t
+receive_reply(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    session_t *session = side;
+    socks_message_t reply;
+
+    const frame_status_t status = socks_reply_decode(octets, len, &reply, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (reply.code != SOCKS_REP_SUCCEEDED) {
+        maf_stream_end(session->stream,
+                       g_error_new(MAF_ERROR, MAF_ERROR_TARGET, "target not reached: reply %02X (%s)",
+                                   reply.code, socks_rep_name(reply.code)));
+        return FRAME_COMPLETE;
+    }
+    /* A person at a terminal has no end of input to give; a pipe may go on after the target has said all it
+     * had to. */
+    const relay_end_t stdio = {
+        .in = session->input, .out = session->output, .last_out = isatty(STDIN_FILENO) == 1};
+    maf_stream_bridge(session->stream, &stdio);
+    return FRAME_COMPLETE;
+}
+
+/* clang-format off */
+static const maf_state_t
+    awaiting_selection = {"a METHOD selection", receive_selection},
+    awaiting_decision  = {"Do, Request additional sub-methods, Success or Failure", receive_decision},
+    executing          = {"Process", receive_while_executing},
+    awaiting_reply     = {"a SOCKS 5 reply", receive_reply};
+/* clang-format on */
+
+static void
+server_connected(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    session_t *session = user_data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSocketConnection) connection =
+        g_socket_client_connect_to_host_finish(G_SOCKET_CLIENT(source), result, &error);
+
+    if (!connection) {
+        tool_say(NULL, "cannot reach the proxy %s, port %u: %s", session->server_host, session->server_port,
+                 error->message);
+        session->status = TOOL_EXIT_NETWORK;
+        g_main_loop_quit(session->loop);
+        return;
+    }
+    g_socket_set_timeout(g_socket_connection_get_socket(connection), 0);
+
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    const socks_greeting_t greeting = {.methods = session->socks_methods->data,
+                                       .n_methods = (guint8)session->socks_methods->len};
+    socks_greeting_encode(&greeting, octets);
+    session->stream = maf_stream_new(connection, &session->manners, session_ended, session);
+    maf_stream_send(session->stream, octets);
+    if (session->manners.glue && session->socks_methods->data[0] != SOCKS_METHOD_NONE)
+        send_list(session);
+    maf_stream_expect(session->stream, &awaiting_selection);
+}
+
+/* The program */
+
+static void
+parse_socks_methods(session_t *session, char **texts, gboolean no_maf)
+{
+    const guint8 default_method = no_maf ? SOCKS_METHOD_NONE : MAF_SOCKS_METHOD;
+    GError *error = NULL;
+
+    if (no_maf && texts)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                                     "--no-maf and --socks-method exclude each other"));
+    for (char **text = texts; text && *text; text++) {
+        g_auto(GStrv) numbers = g_strsplit(*text, ",", -1);
+        for (char **item = numbers; *item; item++) {
+            guint number;
+            if (!tool_parse_number(*item, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
+                tool_usage_error(error);
+            const guint8 method = (guint8)number;
+            if (!memchr(session->socks_methods->data, method, session->socks_methods->len))
+                g_byte_array_append(session->socks_methods, &method, 1);
+        }
+    }
+    if (session->socks_methods->len == 0)
+        g_byte_array_append(session->socks_methods, &default_method, 1);
+}
+
+static void
+parse_options(int argc, char **argv, session_t *session)
+{
+    g_autofree char *server = NULL, *offer = NULL;
+    g_auto(GStrv) methods = NULL;
+    gboolean no_maf = FALSE;
+    int nmethods_width = MAF_NMETHODS_LEN;
+    const GOptionEntry entries[] = {
+        {"server", 0, 0, G_OPTION_ARG_STRING, &server, "The proxy (127.0.0.1:1080)", "HOST:PORT"},
+        {"socks-method", 0, 0, G_OPTION_ARG_STRING_ARRAY, &methods,
+         "SOCKS METHOD to offer as MAF (8; 0x80 is fine too); repeat it or separate by commas for more",
+         "NUMBER"},
+        {"no-maf", 0, 0, G_OPTION_ARG_NONE, &no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
+        {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
+         "Sub-methods to offer, in hexadecimal (00000001), such as 00000001,00010000-000100FD", "LIST"},
+        {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &nmethods_width, "Octets of NMETHODS, 1 or 4 (4)", "1|4"},
+        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+    GError *error = NULL;
+
+    tool_parse(&argc, &argv, "HOST:PORT",
+               "Authenticates to a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects\n"
+               "standard input and output to HOST:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
+               "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
+               "3 the proxy broke the protocol, 4 proxy or target not reached, or lost.",
+               entries, &session->manners);
+    if (argc != 2)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "expected one HOST:PORT"));
+    if (nmethods_width != MAF_NMETHODS_LEN && nmethods_width != MAF_NMETHODS_LEN_BYTE)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--nmethods-width is 1 or 4"));
+    session->nmethods_len = (gsize)nmethods_width;
+    parse_socks_methods(session, methods, no_maf);
+    if (!tool_parse_host_port(argv[1], &session->target_host, &session->target_port, &error) ||
+        !tool_parse_host_port(server ? server : "127.0.0.1:1080", &session->server_host,
+                              &session->server_port, &error) ||
+        !tool_parse_ids(offer ? offer : "00000001", session->offer, &error))
+        tool_usage_error(error);
+}
+
+static void
+session_clear(session_t *session)
+{
+    stop_method(session);
+    maf_stream_free(session->stream);
+    g_object_unref(session->input);
+    g_object_unref(session->output);
+    g_byte_array_unref(session->socks_methods);
+    g_array_unref(session->offer);
+    g_main_loop_unref(session->loop);
+    g_free(session->server_host);
+    g_free(session->target_host);
+}
+
+int
+main(int argc, char **argv)
+{
+    session_t session = {.manners = {.timeout = 30},
+                         .socks_methods = g_byte_array_new(),
+                         .offer = g_array_new(FALSE, FALSE, sizeof(maf_id_t)),
+                         .loop = g_main_loop_new(NULL, FALSE),
+                         .input = g_unix_input_stream_new(STDIN_FILENO, FALSE),
+                         .output = g_unix_output_stream_new(STDOUT_FILENO, TRUE)};
+    g_autoptr(GSocketClient) connector = g_socket_client_new();
+
+    g_set_prgname("maf-client");
+    parse_options(argc, argv, &session);
+    g_socket_client_set_enable_proxy(connector, FALSE);
+    g_socket_client_set_timeout(connector, (guint)session.manners.timeout);
+    g_socket_client_connect_to_host_async(connector, session.server_host, session.server_port, NULL,
+                                          server_connected, &session);
+    g_main_loop_run(session.loop);
+    session_clear(&session);
+    return session.status;
+}

@@ -1,0 +1,47 @@
+/* maf-method.h
+ * Sub-methods: the modules that MAF runs one after the other
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_METHOD_H
+#define MAF_METHOD_H
+
+#include "maf-pdu.h"
+
+typedef enum maf_side { MAF_CLIENT, MAF_SERVER } maf_side_t;
+
+/* What the user configured for the sub-methods. Must outlive the runs that use it. */
+typedef struct maf_settings {
+    const char *test_data; /* what the server's Internal Test Method sends */
+} maf_settings_t;
+
+/* What a module says of itself after a step. */
+typedef enum maf_verdict {
+    MAF_VERDICT_OPEN,      /* waits for the other side's octets */
+    MAF_VERDICT_SUCCEEDED, /* done, and satisfied */
+    MAF_VERDICT_FAILED,    /* done, and not */
+} maf_verdict_t;
+
+typedef struct maf_method {
+    guint32 id;
+    const char *name;
+
+    /* A new run of this side's module. */
+    gpointer (*start)(maf_side_t side, const maf_settings_t *settings);
+
+    /*
+     * Gives the run the DATA of a do or process, borrowed; NULL at the first step of the server, which speaks
+     * first. Sets *out to the DATA to answer with, which the caller unrefs, or leaves it NULL when there is
+     * nothing to answer.
+     */
+    maf_verdict_t (*step)(gpointer run, const guint8 *in, gsize in_len, GBytes **out);
+
+    /* Ends the run at any time. */
+    void (*stop)(gpointer run);
+} maf_method_t;
+
+/* The sub-method of an id, or NULL when this program has none (draft-00, Current MAF Sub-Methods). */
+const maf_method_t *maf_method_find(const maf_id_t *id);
+
+#endif /* MAF_METHOD_H */

@@ -1,0 +1,518 @@
+/* maf-server.c
+ * A small SOCKS 5 proxy that authenticates its clients with MAF
+ *
+ * Each client goes through the states below, which are those of draft-00 (Subnegotiation) between the ones of
+ * RFC 1928.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-method.h"
+#include "maf-stream.h"
+#include "socks-pdu.h"
+#include "tool.h"
+
+#include <gio/gnetworking.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Lists that one client may send in a session. */
+#define LISTS_MAX 16
+
+/* Pending connections the kernel keeps, and file descriptors this process keeps from its clients. */
+#define BACKLOG          128
+#define DESCRIPTORS_KEPT 32
+
+typedef struct server {
+    maf_manners_t manners;
+    maf_settings_t settings;
+    guint8 socks_method;
+    gboolean allow_none;
+    int rounds;
+
+    GSocketService *service;
+    GSocketClient *connector;
+    guint clients, clients_max;
+} server_t;
+
+typedef struct client {
+    server_t *server;
+    maf_stream_t *stream;
+    guint lists;
+    int rounds;
+
+    /* The running sub-method */
+    const maf_method_t *method;
+    gpointer run;
+    maf_verdict_t verdict;
+
+    GSocketConnection *target;
+} client_t;
+
+static const maf_state_t awaiting_greeting, awaiting_list, executing, succeeded, awaiting_request;
+
+/* Life and death of a client */
+
+static void
+stop_method(client_t *client)
+{
+    if (client->run)
+        client->method->stop(client->run);
+    client->run = NULL;
+}
+
+static void
+client_ended(gpointer side, const GError *error)
+{
+    client_t *client = side;
+    server_t *server = client->server;
+
+    if (error)
+        tool_say(maf_stream_peer(client->stream), "%s", error->message);
+    else if (server->manners.verbose)
+        tool_say(maf_stream_peer(client->stream), "closed");
+    stop_method(client);
+    maf_stream_free(client->stream);
+    if (client->target) {
+        g_io_stream_close(G_IO_STREAM(client->target), NULL, NULL);
+        g_object_unref(client->target);
+    }
+    g_free(client);
+    if (server->clients-- == server->clients_max)
+        g_socket_service_start(server->service);
+}
+
+static gboolean
+client_arrived(GSocketService *service, GSocketConnection *connection, GObject *source G_GNUC_UNUSED,
+               gpointer user_data)
+{
+    server_t *server = user_data;
+    client_t *client = g_new0(client_t, 1);
+
+    if (++server->clients == server->clients_max)
+        g_socket_service_stop(service);
+    client->server = server;
+    client->stream = maf_stream_new(connection, &server->manners, client_ended, client);
+    maf_stream_expect(client->stream, &awaiting_greeting);
+    return TRUE;
+}
+
+/* The greeting and the selection (RFC 1928, section 3) */
+
+static guint8
+select_socks_method(const server_t *server, const socks_greeting_t *greeting)
+{
+    if (memchr(greeting->methods, server->socks_method, greeting->n_methods))
+        return server->socks_method;
+    if (server->allow_none && memchr(greeting->methods, SOCKS_METHOD_NONE, greeting->n_methods))
+        return SOCKS_METHOD_NONE;
+    return SOCKS_METHOD_UNACCEPTABLE;
+}
+
+static frame_status_t
+receive_greeting(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+    socks_greeting_t greeting;
+
+    const frame_status_t status = socks_greeting_decode(octets, len, &greeting, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+
+    g_autoptr(GByteArray) answer = g_byte_array_new();
+    const guint8 method = select_socks_method(client->server, &greeting);
+    socks_selection_encode(method, answer);
+    maf_stream_send(client->stream, answer);
+    if (method == SOCKS_METHOD_UNACCEPTABLE)
+        maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_REFUSED,
+                                                   "refused: METHOD %02X is not among those of the greeting",
+                                                   client->server->socks_method));
+    else
+        maf_stream_expect(client->stream, method == SOCKS_METHOD_NONE ? &awaiting_request : &awaiting_list);
+    return FRAME_COMPLETE;
+}
+
+/* The server's decisions (draft-00, Subnegotiation) */
+
+static void
+send_header(client_t *client, guint8 instr, guint16 flags)
+{
+    const maf_pdu_t pdu = {.instr = instr, .flags = flags};
+    maf_stream_send_pdu(client->stream, &pdu);
+}
+
+static void
+send_with_data(client_t *client, guint8 instr, guint32 method, GBytes *data)
+{
+    maf_pdu_t pdu = {.instr = instr, .method = maf_id_compact(method)};
+    if (data)
+        pdu.data = g_bytes_get_data(data, &pdu.data_len);
+    maf_stream_send_pdu(client->stream, &pdu);
+}
+
+/* Says no with `instr` and ends the session. */
+static void
+refuse(client_t *client, guint8 instr, const char *reason)
+{
+    send_with_data(client, instr, MAF_METHOD_FAILURE, NULL);
+    maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "refused: %s", reason));
+}
+
+/* Lets the running sub-method take a step, and sends what it says, if anything, as `instr`. */
+static void
+step(client_t *client, guint8 instr, const guint8 *in, gsize in_len)
+{
+    g_autoptr(GBytes) out = NULL;
+    client->verdict = client->method->step(client->run, in, in_len, &out);
+    if (out)
+        send_with_data(client, instr, client->method->id, out);
+}
+
+static void
+start_round(client_t *client, const maf_method_t *method)
+{
+    stop_method(client);
+    client->method = method;
+    client->run = method->start(MAF_SERVER, &client->server->settings);
+    maf_stream_expect(client->stream, &executing);
+    step(client, MAF_INSTR_DO, NULL, 0);
+}
+
+static frame_status_t
+receive_list(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(client->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (pdu.instr != MAF_INSTR_SUPPORTED)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+
+    client->lists++;
+    for (gsize i = 0; i < pdu.n_offered; i++) {
+        const maf_method_t *method = maf_method_find(&pdu.offered[i]);
+        if (method) {
+            start_round(client, method);
+            return FRAME_COMPLETE;
+        }
+    }
+    if (!maf_id_is(&pdu.offered[pdu.n_offered - 1], MAF_METHOD_MORE_AVAILABLE)) {
+        refuse(client, MAF_INSTR_DO, "no sub-method offered is acceptable");
+    } else if (client->lists == LISTS_MAX) {
+        refuse(client, MAF_INSTR_DO, "no acceptable sub-method in the most lists a client may send");
+    } else {
+        send_header(client, MAF_INSTR_REQUEST_MORE, MAF_FLAGS_RELATIVE);
+        maf_stream_expect(client->stream, &awaiting_list);
+    }
+    return FRAME_COMPLETE;
+}
+
+static void
+decide_next(client_t *client)
+{
+    if (client->verdict != MAF_VERDICT_SUCCEEDED) {
+        refuse(client, MAF_INSTR_FAILURE, "the sub-method did not succeed");
+    } else if (++client->rounds < client->server->rounds) {
+        start_round(client, client->method);
+    } else {
+        stop_method(client);
+        send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, NULL);
+        maf_stream_expect(client->stream, &succeeded);
+    }
+}
+
+static frame_status_t
+receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(client->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+
+    if (pdu.instr == MAF_INSTR_WHAT_NEXT) {
+        decide_next(client);
+        return FRAME_COMPLETE;
+    }
+    if (pdu.instr != MAF_INSTR_PROCESS)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    if (client->verdict != MAF_VERDICT_OPEN)
+        return frame_bad(error, "got Process after the sub-method's end");
+    if (!maf_id_is(&pdu.method, client->method->id)) {
+        g_autofree char *other = maf_id_to_string(&pdu.method);
+        return frame_bad(error, "got Process for METHOD %s", other);
+    }
+    step(client, MAF_INSTR_PROCESS, pdu.data, pdu.data_len);
+    return FRAME_COMPLETE;
+}
+
+/* After success a client may acknowledge, and is acknowledged; what it says else is its request. */
+static frame_status_t
+receive_after_success(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+
+    if (len == 0)
+        return FRAME_PARTIAL;
+    if (octets[0] == MAF_INSTR_ACKNOWLEDGE) {
+        maf_pdu_t pdu;
+        const frame_status_t status = maf_stream_read_pdu(client->stream, octets, len, &pdu, length, error);
+        if (status != FRAME_COMPLETE)
+            return status;
+        send_header(client, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE);
+    } else {
+        *length = 0;
+    }
+    maf_stream_expect(client->stream, &awaiting_request);
+    return FRAME_COMPLETE;
+}
+
+/* The request and the reply (RFC 1928, sections 4 to 6) */
+
+/* The address as ATYP, ADDR and PORT; all zero for NULL, which RFC 1928 leaves open for failures. */
+static socks_address_t
+socks_address_from(GSocketAddress *from)
+{
+    socks_address_t address = {.atyp = SOCKS_ATYP_IPV4, .len = 4};
+
+    if (from && G_IS_INET_SOCKET_ADDRESS(from)) {
+        GInetAddress *inet = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(from));
+        const gboolean ipv6 = g_inet_address_get_family(inet) == G_SOCKET_FAMILY_IPV6;
+        address.atyp = ipv6 ? SOCKS_ATYP_IPV6 : SOCKS_ATYP_IPV4;
+        address.len = (guint8)g_inet_address_get_native_size(inet);
+        memcpy(address.octets, g_inet_address_to_bytes(inet), address.len);
+        address.port = g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(from));
+    }
+    return address;
+}
+
+static void
+send_reply(client_t *client, guint8 rep, GSocketAddress *bound)
+{
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    const socks_message_t reply = {.code = rep, .address = socks_address_from(bound)};
+    socks_message_encode(&reply, octets);
+    maf_stream_send(client->stream, octets);
+}
+
+/* Replies that it cannot be done, and ends the session. */
+static void
+decline(client_t *client, guint8 rep, const char *reason)
+{
+    send_reply(client, rep, NULL);
+    maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_TARGET, "replied %02X (%s): %s", rep,
+                                               socks_rep_name(rep), reason));
+}
+
+/* Where the client wants to go, or NULL for a name that cannot be one. */
+static GSocketConnectable *
+target_of(const socks_address_t *address)
+{
+    if (address->atyp != SOCKS_ATYP_DOMAIN) {
+        g_autoptr(GInetAddress) inet = g_inet_address_new_from_bytes(
+            address->octets, address->atyp == SOCKS_ATYP_IPV6 ? G_SOCKET_FAMILY_IPV6 : G_SOCKET_FAMILY_IPV4);
+        return G_SOCKET_CONNECTABLE(g_inet_socket_address_new(inet, address->port));
+    }
+    for (gsize i = 0; i < address->len; i++) {
+        if (!g_ascii_isgraph((char)address->octets[i]))
+            return NULL;
+    }
+    g_autofree char *name = g_strndup((const char *)address->octets, address->len);
+    return g_network_address_new(name, address->port);
+}
+
+static guint8
+rep_of(const GError *error)
+{
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED))
+        return SOCKS_REP_REFUSED;
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE))
+        return SOCKS_REP_NETWORK_UNREACHABLE;
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_HOST_UNREACHABLE) ||
+        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) || error->domain == G_RESOLVER_ERROR)
+        return SOCKS_REP_HOST_UNREACHABLE;
+    return SOCKS_REP_FAILURE;
+}
+
+static void
+target_connected(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    client_t *client = user_data;
+    g_autoptr(GError) error = NULL;
+
+    client->target = g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, &error);
+    if (!client->target) {
+        decline(client, rep_of(error), error->message);
+        return;
+    }
+    GSocket *socket = g_socket_connection_get_socket(client->target);
+    g_socket_set_timeout(socket, 0);
+    g_socket_set_keepalive(socket, TRUE);
+    g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+
+    g_autoptr(GSocketAddress) bound = g_socket_connection_get_local_address(client->target, NULL);
+    const relay_end_t target = {.in = g_io_stream_get_input_stream(G_IO_STREAM(client->target)),
+                                .out = g_io_stream_get_output_stream(G_IO_STREAM(client->target)),
+                                .socket = socket};
+    send_reply(client, SOCKS_REP_SUCCEEDED, bound);
+    maf_stream_bridge(client->stream, &target);
+}
+
+static frame_status_t
+receive_request(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+    socks_message_t request;
+
+    const frame_status_t status = socks_request_decode(octets, len, &request, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    maf_stream_expect(client->stream, NULL);
+    if (request.address.len == 0) {
+        decline(client, SOCKS_REP_ATYP_NOT_SUPPORTED, "ATYP is not 01, 03 or 04");
+        return FRAME_COMPLETE;
+    }
+    if (request.code != SOCKS_CMD_CONNECT) {
+        decline(client, SOCKS_REP_COMMAND_NOT_SUPPORTED, "CMD is not CONNECT");
+        return FRAME_COMPLETE;
+    }
+    g_autoptr(GSocketConnectable) target = target_of(&request.address);
+    if (!target) {
+        decline(client, SOCKS_REP_HOST_UNREACHABLE, "the domain name has octets that no name has");
+        return FRAME_COMPLETE;
+    }
+    if (client->server->manners.verbose) {
+        g_autofree char *text = g_socket_connectable_to_string(target);
+        tool_say(maf_stream_peer(client->stream), "connecting to %s", text);
+    }
+    g_socket_client_connect_async(client->server->connector, target, NULL, target_connected, client);
+    return FRAME_COMPLETE;
+}
+
+/* clang-format off */
+static const maf_state_t
+    awaiting_greeting = {"a SOCKS 5 greeting", receive_greeting},
+    awaiting_list     = {"a list of MAF sub-methods", receive_list},
+    executing         = {"Process or What next?", receive_while_executing},
+    succeeded         = {"a SOCKS 5 request", receive_after_success},
+    awaiting_request  = {"a SOCKS 5 request", receive_request};
+/* clang-format on */
+
+/* The program */
+
+static gboolean
+listen_on(server_t *server, const char *address, guint16 port, GError **error)
+{
+    g_autoptr(GSocketAddress) wanted = g_inet_socket_address_new_from_string(address, port);
+    g_autoptr(GSocketAddress) bound = NULL;
+
+    if (!g_socket_listener_add_address(G_SOCKET_LISTENER(server->service), wanted, G_SOCKET_TYPE_STREAM,
+                                       G_SOCKET_PROTOCOL_TCP, NULL, &bound, error))
+        return FALSE;
+    g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
+    g_print("listening on %s\n", text);
+    fflush(stdout);
+    return TRUE;
+}
+
+/* Two descriptors each; a client beyond them waits in the backlog. */
+static guint
+count_clients_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= DESCRIPTORS_KEPT + 2)
+        return 1;
+    return (guint)MIN((limit.rlim_cur - DESCRIPTORS_KEPT) / 2, (rlim_t)G_MAXINT);
+}
+
+static gboolean
+quit(gpointer user_data)
+{
+    g_main_loop_quit(user_data);
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+parse_options(int argc, char **argv, server_t *server, char **address, guint16 *port)
+{
+    g_autofree char *port_text = NULL, *method_text = NULL, *test_data = NULL;
+    const GOptionEntry entries[] = {
+        {"listen", 0, 0, G_OPTION_ARG_STRING, address, "Listen on this IP address (127.0.0.1)", "ADDRESS"},
+        {"port", 0, 0, G_OPTION_ARG_STRING, &port_text, "Listen on this port (1080), 0 for any that is free",
+         "PORT"},
+        {"socks-method", 0, 0, G_OPTION_ARG_STRING, &method_text,
+         "The SOCKS METHOD that is MAF (8; 0x80 is fine too)", "NUMBER"},
+        {"allow-none", 0, 0, G_OPTION_ARG_NONE, &server->allow_none,
+         "Let clients in that offer METHOD 00, no authentication, and not MAF", NULL},
+        {"rounds", 0, 0, G_OPTION_ARG_INT, &server->rounds, "Run the sub-method N times before success (1)",
+         "N"},
+        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
+         "TEXT"},
+        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+    GError *error = NULL;
+    guint number;
+
+    tool_parse(&argc, &argv, NULL,
+               "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).", entries,
+               &server->manners);
+    if (argc > 1)
+        tool_usage_error(
+            g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is one argument too many", argv[1]));
+    if (!g_hostname_is_ip_address(*address))
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                                     "--listen: '%s' is not an IP address", *address));
+    if (port_text) {
+        if (!tool_parse_number(port_text, 0, G_MAXUINT16, &number, &error))
+            tool_usage_error(error);
+        *port = (guint16)number;
+    }
+    if (method_text) {
+        if (!tool_parse_number(method_text, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
+            tool_usage_error(error);
+        server->socks_method = (guint8)number;
+    }
+    if (server->rounds < 1)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--rounds is 1 or more"));
+    if (test_data)
+        server->settings.test_data = g_steal_pointer(&test_data);
+}
+
+int
+main(int argc, char **argv)
+{
+    server_t server = {.manners = {.timeout = 30, .linger = 1000},
+                       .settings = {.test_data = "hello"},
+                       .socks_method = MAF_SOCKS_METHOD,
+                       .rounds = 1};
+    g_autofree char *address = g_strdup("127.0.0.1");
+    guint16 port = 1080;
+    g_autoptr(GError) error = NULL;
+
+    g_set_prgname("maf-server");
+    parse_options(argc, argv, &server, &address, &port);
+
+    server.clients_max = count_clients_max();
+    server.connector = g_socket_client_new();
+    g_socket_client_set_enable_proxy(server.connector, FALSE);
+    g_socket_client_set_timeout(server.connector, (guint)server.manners.timeout);
+    server.service = g_socket_service_new();
+    g_socket_listener_set_backlog(G_SOCKET_LISTENER(server.service), BACKLOG);
+    g_signal_connect(server.service, "incoming", G_CALLBACK(client_arrived), &server);
+    if (!listen_on(&server, address, port, &error)) {
+        tool_say(NULL, "cannot listen on %s, port %u: %s", address, port, error->message);
+        return TOOL_EXIT_NETWORK;
+    }
+
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_unix_signal_add(SIGINT, quit, loop);
+    g_unix_signal_add(SIGTERM, quit, loop);
+    g_main_loop_run(loop);
+    g_socket_service_stop(server.service);
+    return TOOL_EXIT_OK;
+}

@@ -1,0 +1,70 @@
+/* maf-stream.h
+ * One side of a conversation over TCP: what it says, what it waits for, for how long, and how it ends
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_STREAM_H
+#define MAF_STREAM_H
+
+#include "maf-pdu.h"
+#include "relay.h"
+
+#include <gio/gio.h>
+
+/* How a side speaks and waits. */
+typedef struct maf_manners {
+    int timeout;    /* seconds the peer has for each of its messages */
+    int write_size; /* octets in one write, see paced-write.h; 0: as many as there are */
+    gboolean glue;  /* messages that may go together go in one write */
+    gboolean verbose;
+    int linger; /* milliseconds at the end in which the peer may still read before the connection is closed */
+} maf_manners_t;
+
+/*
+ * A state of the conversation: what this side waits for, in words, and the function that decodes it, acts on
+ * it and returns what frame_status_t says of the octets so far. Octets of a complete message are gone once it
+ * has returned.
+ */
+typedef struct maf_state {
+    const char *expects;
+    frame_status_t (*receive)(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error);
+} maf_state_t;
+
+typedef struct maf_stream maf_stream_t;
+
+/* The conversation is over and its connection closed; `error` is NULL when it ended as it should. */
+typedef void (*maf_ended_t)(gpointer side, const GError *error);
+
+/*
+ * A conversation over `connection`, which is referenced. `ended` is called once, from the main loop; free the
+ * stream in it or after it, not before. `manners` must outlive the stream.
+ */
+maf_stream_t *maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_ended_t ended,
+                             gpointer side);
+void maf_stream_free(maf_stream_t *stream);
+
+/* The peer's address and port, as text. Belongs to the stream. */
+const char *maf_stream_peer(const maf_stream_t *stream);
+
+/* Goes to a state: what arrives from now on is for it. NULL: nothing is read until the next call. */
+void maf_stream_expect(maf_stream_t *stream, const maf_state_t *state);
+
+/* Says something. The octets are copied. */
+void maf_stream_send(maf_stream_t *stream, const GByteArray *octets);
+
+/* Says a frame (draft-00, Subnegotiation). A frame that cannot be encoded ends the conversation. */
+void maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu);
+
+/* maf_pdu_decode() that tells of complete frames when verbose. For use in a state's `receive`. */
+frame_status_t maf_stream_read_pdu(const maf_stream_t *stream, const guint8 *octets, gsize len,
+                                   maf_pdu_t *pdu, gsize *length, GError **error);
+
+/* Ends the conversation once everything has been said. Takes the error; NULL ends it well. */
+void maf_stream_end(maf_stream_t *stream, GError *error);
+
+/* Once everything has been said, only relays between the peer and `other` until that ends, and the
+ * conversation with it. */
+void maf_stream_bridge(maf_stream_t *stream, const relay_end_t *other);
+
+#endif /* MAF_STREAM_H */

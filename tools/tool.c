@@ -1,0 +1,174 @@
+/* tool.c
+ * What both programs share as command-line programs: options, the words they are given in, and messages
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "tool.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IDS_MAX        65536
+#define TIMEOUT_MAX    86400
+#define WRITE_SIZE_MAX 65536
+#define DOMAIN_OCTETS  255
+#define DECIMAL_OR_HEX "a number in decimal, or in hexadecimal after 0x"
+
+void
+tool_say(const char *peer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+
+    for (char *c = message; *c; c++) {
+        if (g_ascii_iscntrl(*c))
+            *c = '?';
+    }
+    g_printerr("%s: %s%s%s\n", g_get_prgname(), peer ? peer : "", peer ? ": " : "", message);
+}
+
+void
+tool_usage_error(GError *error)
+{
+    tool_say(NULL, "%s", error->message);
+    g_printerr("Try '%s --help'.\n", g_get_prgname());
+    g_error_free(error);
+    exit(TOOL_EXIT_USAGE);
+}
+
+void
+tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
+           maf_manners_t *manners)
+{
+    gboolean version = FALSE;
+    const GOptionEntry common[] = {
+        {"timeout", 0, 0, G_OPTION_ARG_INT, &manners->timeout,
+         "Give the peer this long for each message (30)", "SECONDS"},
+        {"write-size", 0, 0, G_OPTION_ARG_INT, &manners->write_size,
+         "Send at most N octets at a time, a millisecond apart, to try the peer's reassembly", "N"},
+        {"glue", 0, 0, G_OPTION_ARG_NONE, &manners->glue, "Send messages that may go together in one write",
+         NULL},
+        {"verbose", 0, 0, G_OPTION_ARG_NONE, &manners->verbose, "Tell of every MAF frame", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL},
+        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+    g_autoptr(GOptionContext) context = g_option_context_new(arguments);
+    GError *error = NULL;
+
+    setlocale(LC_ALL, "");
+    g_option_context_set_summary(context, summary);
+    g_option_context_add_main_entries(context, own, NULL);
+    g_option_context_add_main_entries(context, common, NULL);
+    if (!g_option_context_parse(context, argc, argv, &error))
+        tool_usage_error(error);
+    if (version) {
+        g_print("%s %s\n", g_get_prgname(), MAF_VERSION);
+        exit(TOOL_EXIT_OK);
+    }
+    if (manners->timeout < 1 || manners->timeout > TIMEOUT_MAX)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--timeout is 1 to %d seconds",
+                                     TIMEOUT_MAX));
+    if (manners->write_size < 0 || manners->write_size > WRITE_SIZE_MAX)
+        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                                     "--write-size is 0 to %d octets", WRITE_SIZE_MAX));
+    if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
+        memmove(&(*argv)[1], &(*argv)[2], sizeof **argv * (gsize)(*argc - 1));
+        --*argc;
+    }
+}
+
+/* Sets the error and returns FALSE. */
+static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (error)
+        *error = g_error_new_valist(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, format, args);
+    va_end(args);
+    return FALSE;
+}
+
+gboolean
+tool_parse_number(const char *text, guint min, guint max, guint *number, GError **error)
+{
+    const gboolean hex = g_ascii_strncasecmp(text, "0x", 2) == 0;
+    guint64 value;
+
+    if (!g_ascii_string_to_unsigned(hex ? text + 2 : text, hex ? 16 : 10, min, max, &value, NULL))
+        return refuse(error, "'%s' is not " DECIMAL_OR_HEX ", of %u to %u", text, min, max);
+    *number = (guint)value;
+    return TRUE;
+}
+
+gboolean
+tool_parse_host_port(const char *text, char **host, guint16 *port, GError **error)
+{
+    const char *colon = strrchr(text, ':');
+    guint number;
+
+    if (!colon || colon == text)
+        return refuse(error, "'%s' is not HOST:PORT", text);
+    if (!tool_parse_number(colon + 1, 1, G_MAXUINT16, &number, error))
+        return FALSE;
+
+    const gboolean brackets = text[0] == '[' && colon[-1] == ']';
+    g_autofree char *name =
+        brackets ? g_strndup(text + 1, (gsize)(colon - text) - 2) : g_strndup(text, (gsize)(colon - text));
+    if (!brackets && strchr(name, ':'))
+        return refuse(error, "'%s' is not HOST:PORT; write an IPv6 address as [%s]", text, name);
+    *host = g_hostname_to_ascii(name);
+    if (!*host || !**host || strlen(*host) > DOMAIN_OCTETS) {
+        g_clear_pointer(host, g_free);
+        return refuse(error, "'%s' does not name a host", text);
+    }
+    *port = (guint16)number;
+    return TRUE;
+}
+
+static gboolean
+parse_id(const char *text, guint32 *id, GError **error)
+{
+    guint64 value;
+
+    if (!g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT32, &value, NULL))
+        return refuse(error, "'%s' is not a sub-method id in hexadecimal", text);
+    *id = (guint32)value;
+    return TRUE;
+}
+
+static gboolean
+offerable(guint32 id)
+{
+    return id != MAF_METHOD_SUCCESS && id != MAF_METHOD_FAILURE && id != MAF_METHOD_MORE_AVAILABLE;
+}
+
+gboolean
+tool_parse_ids(const char *text, GArray *ids, GError **error)
+{
+    g_auto(GStrv) ranges = g_strsplit(text, ",", -1);
+
+    if (!*ranges)
+        return refuse(error, "no sub-method ids");
+    for (char **range = ranges; *range; range++) {
+        g_auto(GStrv) ends = g_strsplit(*range, "-", 2);
+        guint32 first = 0, last;
+
+        if (!parse_id(*ends ? ends[0] : "", &first, error))
+            return FALSE;
+        last = first;
+        if (ends[1] && !parse_id(ends[1], &last, error))
+            return FALSE;
+        if (last < first || last - first >= IDS_MAX || ids->len + (last - first) >= IDS_MAX)
+            return refuse(error, "'%s' runs backwards, or makes more than %d ids", *range, IDS_MAX);
+        for (guint32 i = 0; i <= last - first; i++) {
+            if (!offerable(first + i))
+                return refuse(error, "%08X is not a sub-method to offer", first + i);
+            const maf_id_t id = maf_id_compact(first + i);
+            g_array_append_val(ids, id);
+        }
+    }
+    return TRUE;
+}
