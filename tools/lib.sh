@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034
+# For the scripts in tools/ and test-captures/ to source: where things are, which packages are needed, how to build.
+# Everything a build leaves behind is in $build, which MAF_BUILD_DIR overrides.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=$root/tools
+captures=$root/test-captures
+build=${MAF_BUILD_DIR:-$root/build/check}
+[[ $build == /* ]] || build=$PWD/$build
+
+# Debian's names of what building and running takes.
+packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libwireshark-dev
+    tshark wireshark-common iproute2 python3)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 1; }
+# CTest shows a test that ends with 77 as skipped.
+skip() { say "SKIPPED: $*"; exit 77; }
+
+# wait_for COMMAND...: until it succeeds, for ten seconds at most.
+wait_for() {
+    local tries
+    for ((tries = 0; tries < 1000; tries++)); do
+        if "$@"; then return; fi
+        sleep 0.01
+    done
+    say "${0##*/}: waited in vain for: $*"
+    return 1
+}
+
+# Installs what is missing of $packages; with nothing missing, no network is needed.
+install_packages() {
+    local package missing=() as_root=()
+    command -v dpkg-query >/dev/null || { say "Not a Debian system: taking ${packages[*]} to be there."; return; }
+    for package in "${packages[@]}"; do
+        [[ $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    say "Installing ${missing[*]}"
+    if ((EUID)); then
+        command -v sudo >/dev/null || die "not root, and no sudo: have these packages installed first: ${missing[*]}"
+        as_root=(sudo)
+    fi
+    as_root+=(env DEBIAN_FRONTEND=noninteractive)
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
+}
+
+# build_all [CMAKE OPTION...]: configure and build in $build.
+build_all() {
+    local generator=()
+    if [[ ! -e $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
+    if ! mkdir -p "$build" 2>/dev/null || [[ ! -w $build ]]; then
+        die "cannot write to $build: name another build directory with MAF_BUILD_DIR"
+    fi
+    cmake -S "$root" -B "$build" "${generator[@]}" "$@"
+    cmake --build "$build" --parallel "$(nproc)"
+}
