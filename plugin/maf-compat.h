@@ -1,0 +1,31 @@
+/* maf-compat.h
+ * What differs between Wireshark 4.0, 4.4 and 4.6, in one place
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_COMPAT_H
+#define MAF_COMPAT_H
+
+#define WS_LOG_DOMAIN "MAF"
+
+#include <wireshark.h>
+#include <ws_version.h>
+
+#include <epan/packet.h>
+
+#define MAF_WIRESHARK_AT_LEAST(major, minor)                                                                 \
+    (WIRESHARK_VERSION_MAJOR > (major) ||                                                                    \
+     (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+
+#if MAF_WIRESHARK_AT_LEAST(4, 2)
+#include <wsutil/plugins.h>
+#define MAF_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
+typedef bool maf_bool_pref_t;
+#else
+#define MAF_PLUGIN_DESCRIPTION 0
+#define tvb_get_uint8          tvb_get_guint8
+typedef gboolean maf_bool_pref_t;
+#endif
+
+#endif /* MAF_COMPAT_H */

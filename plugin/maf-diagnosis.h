@@ -1,0 +1,43 @@
+/* maf-diagnosis.h
+ * Which side broke which rule, in words: the expert infos
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_DIAGNOSIS_H
+#define MAF_DIAGNOSIS_H
+
+#include "maf-compat.h"
+
+#include <epan/packet.h>
+
+#include "maf-frame.h"
+#include "maf-session.h"
+
+/* The parts of a frame that a diagnosis can point at. */
+typedef enum {
+    MAF_PART_FRAME,
+    MAF_PART_INSTR,
+    MAF_PART_VER,
+    MAF_PART_FLAGS,
+    MAF_PART_NMETHODS,
+    MAF_PART_METHOD,
+    MAF_PART_LEN,
+    MAF_PARTS,
+} maf_part_t;
+
+/* Register the expert infos maf.expert.* for this protocol id. */
+void maf_diagnosis_register(int proto);
+
+/*
+ * Say what is wrong with a frame, and how the session ended if this frame ended it.
+ *
+ * parts  the tree's item for each maf_part_t; NULL where there is none
+ */
+void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_frame_t *frame,
+                        const maf_verdict_t *verdict);
+
+/* Say what is wrong with one METHOD of a list; faults are those of maf_verdict_t.offer_faults. */
+void maf_diagnose_offer(packet_info *pinfo, proto_item *item, uint32_t method, uint32_t faults);
+
+#endif /* MAF_DIAGNOSIS_H */

@@ -1,0 +1,754 @@
+/* maf-handoff.c
+ * The way in from Wireshark's SOCKS dissector, and the way back
+ *
+ * Wireshark's SOCKS dissector has no table of authentication methods, so MAF cannot register with it.
+ * Instead a post-dissector watches for TCP connections that SOCKS is going to get, and puts a conversation
+ * dissector in front of it. That one reads along until MAF is selected or not. If not, it takes itself away
+ * and has changed nothing. If so, it cuts the stream into pieces, shows those of MAF, and calls the SOCKS
+ * dissector for the others, until the tunnel begins.
+ *
+ * All of this is learnt once, on the first pass, and stored per segment; showing a segment only looks it up.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-compat.h"
+
+#include "maf-handoff.h"
+
+#include <epan/conversation.h>
+#include <epan/dissectors/packet-tcp.h>
+#include <epan/proto_data.h>
+
+#include "maf-protocol.h"
+#include "packet-maf.h"
+
+/* RFC 1928 */
+#define SOCKS_VERSION         5
+#define SOCKS_GREETING_HEADER 2
+#define SOCKS_SELECTION_LEN   2
+#define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first octet of the address */
+#define SOCKS_ATYP_OFFSET     3
+#define SOCKS_ATYP_IPV4       1
+#define SOCKS_ATYP_DOMAIN     3
+#define SOCKS_ATYP_IPV6       4
+#define SOCKS_TCP_PORT        1080
+
+/* The most octets of tunnelled data, sent before the SOCKS reply, that are kept back until after it. */
+#define EARLY_TUNNEL_MAX 4096
+
+/* What a side of the stream is expected to send next. */
+typedef enum {
+    PHASE_GREETING,   /* client: versions and methods */
+    PHASE_EARLY_LIST, /* client: a list that does not wait for the selection */
+    PHASE_UNSEEN,     /* client: whatever comes before a selection, when the capture began later */
+    PHASE_SELECTION,  /* server: the method selected */
+    PHASE_MAF,
+    PHASE_REQUEST, /* client: the SOCKS request */
+    PHASE_REPLY,   /* server: its reply */
+    PHASE_TUNNEL,
+    PHASE_LEFT, /* not MAF: none of our business any more */
+} phase_t;
+
+/* One TCP connection. */
+typedef struct {
+    conversation_t *conversation;
+    uint32_t number; /* of the stream in the capture file, to tell segments of different streams apart */
+    bool attached;   /* in front of SOCKS, which TCP would call if we did not; else chosen by Decode As */
+    bool late;       /* the capture began after the greeting */
+    bool client_known;
+    address client;
+    uint32_t client_port;
+    phase_t phase[2];      /* by maf_side_t */
+    uint32_t continues[2]; /* by maf_side_t: octets of a frame that TCP would not put together */
+    maf_session_t *session;
+} stream_t;
+
+typedef enum {
+    PIECE_SOCKS, /* for the SOCKS dissector */
+    PIECE_FRAME, /* a MAF frame */
+    PIECE_DATA,  /* nobody's */
+} piece_kind_t;
+
+/* Part of a segment, in the order of the stream. */
+typedef struct piece {
+    struct piece *next;
+    maf_verdict_t *verdict; /* of a MAF frame */
+    uint32_t length;        /* in octets */
+    uint8_t kind;           /* piece_kind_t */
+} piece_t;
+
+/* What a segment, or several put together by TCP, consists of. */
+typedef struct {
+    piece_t *pieces;
+    int desegment_offset;
+    uint32_t desegment_len; /* 0 if every octet is in a piece */
+} segment_t;
+
+/* A segment being learnt. */
+typedef struct {
+    tvbuff_t *tvb;
+    packet_info *pinfo;
+    stream_t *stream;
+    maf_side_t from;
+    uint32_t offset; /* of what is not learnt yet */
+    bool ends;       /* nothing follows this segment */
+    bool last;       /* nothing follows, or nobody would put it together */
+    segment_t *segment;
+    piece_t **end;
+} learner_t;
+
+static int proto_maf;
+static int proto_socks;
+static uint32_t stream_count;
+
+static dissector_table_t tcp_ports;
+static dissector_handle_t socks_handle;
+static dissector_handle_t data_handle;
+static dissector_handle_t stream_handle;
+static dissector_handle_t frames_handle;
+
+/* Streams */
+
+static stream_t *
+stream_new(conversation_t *conversation, bool attached, bool late)
+{
+    stream_t *stream = wmem_new0(wmem_file_scope(), stream_t);
+
+    stream->conversation = conversation;
+    stream->number = stream_count++;
+    stream->attached = attached;
+    stream->late = late;
+    stream->session = maf_session_new(wmem_file_scope(), late && !attached);
+    stream->phase[MAF_CLIENT] = PHASE_GREETING;
+    stream->phase[MAF_SERVER] = PHASE_SELECTION;
+    conversation_add_proto_data(conversation, proto_maf, stream);
+    return stream;
+}
+
+static void
+set_client(stream_t *stream, const address *client, uint32_t client_port)
+{
+    copy_address_wmem(wmem_file_scope(), &stream->client, client);
+    stream->client_port = client_port;
+    stream->client_known = true;
+}
+
+static maf_side_t
+side_of(const stream_t *stream, const packet_info *pinfo)
+{
+    if (pinfo->srcport == stream->client_port && addresses_equal(&pinfo->src, &stream->client))
+        return MAF_CLIENT;
+    return MAF_SERVER;
+}
+
+static bool
+in_phase(const stream_t *stream, phase_t phase)
+{
+    return stream->phase[MAF_CLIENT] == phase && stream->phase[MAF_SERVER] == phase;
+}
+
+/* From the next frame on, this connection is dissected by `handle`; NULL: as if we had never been there. */
+static void
+pass_on(stream_t *stream, const packet_info *pinfo, dissector_handle_t handle)
+{
+    conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
+}
+
+/* Learning a segment */
+
+static uint32_t
+octets_left(const learner_t *learner)
+{
+    return (uint32_t)tvb_captured_length_remaining(learner->tvb, (int)learner->offset);
+}
+
+static uint8_t
+octet_at(const learner_t *learner, uint32_t offset)
+{
+    return tvb_get_uint8(learner->tvb, (int)(learner->offset + offset));
+}
+
+static piece_t *
+add_piece(learner_t *learner, piece_kind_t kind, uint32_t length)
+{
+    piece_t *piece = wmem_new0(wmem_file_scope(), piece_t);
+
+    piece->kind = (uint8_t)kind;
+    piece->length = length;
+    *learner->end = piece;
+    learner->end = &piece->next;
+    learner->offset += length;
+    return piece;
+}
+
+static void
+add_rest(learner_t *learner, piece_kind_t kind)
+{
+    add_piece(learner, kind, (uint32_t)tvb_reported_length_remaining(learner->tvb, (int)learner->offset));
+}
+
+/* Ask TCP for `missing` more octets (MAF_MISSING_UNKNOWN: for the next segment). */
+static void
+wait_for(learner_t *learner, uint32_t missing)
+{
+    learner->segment->desegment_offset = (int)learner->offset;
+    learner->segment->desegment_len = missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
+}
+
+static void
+leave(learner_t *learner)
+{
+    stream_t *stream = learner->stream;
+
+    stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_LEFT;
+    pass_on(stream, learner->pinfo, NULL);
+}
+
+static bool
+is_maf_method(uint8_t method)
+{
+    return value_is_in_range(maf_prefs.socks_methods, method);
+}
+
+static bool
+offers_maf(const learner_t *learner, uint32_t nmethods)
+{
+    for (uint32_t i = 0; i < nmethods; i++) {
+        if (is_maf_method(octet_at(learner, SOCKS_GREETING_HEADER + i)))
+            return true;
+    }
+    return false;
+}
+
+/* Octets that are certainly needed, or what is there already makes more of them needless. */
+static bool
+has_octets(learner_t *learner, uint32_t needed)
+{
+    const uint32_t left = octets_left(learner);
+
+    if (left >= needed)
+        return true;
+    if (learner->last)
+        leave(learner);
+    else
+        wait_for(learner, needed - left);
+    return false;
+}
+
+/*
+ * One function per phase takes what it knows from the segment. It returns true to go on with what follows;
+ * false if the rest has to wait, or is not for us.
+ */
+typedef bool (*phase_fn)(learner_t *learner);
+
+static bool
+learn_greeting(learner_t *learner)
+{
+    uint32_t length;
+
+    if (octet_at(learner, 0) != SOCKS_VERSION) {
+        leave(learner);
+        return false;
+    }
+    if (!has_octets(learner, SOCKS_GREETING_HEADER))
+        return false;
+    length = SOCKS_GREETING_HEADER + octet_at(learner, 1);
+    if (!has_octets(learner, length))
+        return false;
+    if (!offers_maf(learner, length - SOCKS_GREETING_HEADER)) {
+        leave(learner);
+        return false;
+    }
+
+    add_piece(learner, PIECE_SOCKS, length);
+    learner->stream->phase[MAF_CLIENT] = PHASE_EARLY_LIST;
+    return true;
+}
+
+static bool
+learn_early_list(learner_t *learner)
+{
+    if (octet_at(learner, 0) != MAF_INSTR_SUPPORTED) {
+        leave(learner);
+        return false;
+    }
+    learner->stream->phase[MAF_CLIENT] = PHASE_MAF;
+    return true;
+}
+
+static bool
+learn_unseen(learner_t *learner _U_)
+{
+    return false;
+}
+
+static bool
+learn_selection(learner_t *learner)
+{
+    stream_t *stream = learner->stream;
+
+    if (octet_at(learner, 0) != SOCKS_VERSION || (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN)) {
+        leave(learner);
+        return false;
+    }
+    if (!has_octets(learner, SOCKS_SELECTION_LEN))
+        return false;
+    if (!is_maf_method(octet_at(learner, 1))) {
+        leave(learner);
+        return false;
+    }
+
+    add_piece(learner, PIECE_SOCKS, SOCKS_SELECTION_LEN);
+    stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
+    return true;
+}
+
+/* Of the octets after success, which begin the SOCKS request or its reply? (spec: States, succeeded) */
+static bool
+begins_socks(const learner_t *learner)
+{
+    return maf_session_state(learner->stream->session) == MAF_STATE_SUCCEEDED &&
+           octet_at(learner, 0) == SOCKS_VERSION;
+}
+
+static void
+hand_back(learner_t *learner)
+{
+    stream_t *stream = learner->stream;
+
+    if (maf_prefs.dissect_socks) {
+        stream->phase[learner->from] = learner->from == MAF_CLIENT ? PHASE_REQUEST : PHASE_REPLY;
+    } else {
+        add_rest(learner, PIECE_DATA);
+        pass_on(stream, learner->pinfo, data_handle);
+    }
+}
+
+static bool
+learn_frame(learner_t *learner)
+{
+    stream_t *stream = learner->stream;
+    maf_frame_t frame;
+    uint32_t missing;
+
+    if (begins_socks(learner)) {
+        hand_back(learner);
+        return true;
+    }
+
+    missing = maf_frame_parse(learner->tvb, learner->offset, &maf_prefs.framing, &frame);
+    if (missing && !learner->last) {
+        wait_for(learner, missing);
+        return false;
+    }
+    if (missing && !learner->ends) {
+        frame.end = MAF_FRAME_UNASSEMBLED;
+        if (missing != MAF_MISSING_UNKNOWN)
+            stream->continues[learner->from] = missing;
+    }
+    add_piece(learner, PIECE_FRAME, frame.length)->verdict =
+        maf_session_frame(stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
+    return true;
+}
+
+/*
+ * Length of a request or reply (RFC 1928, sections 4 and 6), or of as much as must be there to tell it; 0 if
+ * the kind of address is not known.
+ */
+static uint32_t
+socks_message_length(const learner_t *learner)
+{
+    if (octets_left(learner) < SOCKS_REQUEST_HEADER)
+        return SOCKS_REQUEST_HEADER;
+    switch (octet_at(learner, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        return 4 + 4 + 2;
+    case SOCKS_ATYP_DOMAIN:
+        return 4 + 1 + octet_at(learner, 4) + 2;
+    case SOCKS_ATYP_IPV6:
+        return 4 + 16 + 2;
+    default:
+        return 0;
+    }
+}
+
+/* Call the SOCKS dissector for octets of ours, as if `from` had sent them; nothing of it shows. */
+static void
+play_socks(const stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from, const uint8_t *octets,
+           unsigned length)
+{
+    static const struct tcpinfo no_tcpinfo;
+    struct tcpinfo tcpinfo = no_tcpinfo;
+    const bool as_it_is = from == side_of(stream, pinfo);
+    const address src = pinfo->src;
+    const address dst = pinfo->dst;
+    const uint32_t srcport = pinfo->srcport;
+    const uint32_t destport = pinfo->destport;
+
+    if (!as_it_is) {
+        pinfo->src = dst;
+        pinfo->dst = src;
+        pinfo->srcport = destport;
+        pinfo->destport = srcport;
+    }
+    call_dissector_only(socks_handle, tvb_new_child_real_data(parent, octets, length, (int)length), pinfo, NULL,
+                        &tcpinfo);
+    pinfo->src = src;
+    pinfo->dst = dst;
+    pinfo->srcport = srcport;
+    pinfo->destport = destport;
+}
+
+/*
+ * The SOCKS dissector gave up when it saw a method it does not know. Let it begin again and believe that no
+ * authentication was agreed on: what it expects next is then the request.
+ */
+static void
+prime_socks(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo)
+{
+    static const uint8_t greeting[] = {SOCKS_VERSION, 1, 0};
+    static const uint8_t selection[] = {SOCKS_VERSION, 0};
+    const unsigned layers = wmem_list_count(pinfo->layers);
+    const uint8_t curr_layer_num = pinfo->curr_layer_num;
+    const bool writable = col_get_writable(pinfo->cinfo, -1);
+
+    col_set_writable(pinfo->cinfo, -1, false);
+    conversation_delete_proto_data(stream->conversation, proto_socks);
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
+    play_socks(stream, tvb, pinfo, MAF_CLIENT, greeting, sizeof greeting);
+    play_socks(stream, tvb, pinfo, MAF_SERVER, selection, sizeof selection);
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
+    col_set_writable(pinfo->cinfo, -1, writable);
+
+    while (wmem_list_count(pinfo->layers) > layers)
+        wmem_list_remove_frame(pinfo->layers, wmem_list_tail(pinfo->layers));
+    pinfo->curr_layer_num = curr_layer_num;
+}
+
+/* The SOCKS dissector puts nothing together, so it gets each message whole. */
+static bool
+learn_socks_message(learner_t *learner)
+{
+    stream_t *stream = learner->stream;
+    const uint32_t length = socks_message_length(learner);
+    const uint32_t left = octets_left(learner);
+
+    if (length > left && !learner->last) {
+        wait_for(learner, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
+        return false;
+    }
+    if (learner->from == MAF_CLIENT)
+        prime_socks(stream, learner->tvb, learner->pinfo);
+    if (length == 0 || length > left)
+        add_rest(learner, PIECE_SOCKS);
+    else
+        add_piece(learner, PIECE_SOCKS, length);
+    stream->phase[learner->from] = PHASE_TUNNEL;
+    if (in_phase(stream, PHASE_TUNNEL))
+        pass_on(stream, learner->pinfo, socks_handle);
+    return true;
+}
+
+/*
+ * The SOCKS dissector looks into the tunnel from the frame after the reply on. What comes sooner is kept back
+ * for it, to be put before the side's next segment.
+ */
+static bool
+learn_tunnel(learner_t *learner)
+{
+    if (!learner->last && octets_left(learner) <= EARLY_TUNNEL_MAX) {
+        wait_for(learner, MAF_MISSING_UNKNOWN);
+        return false;
+    }
+    add_rest(learner, PIECE_DATA);
+    return true;
+}
+
+static bool
+learn_nothing(learner_t *learner _U_)
+{
+    return false;
+}
+
+static const phase_fn phase_fns[] = {
+    [PHASE_GREETING] = learn_greeting,
+    [PHASE_EARLY_LIST] = learn_early_list,
+    [PHASE_UNSEEN] = learn_unseen,
+    [PHASE_SELECTION] = learn_selection,
+    [PHASE_MAF] = learn_frame,
+    [PHASE_REQUEST] = learn_socks_message,
+    [PHASE_REPLY] = learn_socks_message,
+    [PHASE_TUNNEL] = learn_tunnel,
+    [PHASE_LEFT] = learn_nothing,
+};
+
+/* A greeting or a selection that came alone: TCP calls the SOCKS dissector for it without our help. */
+static bool
+is_all_socks(const segment_t *segment)
+{
+    return !segment->pieces || (segment->pieces->kind == PIECE_SOCKS && !segment->pieces->next);
+}
+
+/* Cut the segment into pieces, and take the session along. NULL if it is not for us. */
+static segment_t *
+learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
+{
+    segment_t *segment = wmem_new0(wmem_file_scope(), segment_t);
+    const bool ends = tcpinfo && (tcpinfo->flags & TH_FIN);
+    learner_t learner = {
+        .tvb = tvb,
+        .pinfo = pinfo,
+        .stream = stream,
+        .from = side_of(stream, pinfo),
+        .ends = ends,
+        .last = ends || !maf_prefs.desegment || !pinfo->can_desegment,
+        .segment = segment,
+        .end = &segment->pieces,
+    };
+    uint32_t *continues = &stream->continues[learner.from];
+
+    if (*continues > 0) {
+        const uint32_t length = MIN(*continues, octets_left(&learner));
+
+        *continues -= length;
+        add_piece(&learner, PIECE_DATA, length);
+    }
+    while (octets_left(&learner) > 0 && phase_fns[stream->phase[learner.from]](&learner))
+        ;
+
+    if (in_phase(stream, PHASE_LEFT))
+        return NULL;
+    if (segment->desegment_len == 0 && stream->attached && is_all_socks(segment))
+        return NULL;
+    return segment;
+}
+
+/* Showing a segment */
+
+static int
+dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const piece_t *piece = (const piece_t *)data;
+    int offset = 0;
+
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
+    col_clear(pinfo->cinfo, COL_INFO);
+    while (tvb_reported_length_remaining(tvb, offset) > 0) {
+        tvbuff_t *frame_tvb = tvb_new_subset_length(tvb, offset, (int)piece->length);
+        maf_frame_t frame;
+
+        maf_frame_parse(frame_tvb, 0, &maf_prefs.framing, &frame);
+        maf_show_frame(frame_tvb, pinfo, tree, &frame, piece->verdict);
+        offset += (int)piece->length;
+        piece = piece->next;
+    }
+    return tvb_captured_length(tvb);
+}
+
+/* Show one piece, or as many as there are MAF frames in a row; returns the first that is not shown yet. */
+static piece_t *
+show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo, proto_tree *tree,
+            void *tcpinfo)
+{
+    piece_t *next = piece->next;
+    int length = (int)piece->length;
+    tvbuff_t *piece_tvb;
+
+    while (piece->kind == PIECE_FRAME && next && next->kind == PIECE_FRAME) {
+        length += (int)next->length;
+        next = next->next;
+    }
+    piece_tvb = tvb_new_subset_length(tvb, *offset, length);
+
+    switch ((piece_kind_t)piece->kind) {
+    case PIECE_SOCKS:
+        if (*offset > 0)
+            col_append_str(pinfo->cinfo, COL_INFO, ", ");
+        col_set_fence(pinfo->cinfo, COL_INFO);
+        call_dissector_with_data(socks_handle, piece_tvb, pinfo, tree, tcpinfo);
+        break;
+    case PIECE_FRAME:
+        if (*offset > 0)
+            col_set_fence(pinfo->cinfo, COL_INFO);
+        if (stream->attached)
+            call_dissector_with_data(frames_handle, piece_tvb, pinfo, tree, piece);
+        else
+            dissect_frames(piece_tvb, pinfo, tree, piece);
+        break;
+    case PIECE_DATA:
+        call_data_dissector(piece_tvb, pinfo, tree);
+        break;
+    }
+    *offset += length;
+    return next;
+}
+
+static int
+dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    struct tcpinfo *tcpinfo = (struct tcpinfo *)data;
+    /* A frame can hold several segments, even of several streams: where they begin tells them apart. */
+    const uint32_t begin = tcpinfo ? tcpinfo->seq : (uint32_t)tvb_raw_offset(tvb);
+    const uint32_t key = begin ^ stream->number * 0x9E3779B1U;
+    segment_t *segment = (segment_t *)p_get_proto_data(wmem_file_scope(), pinfo, proto_maf, key);
+    int offset = 0;
+
+    if (!segment && !pinfo->fd->visited) {
+        segment = learn_segment(stream, tvb, pinfo, tcpinfo);
+        if (segment)
+            p_add_proto_data(wmem_file_scope(), pinfo, proto_maf, key, segment);
+    }
+    if (!segment)
+        return 0;
+
+    for (piece_t *piece = segment->pieces; piece;)
+        piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
+    pinfo->desegment_offset = segment->desegment_offset;
+    pinfo->desegment_len = segment->desegment_len;
+    return tvb_captured_length(tvb);
+}
+
+/* The way in */
+
+static int
+dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
+    stream_t *stream = conversation ? (stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
+
+    if (!stream)
+        return 0;
+    if (!stream->client_known)
+        set_client(stream, &pinfo->src, pinfo->srcport); /* in SOCKS the client speaks first */
+    return dissect_segment(stream, tvb, pinfo, tree, data);
+}
+
+/* A stream that was given to MAF by Decode As: from its greeting on if that is what comes first. */
+static stream_t *
+stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, const packet_info *pinfo)
+{
+    const uint8_t first = tvb_get_uint8(tvb, 0);
+    const bool from_greeting = first == SOCKS_VERSION && tvb_captured_length(tvb) > SOCKS_GREETING_HEADER &&
+                               tvb_get_uint8(tvb, 1) == tvb_captured_length(tvb) - SOCKS_GREETING_HEADER;
+    stream_t *stream = stream_new(conversation, false, !from_greeting);
+    bool client_sends;
+
+    if (from_greeting) {
+        client_sends = true;
+    } else {
+        stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
+        if (first == MAF_INSTR_SUPPORTED || first == MAF_INSTR_WHAT_NEXT)
+            client_sends = true;
+        else if (first == MAF_INSTR_PROCESS || first == MAF_INSTR_ACKNOWLEDGE)
+            client_sends = pinfo->destport == pinfo->match_uint;
+        else
+            client_sends = false;
+    }
+    if (client_sends)
+        set_client(stream, &pinfo->src, pinfo->srcport);
+    else
+        set_client(stream, &pinfo->dst, pinfo->destport);
+    return stream;
+}
+
+static int
+dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    conversation_t *conversation = find_or_create_conversation(pinfo);
+    stream_t *stream = (stream_t *)conversation_get_proto_data(conversation, proto_maf);
+
+    if (!stream)
+        stream = stream_of_decode_as(conversation, tvb, pinfo);
+    return dissect_segment(stream, tvb, pinfo, tree, data);
+}
+
+/* The port for whose sake TCP would call the SOCKS dissector: it asks the server's first, and those set by the user. */
+static uint32_t
+find_socks_port(packet_info *pinfo, uint32_t server_port)
+{
+    const uint32_t ports[] = {
+        server_port,
+        MIN(pinfo->srcport, pinfo->destport),
+        MAX(pinfo->srcport, pinfo->destport),
+    };
+
+    for (int by_user = 1; by_user >= 0; by_user--) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+            dissector_handle_t handle = ports[i] ? dissector_get_uint_handle(tcp_ports, ports[i]) : NULL;
+
+            if (handle && (!by_user || dissector_is_uint_changed(tcp_ports, ports[i])))
+                return handle == socks_handle ? ports[i] : 0;
+        }
+    }
+    return 0;
+}
+
+static void
+attach(conversation_t *conversation, packet_info *pinfo)
+{
+    const uint32_t port = find_socks_port(pinfo, get_tcp_conversation_data(conversation, pinfo)->server_port);
+    const bool late = conversation_get_proto_data(conversation, proto_socks) != NULL;
+    stream_t *stream;
+
+    if (!port || !proto_is_protocol_enabled(find_protocol_by_id(proto_socks)))
+        return;
+    stream = stream_new(conversation, true, late);
+    if (late) {
+        stream->phase[MAF_CLIENT] = PHASE_UNSEEN;
+        if (pinfo->srcport == port)
+            set_client(stream, &pinfo->dst, pinfo->destport);
+        else
+            set_client(stream, &pinfo->src, pinfo->srcport);
+    }
+    pass_on(stream, pinfo, stream_handle);
+}
+
+/* The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned. */
+static int
+watch_for_socks(tvbuff_t *tvb _U_, packet_info *pinfo, proto_tree *tree _U_, void *data _U_)
+{
+    conversation_t *conversation;
+
+    if (pinfo->fd->visited || pinfo->ptype != PT_TCP || pinfo->flags.in_error_pkt)
+        return 0;
+    if (dissector_get_uint_handle(tcp_ports, pinfo->srcport) != socks_handle &&
+        dissector_get_uint_handle(tcp_ports, pinfo->destport) != socks_handle)
+        return 0;
+    conversation = find_conversation_pinfo(pinfo, 0);
+    if (conversation && !conversation_get_proto_data(conversation, proto_maf))
+        attach(conversation, pinfo);
+    return 0;
+}
+
+static void
+forget_streams(void)
+{
+    stream_count = 0;
+}
+
+void
+maf_handoff_register(int proto)
+{
+    proto_maf = proto;
+    register_dissector("maf", dissect_decode_as, proto);
+    frames_handle = create_dissector_handle(dissect_frames, proto);
+    stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
+    register_init_routine(forget_streams);
+}
+
+void
+maf_handoff_connect(void)
+{
+    tcp_ports = find_dissector_table("tcp.port");
+    data_handle = find_dissector("data");
+    socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
+    if (!socks_handle)
+        socks_handle = dissector_get_uint_handle(tcp_ports, SOCKS_TCP_PORT);
+    dissector_add_for_decode_as("tcp.port", find_dissector("maf"));
+
+    if (socks_handle) {
+        proto_socks = dissector_handle_get_protocol_index(socks_handle);
+        register_postdissector(create_dissector_handle(watch_for_socks, proto_maf));
+    }
+}

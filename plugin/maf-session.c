@@ -1,0 +1,379 @@
+/* maf-session.c
+ * What a conversation has said so far: states, rounds, who answers whom, and which rule a frame broke
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-session.h"
+
+#include <glib.h>
+
+#include "maf-protocol.h"
+
+/* One side's last word, until the other side has answered it. */
+typedef struct {
+    maf_verdict_t *verdicts; /* the last first; NULL once answered */
+    uint32_t number;
+    nstime_t when;
+} last_word_t;
+
+struct maf_session {
+    wmem_allocator_t *allocator;
+    uint8_t state; /* maf_state_t */
+    bool unsure;   /* frames may be missing just before the next one: it is legal whatever it is */
+    bool complete; /* no frame is missing since the session began */
+    bool begun;
+    bool ended;
+    nstime_t begin; /* time of the first frame */
+
+    uint32_t round;
+    uint32_t do_number; /* frame number of the do in force, 0 if there is none */
+    uint32_t running;   /* its METHOD */
+
+    /* Lists count from 1. A relative download adds to the lists before it, an absolute one begins anew. */
+    uint32_t list;       /* the last list */
+    uint32_t download;   /* the list that the download in force began with */
+    wmem_map_t *offered; /* METHOD to the last list that offered it */
+    bool offered_known;  /* no list of the download is missing */
+    bool more_known;     /* more_available is what the last list said */
+    bool more_available;
+    bool relative; /* the list awaited was asked for as a relative download */
+
+    last_word_t last[2]; /* by maf_side_t */
+};
+
+#define BY_CLIENT  (1U << MAF_CLIENT)
+#define BY_SERVER  (1U << MAF_SERVER)
+#define IN(state)  (1U << (state))
+#define SAME_STATE MAF_STATE_UNKNOWN
+
+/* Faults that a frame has in itself. The others are held only against a frame that is in its place. */
+#define OWN_FAULTS                                                                                           \
+    (MAF_FAULT_NMETHODS_WIDTH | MAF_FAULT_DUPLICATE_OFFER | MAF_FAULT_RESERVED_OFFER |                       \
+     MAF_FAULT_MORE_NOT_LAST | MAF_FAULT_NOT_A_METHOD | MAF_FAULT_RESULT_MISMATCH)
+
+/* Who may send an instruction, when, and what it leads to (spec: Instructions, States). */
+typedef struct {
+    uint8_t by;
+    uint8_t in;
+    uint8_t next;
+} rule_t;
+
+static const rule_t rules_00[UINT8_MAX + 1] = {
+    [MAF_INSTR_SUCCESS] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_SUCCEEDED},
+    [MAF_INSTR_SUPPORTED] = {BY_CLIENT, IN(MAF_STATE_AWAITING_LIST) | IN(MAF_STATE_AWAITING_MORE),
+                             MAF_STATE_AWAITING_DECISION},
+    [MAF_INSTR_REQUEST_MORE] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_AWAITING_MORE},
+    [MAF_INSTR_DO] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_EXECUTING},
+    [MAF_INSTR_WHAT_NEXT] = {BY_CLIENT, IN(MAF_STATE_EXECUTING), MAF_STATE_AWAITING_DECISION},
+    [MAF_INSTR_PROCESS] = {BY_CLIENT | BY_SERVER, IN(MAF_STATE_EXECUTING), SAME_STATE},
+    [MAF_INSTR_ACKNOWLEDGE] = {BY_CLIENT | BY_SERVER, IN(MAF_STATE_SUCCEEDED) | IN(MAF_STATE_FAILED),
+                               SAME_STATE},
+    [MAF_INSTR_FAILURE] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_FAILED},
+};
+
+static bool
+has_ended(uint8_t state)
+{
+    return state == MAF_STATE_SUCCEEDED || state == MAF_STATE_FAILED;
+}
+
+/* Whether the frame may be sent by that side in this state; at most one fault. */
+static uint32_t
+judge_place(const maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
+{
+    const rule_t *rule = &rules_00[frame->instr];
+
+    if (!(rule->by & (1U << from)))
+        return MAF_FAULT_DIRECTION;
+    if (session->unsure || (rule->in & IN(session->state)))
+        return 0;
+    return has_ended(session->state) ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
+}
+
+static uint32_t
+judge_header(const maf_frame_t *frame)
+{
+    const uint16_t highest = frame->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+    uint32_t faults = 0;
+
+    if (frame->ver != MAF_VER_00)
+        faults |= MAF_FAULT_VERSION;
+    if (frame->flags > highest)
+        faults |= MAF_FAULT_FLAGS;
+    return faults;
+}
+
+/* One METHOD of a list; offered in a list from `since` on, it is offered again. */
+static uint32_t
+take_offer(maf_session_t *session, uint32_t method, bool is_last, uint32_t since)
+{
+    uint32_t before;
+
+    if (method == MAF_METHOD_SUCCESS || method == MAF_METHOD_FAILURE)
+        return MAF_FAULT_RESERVED_OFFER;
+    if (method == MAF_METHOD_MORE_AVAILABLE) {
+        session->more_available = true;
+        return is_last ? 0 : MAF_FAULT_MORE_NOT_LAST;
+    }
+    before = GPOINTER_TO_UINT(
+        wmem_map_insert(session->offered, GUINT_TO_POINTER(method), GUINT_TO_POINTER(session->list)));
+    return before >= since ? MAF_FAULT_DUPLICATE_OFFER : 0;
+}
+
+static void
+take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdict)
+{
+    const bool asked_for_more = session->state == MAF_STATE_AWAITING_MORE;
+    uint32_t *offer_faults = NULL;
+    uint32_t since;
+
+    session->list++;
+    if (session->state == MAF_STATE_AWAITING_LIST || (asked_for_more && !session->relative)) {
+        session->download = session->list;
+        session->offered_known = true;
+    }
+    since = asked_for_more ? session->download : session->list;
+
+    session->more_known = frame->end == MAF_FRAME_WHOLE;
+    session->more_available = false;
+    if (frame->end != MAF_FRAME_WHOLE) {
+        session->offered_known = false;
+        return;
+    }
+
+    if (frame->nmethods_width == MAF_NMETHODS_LEN_BYTE)
+        verdict->faults |= MAF_FAULT_NMETHODS_WIDTH;
+    for (uint32_t i = 0; i < frame->nmethods; i++) {
+        const uint32_t fault = take_offer(session, maf_frame_offer(frame, i), i + 1 == frame->nmethods, since);
+
+        if (!fault)
+            continue;
+        if (!offer_faults)
+            offer_faults = wmem_alloc0_array(session->allocator, uint32_t, frame->nmethods);
+        offer_faults[i] = fault;
+        verdict->faults |= fault;
+    }
+    verdict->offer_faults = offer_faults;
+}
+
+static bool
+is_offered(const maf_session_t *session, uint32_t method)
+{
+    const uint32_t list = GPOINTER_TO_UINT(wmem_map_lookup(session->offered, GUINT_TO_POINTER(method)));
+
+    return list != 0 && list >= session->download;
+}
+
+static uint32_t
+take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number)
+{
+    if (frame->method == MAF_METHOD_FAILURE)
+        return 0;
+    session->round++;
+    session->do_number = number;
+    session->running = frame->method;
+    if (frame->method == MAF_METHOD_SUCCESS || frame->method == MAF_METHOD_MORE_AVAILABLE)
+        return MAF_FAULT_NOT_A_METHOD;
+    return session->offered_known && !is_offered(session, frame->method) ? MAF_FAULT_NOT_OFFERED : 0;
+}
+
+static uint32_t
+take_process(maf_session_t *session, const maf_frame_t *frame)
+{
+    if (session->unsure)
+        session->running = frame->method;
+    return frame->method == session->running ? 0 : MAF_FAULT_METHOD_MISMATCH;
+}
+
+static uint32_t
+take_request_more(maf_session_t *session, const maf_frame_t *frame)
+{
+    session->relative = frame->flags != MAF_FLAGS_ABSOLUTE;
+    return session->more_known && !session->more_available ? MAF_FAULT_NO_MORE_AVAILABLE : 0;
+}
+
+static uint32_t
+take_result(const maf_session_t *session, const maf_frame_t *frame)
+{
+    if (frame->instr == MAF_INSTR_FAILURE)
+        return frame->method == MAF_METHOD_FAILURE ? 0 : MAF_FAULT_RESULT_MISMATCH;
+    if (frame->method != MAF_METHOD_SUCCESS)
+        return MAF_FAULT_RESULT_MISMATCH;
+    return session->complete && session->round == 0 ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
+}
+
+/* What the instruction changes, and which of its parts are wrong at this point of the session. */
+static void
+take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t number, maf_verdict_t *verdict)
+{
+    switch (frame->instr) {
+    case MAF_INSTR_SUPPORTED:
+        take_list(session, frame, verdict);
+        break;
+    case MAF_INSTR_REQUEST_MORE:
+        verdict->faults |= take_request_more(session, frame);
+        break;
+    case MAF_INSTR_DO:
+        verdict->faults |= take_do(session, frame, number);
+        break;
+    case MAF_INSTR_PROCESS:
+        verdict->faults |= take_process(session, frame);
+        break;
+    case MAF_INSTR_SUCCESS:
+    case MAF_INSTR_FAILURE:
+        verdict->faults |= take_result(session, frame);
+        break;
+    default:
+        break;
+    }
+}
+
+static uint8_t
+state_after(const maf_session_t *session, const maf_frame_t *frame)
+{
+    if (frame->instr == MAF_INSTR_DO && frame->method == MAF_METHOD_FAILURE)
+        return MAF_STATE_FAILED;
+    if (frame->instr == MAF_INSTR_PROCESS && session->unsure)
+        return MAF_STATE_EXECUTING;
+    return rules_00[frame->instr].next == SAME_STATE ? session->state : rules_00[frame->instr].next;
+}
+
+/* Who answers whom: the first frame of a side answers the last of the other. */
+static void
+link_answer(maf_session_t *session, maf_verdict_t *verdict, uint32_t number, const nstime_t *when)
+{
+    last_word_t *mine = &session->last[verdict->from];
+    last_word_t *theirs = &session->last[verdict->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT];
+
+    if (theirs->verdicts) {
+        verdict->response_to = theirs->number;
+        nstime_delta(&verdict->response_time, when, &theirs->when);
+    }
+    for (maf_verdict_t *asked = theirs->verdicts; asked; asked = asked->same_side)
+        asked->response_in = number;
+    theirs->verdicts = NULL;
+
+    verdict->same_side = mine->verdicts;
+    mine->verdicts = verdict;
+    mine->number = number;
+    mine->when = *when;
+}
+
+static const maf_ending_t *
+ending_new(const maf_session_t *session, const nstime_t *when)
+{
+    maf_ending_t *ending = wmem_new(session->allocator, maf_ending_t);
+
+    ending->rounds = session->round;
+    nstime_delta(&ending->duration, when, &session->begin);
+    return ending;
+}
+
+/* A frame that could not be read may have hidden others: judge mildly what depends on having seen all. */
+static void
+lose_track(maf_session_t *session)
+{
+    session->unsure = true;
+    session->complete = false;
+    session->offered_known = false;
+    session->more_known = false;
+}
+
+static uint32_t
+fault_of_end(maf_frame_end_t end)
+{
+    switch (end) {
+    case MAF_FRAME_BAD_INSTR:
+        return MAF_FAULT_INSTR;
+    case MAF_FRAME_BAD_NMETHODS:
+        return MAF_FAULT_NMETHODS;
+    case MAF_FRAME_BAD_LENGTH:
+        return MAF_FAULT_LENGTH;
+    case MAF_FRAME_CUT:
+        return MAF_FAULT_TRUNCATED;
+    case MAF_FRAME_WHOLE:
+    case MAF_FRAME_UNASSEMBLED:
+        break;
+    }
+    return 0;
+}
+
+/* Is there enough of the frame to follow it? */
+static bool
+names_instruction(const maf_frame_t *frame)
+{
+    if (frame->end == MAF_FRAME_UNASSEMBLED)
+        return frame->layout == MAF_LAYOUT_LIST || frame->understood > MAF_HEADER_LEN;
+    return frame->end != MAF_FRAME_BAD_INSTR && frame->end != MAF_FRAME_CUT;
+}
+
+static void
+take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
+           maf_verdict_t *verdict)
+{
+    const uint32_t misplaced = judge_place(session, frame, (maf_side_t)verdict->from);
+    const uint8_t state = state_after(session, frame);
+
+    take_instruction(session, frame, number, verdict);
+    if (misplaced) /* one fault, one diagnosis */
+        verdict->faults &= OWN_FAULTS;
+    verdict->faults |= misplaced | judge_header(frame);
+
+    if (frame->instr == MAF_INSTR_PROCESS || frame->instr == MAF_INSTR_WHAT_NEXT)
+        verdict->do_in = session->do_number;
+    if (state != MAF_STATE_EXECUTING)
+        session->do_number = 0;
+    if (has_ended(state) && !session->ended) {
+        session->ended = true;
+        verdict->ending = ending_new(session, when);
+    }
+    if (rules_00[frame->instr].next != SAME_STATE)
+        session->unsure = false;
+    session->state = state;
+}
+
+maf_session_t *
+maf_session_new(wmem_allocator_t *allocator, bool late)
+{
+    maf_session_t *session = wmem_new0(allocator, maf_session_t);
+
+    session->allocator = allocator;
+    session->offered = wmem_map_new(allocator, g_direct_hash, g_direct_equal);
+    session->state = late ? MAF_STATE_UNKNOWN : MAF_STATE_AWAITING_LIST;
+    session->unsure = late;
+    session->complete = !late;
+    return session;
+}
+
+maf_state_t
+maf_session_state(const maf_session_t *session)
+{
+    return (maf_state_t)session->state;
+}
+
+maf_verdict_t *
+maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t from, uint32_t number,
+                  const nstime_t *when)
+{
+    maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
+
+    if (!session->begun) {
+        session->begun = true;
+        session->begin = *when;
+    }
+    verdict->from = (uint8_t)from;
+    verdict->state_before = session->state;
+    verdict->running = session->running;
+    link_answer(session, verdict, number, when);
+
+    if (names_instruction(frame))
+        take_frame(session, frame, number, when, verdict);
+    verdict->faults |= fault_of_end(frame->end);
+    if (frame->end != MAF_FRAME_WHOLE)
+        lose_track(session);
+
+    verdict->state = session->state;
+    verdict->round = session->round;
+    return verdict;
+}

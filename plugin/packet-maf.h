@@ -1,0 +1,45 @@
+/* packet-maf.h
+ * Fields, trees and columns of the Multi-Authentication Framework
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef PACKET_MAF_H
+#define PACKET_MAF_H
+
+#include "maf-compat.h"
+
+#include <epan/packet.h>
+#include <epan/range.h>
+
+#include "maf-framing.h"
+#include "maf-session.h"
+
+/* What the user set under Edit, Preferences, Protocols, MAF. */
+typedef struct {
+    range_t *socks_methods;         /* maf.socks_methods */
+    maf_framing_options_t framing;  /* maf.nmethods_width, maf.max_length */
+    maf_bool_pref_t desegment;      /* maf.desegment */
+    maf_bool_pref_t dissect_socks;  /* maf.dissect_socks */
+} maf_prefs_t;
+
+extern maf_prefs_t maf_prefs;
+
+/* Registration, as Wireshark's own dissectors do it. */
+void proto_register_maf(void);
+void proto_reg_handoff_maf(void);
+
+/* The draft's name of an instruction (draft-00, Subnegotiation: INSTR). Static; never NULL. */
+const char *maf_instr_name(uint8_t instr);
+
+/*
+ * Show one frame: columns, and the tree if there is one (draft-00, Subnegotiation).
+ *
+ * tvb      holds exactly the frame
+ * frame    as maf_frame_parse() found it in tvb
+ * verdict  as the session gave it on the first pass
+ */
+void maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_frame_t *frame,
+                    const maf_verdict_t *verdict);
+
+#endif /* PACKET_MAF_H */
