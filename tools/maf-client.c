@@ -13,6 +13,7 @@
 
 #include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -254,6 +255,13 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
 
 /* SOCKS around it (RFC 1928, sections 3 to 6) */
 
+static gboolean
+offers_socks_method(const session_t *session, guint8 method)
+{
+    const GByteArray *methods = session->socks_methods;
+    return methods->len > 0 && memchr(methods->data, method, methods->len);
+}
+
 static frame_status_t
 receive_selection(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
 {
@@ -267,7 +275,7 @@ receive_selection(gpointer side, const guint8 *octets, gsize len, gsize *length,
         refused(session, "the server accepts no METHOD of the greeting");
         return FRAME_COMPLETE;
     }
-    if (!memchr(session->socks_methods->data, method, session->socks_methods->len))
+    if (!offers_socks_method(session, method))
         return frame_bad(error, "got METHOD %02X, which was not offered", method);
     if (method == SOCKS_METHOD_NONE) {
         send_request(session);
@@ -294,10 +302,15 @@ receive_reply(gpointer side, const guint8 *octets, gsize len, gsize *length, GEr
                                    reply.code, socks_rep_name(reply.code)));
         return FRAME_COMPLETE;
     }
-    /* A person at a terminal has no end of input to give; a pipe may go on after the target has said all it
-     * had to. */
-    const relay_end_t stdio = {
-        .in = session->input, .out = session->output, .last_out = isatty(STDIN_FILENO) == 1};
+    /*
+     * A pipe that polls as writable takes PIPE_BUF octets without blocking, and blocking would stop the other
+     * direction. A person at a terminal has no end of input to give; a pipe may go on after the target has
+     * said all it had to.
+     */
+    const relay_end_t stdio = {.in = session->input,
+                               .out = session->output,
+                               .take = PIPE_BUF,
+                               .last_out = isatty(STDIN_FILENO) == 1};
     maf_stream_bridge(session->stream, &stdio);
     return FRAME_COMPLETE;
 }
@@ -347,16 +360,15 @@ parse_socks_methods(session_t *session, char **texts, gboolean no_maf)
     GError *error = NULL;
 
     if (no_maf && texts)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                                     "--no-maf and --socks-method exclude each other"));
+        tool_usage_error("--no-maf and --socks-method exclude each other");
     for (char **text = texts; text && *text; text++) {
         g_auto(GStrv) numbers = g_strsplit(*text, ",", -1);
         for (char **item = numbers; *item; item++) {
             guint number;
             if (!tool_parse_number(*item, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
-                tool_usage_error(error);
+                tool_usage_error("%s", error->message);
             const guint8 method = (guint8)number;
-            if (!memchr(session->socks_methods->data, method, session->socks_methods->len))
+            if (!offers_socks_method(session, method))
                 g_byte_array_append(session->socks_methods, &method, 1);
         }
     }
@@ -390,16 +402,16 @@ parse_options(int argc, char **argv, session_t *session)
                "3 the proxy broke the protocol, 4 proxy or target not reached, or lost.",
                entries, &session->manners);
     if (argc != 2)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "expected one HOST:PORT"));
+        tool_usage_error("expected one HOST:PORT");
     if (nmethods_width != MAF_NMETHODS_LEN && nmethods_width != MAF_NMETHODS_LEN_BYTE)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--nmethods-width is 1 or 4"));
+        tool_usage_error("--nmethods-width is 1 or 4");
     session->nmethods_len = (gsize)nmethods_width;
     parse_socks_methods(session, methods, no_maf);
     if (!tool_parse_host_port(argv[1], &session->target_host, &session->target_port, &error) ||
         !tool_parse_host_port(server ? server : "127.0.0.1:1080", &session->server_host,
                               &session->server_port, &error) ||
         !tool_parse_ids(offer ? offer : "00000001", session->offer, &error))
-        tool_usage_error(error);
+        tool_usage_error("%s", error->message);
 }
 
 static void

@@ -31,6 +31,8 @@ typedef struct server {
     guint8 socks_method;
     gboolean allow_none;
     int rounds;
+    char *test_data;
+    GSocketAddress *address;
 
     GSocketService *service;
     GSocketClient *connector;
@@ -406,13 +408,12 @@ static const maf_state_t
 /* The program */
 
 static gboolean
-listen_on(server_t *server, const char *address, guint16 port, GError **error)
+listen_on(server_t *server, GError **error)
 {
-    g_autoptr(GSocketAddress) wanted = g_inet_socket_address_new_from_string(address, port);
     g_autoptr(GSocketAddress) bound = NULL;
 
-    if (!g_socket_listener_add_address(G_SOCKET_LISTENER(server->service), wanted, G_SOCKET_TYPE_STREAM,
-                                       G_SOCKET_PROTOCOL_TCP, NULL, &bound, error))
+    if (!g_socket_listener_add_address(G_SOCKET_LISTENER(server->service), server->address,
+                                       G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &bound, error))
         return FALSE;
     g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
     g_print("listening on %s\n", text);
@@ -439,11 +440,11 @@ quit(gpointer user_data)
 }
 
 static void
-parse_options(int argc, char **argv, server_t *server, char **address, guint16 *port)
+parse_options(int argc, char **argv, server_t *server)
 {
-    g_autofree char *port_text = NULL, *method_text = NULL, *test_data = NULL;
+    g_autofree char *listen = NULL, *port_text = NULL, *method_text = NULL;
     const GOptionEntry entries[] = {
-        {"listen", 0, 0, G_OPTION_ARG_STRING, address, "Listen on this IP address (127.0.0.1)", "ADDRESS"},
+        {"listen", 0, 0, G_OPTION_ARG_STRING, &listen, "Listen on this IP address (127.0.0.1)", "ADDRESS"},
         {"port", 0, 0, G_OPTION_ARG_STRING, &port_text, "Listen on this port (1080), 0 for any that is free",
          "PORT"},
         {"socks-method", 0, 0, G_OPTION_ARG_STRING, &method_text,
@@ -452,50 +453,41 @@ parse_options(int argc, char **argv, server_t *server, char **address, guint16 *
          "Let clients in that offer METHOD 00, no authentication, and not MAF", NULL},
         {"rounds", 0, 0, G_OPTION_ARG_INT, &server->rounds, "Run the sub-method N times before success (1)",
          "N"},
-        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
-         "TEXT"},
+        {"test-data", 0, 0, G_OPTION_ARG_STRING, &server->test_data,
+         "What the Internal Test Method sends (hello)", "TEXT"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     GError *error = NULL;
-    guint number;
+    guint port = 1080, number;
 
     tool_parse(&argc, &argv, NULL,
                "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).", entries,
                &server->manners);
     if (argc > 1)
-        tool_usage_error(
-            g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is one argument too many", argv[1]));
-    if (!g_hostname_is_ip_address(*address))
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                                     "--listen: '%s' is not an IP address", *address));
-    if (port_text) {
-        if (!tool_parse_number(port_text, 0, G_MAXUINT16, &number, &error))
-            tool_usage_error(error);
-        *port = (guint16)number;
-    }
+        tool_usage_error("'%s' is one argument too many", argv[1]);
+    if (port_text && !tool_parse_number(port_text, 0, G_MAXUINT16, &port, &error))
+        tool_usage_error("%s", error->message);
+    server->address = g_inet_socket_address_new_from_string(listen ? listen : "127.0.0.1", port);
+    if (!server->address)
+        tool_usage_error("--listen: '%s' is not an IP address", listen);
     if (method_text) {
         if (!tool_parse_number(method_text, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
-            tool_usage_error(error);
+            tool_usage_error("%s", error->message);
         server->socks_method = (guint8)number;
     }
     if (server->rounds < 1)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--rounds is 1 or more"));
-    if (test_data)
-        server->settings.test_data = g_steal_pointer(&test_data);
+        tool_usage_error("--rounds is 1 or more");
+    server->settings.test_data = server->test_data ? server->test_data : "hello";
 }
 
 int
 main(int argc, char **argv)
 {
-    server_t server = {.manners = {.timeout = 30, .linger = 1000},
-                       .settings = {.test_data = "hello"},
-                       .socks_method = MAF_SOCKS_METHOD,
-                       .rounds = 1};
-    g_autofree char *address = g_strdup("127.0.0.1");
-    guint16 port = 1080;
+    server_t server = {
+        .manners = {.timeout = 30, .linger = 1000}, .socks_method = MAF_SOCKS_METHOD, .rounds = 1};
     g_autoptr(GError) error = NULL;
 
     g_set_prgname("maf-server");
-    parse_options(argc, argv, &server, &address, &port);
+    parse_options(argc, argv, &server);
 
     server.clients_max = count_clients_max();
     server.connector = g_socket_client_new();
@@ -504,8 +496,9 @@ main(int argc, char **argv)
     server.service = g_socket_service_new();
     g_socket_listener_set_backlog(G_SOCKET_LISTENER(server.service), BACKLOG);
     g_signal_connect(server.service, "incoming", G_CALLBACK(client_arrived), &server);
-    if (!listen_on(&server, address, port, &error)) {
-        tool_say(NULL, "cannot listen on %s, port %u: %s", address, port, error->message);
+    if (!listen_on(&server, &error)) {
+        g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(server.address));
+        tool_say(NULL, "cannot listen on %s: %s", text, error->message);
         return TOOL_EXIT_NETWORK;
     }
 
@@ -513,6 +506,11 @@ main(int argc, char **argv)
     g_unix_signal_add(SIGINT, quit, loop);
     g_unix_signal_add(SIGTERM, quit, loop);
     g_main_loop_run(loop);
+
     g_socket_service_stop(server.service);
+    g_object_unref(server.service);
+    g_object_unref(server.connector);
+    g_object_unref(server.address);
+    g_free(server.test_data);
     return TOOL_EXIT_OK;
 }

@@ -136,8 +136,9 @@ static void
 pump_read(pump_t *pump)
 {
     const relay_t *relay = g_task_get_task_data(pump->task);
-    g_input_stream_read_async(pump->from.in, pump->buffer, sizeof pump->buffer, G_PRIORITY_DEFAULT,
-                              relay->cancellable, pump_has_read, pump);
+    const gsize count = pump->to.take > 0 ? MIN(pump->to.take, sizeof pump->buffer) : sizeof pump->buffer;
+    g_input_stream_read_async(pump->from.in, pump->buffer, count, G_PRIORITY_DEFAULT, relay->cancellable,
+                              pump_has_read, pump);
 }
 
 static void

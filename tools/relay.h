@@ -15,6 +15,7 @@ typedef struct relay_end {
     GOutputStream *out;
     GSocket *socket;   /* whose sending side to shut down at the end; NULL: `out` is closed instead */
     gsize write_size;  /* octets in one write to `out`, see paced-write.h; 0: as many as there are */
+    gsize take;        /* the most octets that `out` is given at a time, pauses or not; 0: no limit */
     gboolean last_out; /* the relay is over as soon as `out` is, whatever `in` may still have to say */
 } relay_end_t;
 

@@ -32,11 +32,15 @@ tool_say(const char *peer, const char *format, ...)
 }
 
 void
-tool_usage_error(GError *error)
+tool_usage_error(const char *format, ...)
 {
-    tool_say(NULL, "%s", error->message);
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+
+    tool_say(NULL, "%s", message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
-    g_error_free(error);
     exit(TOOL_EXIT_USAGE);
 }
 
@@ -63,17 +67,15 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
     g_option_context_add_main_entries(context, own, NULL);
     g_option_context_add_main_entries(context, common, NULL);
     if (!g_option_context_parse(context, argc, argv, &error))
-        tool_usage_error(error);
+        tool_usage_error("%s", error->message);
     if (version) {
         g_print("%s %s\n", g_get_prgname(), MAF_VERSION);
         exit(TOOL_EXIT_OK);
     }
     if (manners->timeout < 1 || manners->timeout > TIMEOUT_MAX)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--timeout is 1 to %d seconds",
-                                     TIMEOUT_MAX));
+        tool_usage_error("--timeout is 1 to %d seconds", TIMEOUT_MAX);
     if (manners->write_size < 0 || manners->write_size > WRITE_SIZE_MAX)
-        tool_usage_error(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                                     "--write-size is 0 to %d octets", WRITE_SIZE_MAX));
+        tool_usage_error("--write-size is 0 to %d octets", WRITE_SIZE_MAX);
     if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
         memmove(&(*argv)[1], &(*argv)[2], sizeof **argv * (gsize)(*argc - 1));
         --*argc;

@@ -25,8 +25,8 @@ enum tool_exit {
 void tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
                 maf_manners_t *manners);
 
-/* Ends the program for a mistake on the command line. Takes the error. */
-G_GNUC_NORETURN void tool_usage_error(GError *error);
+/* Ends the program for a mistake on the command line. */
+void tool_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
 
 /* One line on standard error: the program, the peer unless NULL, the message; control characters show as `?`.
  */
