@@ -82,8 +82,9 @@ expected_in(const case_t *c)
 static const char *
 say_version(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "VER is X'%02X'; expected X'00', the only version of this revision "
-                                       "(draft-00, Subnegotiation: VER)",
+    return wmem_strdup_printf(c->pool,
+                              "VER is X'%02X'; expected X'00', the only version of this revision "
+                              "(draft-00, Subnegotiation: VER)",
                               c->frame->ver);
 }
 
@@ -100,9 +101,10 @@ say_flags(const case_t *c)
 static const char *
 say_instr(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "INSTR is X'%02X'; expected X'00' to X'06' or X'FF' (draft-00, "
-                                       "Subnegotiation: INSTR). How long the frame is cannot be told: the rest of "
-                                       "the segment is not decoded",
+    return wmem_strdup_printf(c->pool,
+                              "INSTR is X'%02X'; expected X'00' to X'06' or X'FF' (draft-00, "
+                              "Subnegotiation: INSTR). How long the frame is cannot be told: the rest of "
+                              "the segment is not decoded",
                               c->frame->instr);
 }
 
@@ -111,72 +113,81 @@ say_direction(const case_t *c)
 {
     const bool by_client = c->verdict->from == MAF_CLIENT;
 
-    return wmem_strdup_printf(c->pool, "%s was sent by the %s; expected from the %s only (draft-00, Subnegotiation: "
-                                       "the client offers and asks, the server decides)",
+    return wmem_strdup_printf(c->pool,
+                              "%s was sent by the %s; expected from the %s only (draft-00, Subnegotiation: "
+                              "the client offers and asks, the server decides)",
                               instr_of(c), by_client ? "client" : "server", by_client ? "server" : "client");
 }
 
 static const char *
 say_sequence(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s came out of turn; expected %s (draft-00, Subnegotiation)", instr_of(c),
-                              expected_in(c));
+    return wmem_strdup_printf(c->pool, "%s came out of turn; expected %s (draft-00, Subnegotiation)",
+                              instr_of(c), expected_in(c));
 }
 
 static const char *
 say_nmethods(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "NMETHODS is %u; expected 1 to 255 (draft-00, Subnegotiation: NMETHODS). How "
-                                       "long the list is cannot be told: the rest of the segment is not decoded",
+    return wmem_strdup_printf(c->pool,
+                              "NMETHODS is %u; expected 1 to 255 (draft-00, Subnegotiation: NMETHODS). How "
+                              "long the list is cannot be told: the rest of the segment is not decoded",
                               c->frame->nmethods);
 }
 
 static const char *
 say_nmethods_width(const case_t *c _U_)
 {
-    return "NMETHODS is one octet wide, as the text of draft-00 has it (Subnegotiation: NMETHODS); a peer that "
+    return "NMETHODS is one octet wide, as the text of draft-00 has it (Subnegotiation: NMETHODS); a peer "
+           "that "
            "expects the four octets of the diagram there cannot read this list";
 }
 
 static const char *
 say_not_offered(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "Do names %s, which the client has not offered; expected one of the "
-                                       "sub-methods in METHODS, or FAILURE (draft-00, Subnegotiation: METHODS)",
+    return wmem_strdup_printf(c->pool,
+                              "Do names %s, which the client has not offered; expected one of the "
+                              "sub-methods in METHODS, or FAILURE (draft-00, Subnegotiation: METHODS)",
                               method_of(c, c->frame->method));
 }
 
 static const char *
 say_not_a_method(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "Do names %s, which cannot be run; expected a sub-method, or FAILURE if none "
-                                       "will do (draft-00, Current MAF Sub-Methods)",
+    return wmem_strdup_printf(c->pool,
+                              "Do names %s, which cannot be run; expected a sub-method, or FAILURE if none "
+                              "will do (draft-00, Current MAF Sub-Methods)",
                               method_of(c, c->frame->method));
 }
 
 static const char *
 say_method_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "Process is for %s; expected %s, the sub-method of the Do before it (draft-00, "
-                                       "Subnegotiation: process)",
+    return wmem_strdup_printf(c->pool,
+                              "Process is for %s; expected %s, the sub-method of the Do before it (draft-00, "
+                              "Subnegotiation: process)",
                               method_of(c, c->frame->method), method_of(c, c->verdict->running));
 }
 
 static const char *
 say_result_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s has METHOD X'%08X'; expected %s (draft-00, Subnegotiation: the end of the "
-                                       "process)",
-                              instr_of(c), c->frame->method,
-                              method_of(c, c->frame->instr == MAF_INSTR_SUCCESS ? MAF_METHOD_SUCCESS
-                                                                                : MAF_METHOD_FAILURE));
+    return wmem_strdup_printf(
+        c->pool,
+        "%s has METHOD X'%08X'; expected %s (draft-00, Subnegotiation: the end of the "
+        "process)",
+        instr_of(c), c->frame->method,
+        method_of(c, c->frame->instr == MAF_INSTR_SUCCESS ? MAF_METHOD_SUCCESS : MAF_METHOD_FAILURE));
 }
 
 static const char *
 say_no_more_available(const case_t *c _U_)
 {
-    return "More sub-methods are requested, but the client's last list did not end in MORE_METHODS_AVAILABLE; "
-           "expected Do (with METHOD FAILURE if none will do), Success or Failure (draft-00, Subnegotiation: METHODS)";
+    return "More sub-methods are requested, but the client's last list did not end in "
+           "MORE_METHODS_AVAILABLE; "
+           "expected Do (with METHOD FAILURE if none will do), Success or Failure (draft-00, Subnegotiation: "
+           "METHODS)";
 }
 
 static const char *
@@ -189,24 +200,27 @@ say_success_without_method(const case_t *c _U_)
 static const char *
 say_length(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "LEN is %u; expected no more than the limit of preference maf.max_length "
-                                       "(draft-00, Subnegotiation: LEN). The rest of the segment is not decoded",
+    return wmem_strdup_printf(c->pool,
+                              "LEN is %u; expected no more than the limit of preference maf.max_length "
+                              "(draft-00, Subnegotiation: LEN). The rest of the segment is not decoded",
                               c->frame->len);
 }
 
 static const char *
 say_truncated(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "The frame ends after %u octets; expected more of it (draft-00, "
-                                       "Subnegotiation: the diagrams)",
+    return wmem_strdup_printf(c->pool,
+                              "The frame ends after %u octets; expected more of it (draft-00, "
+                              "Subnegotiation: the diagrams)",
                               c->frame->length);
 }
 
 static const char *
 say_after_end(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s came after the session had %s; expected %s (draft-00, Subnegotiation: the "
-                                       "end of the process)",
+    return wmem_strdup_printf(c->pool,
+                              "%s came after the session had %s; expected %s (draft-00, Subnegotiation: the "
+                              "end of the process)",
                               instr_of(c),
                               c->verdict->state_before == MAF_STATE_SUCCEEDED ? "succeeded" : "failed",
                               expected_in(c));
@@ -231,7 +245,8 @@ static const struct {
     {MAF_FAULT_METHOD_MISMATCH, MAF_PART_METHOD, &ei_method_mismatch, say_method_mismatch},
     {MAF_FAULT_RESULT_MISMATCH, MAF_PART_METHOD, &ei_result_mismatch, say_result_mismatch},
     {MAF_FAULT_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, say_no_more_available},
-    {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method, say_success_without_method},
+    {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method,
+     say_success_without_method},
     {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, say_length},
     {MAF_FAULT_TRUNCATED, MAF_PART_FRAME, &ei_truncated, say_truncated},
     {MAF_FAULT_AFTER_END, MAF_PART_INSTR, &ei_after_end, say_after_end},
@@ -245,7 +260,8 @@ maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
 
     for (unsigned i = 0; verdict->faults && i < G_N_ELEMENTS(diagnoses); i++) {
         if (verdict->faults & diagnoses[i].fault)
-            expert_add_info_format(pinfo, parts[diagnoses[i].part], diagnoses[i].ei, "%s", diagnoses[i].say(&c));
+            expert_add_info_format(pinfo, parts[diagnoses[i].part], diagnoses[i].ei, "%s",
+                                   diagnoses[i].say(&c));
     }
     if (verdict->ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
@@ -260,19 +276,32 @@ void
 maf_diagnose_offer(packet_info *pinfo, proto_item *item, uint32_t method, uint32_t faults)
 {
     if (faults & MAF_FAULT_DUPLICATE_OFFER)
-        expert_add_info_format(pinfo, item, &ei_duplicate_offer,
-                               "Sub-method X'%08X' is offered again; expected each once, and in a relative method "
-                               "download only those not sent before (draft-00, Subnegotiation: FLAGS)",
-                               method);
+        expert_add_info_format(
+            pinfo, item, &ei_duplicate_offer,
+            "Sub-method X'%08X' is offered again; expected each once, and in a relative method "
+            "download only those not sent before (draft-00, Subnegotiation: FLAGS)",
+            method);
     if (faults & MAF_FAULT_RESERVED_OFFER)
-        expert_add_info_format(pinfo, item, &ei_reserved_offer,
-                               "%s (X'%08X') is offered, but is a result; expected sub-methods (draft-00, Current "
-                               "MAF Sub-Methods)",
-                               maf_method_name(method), method);
+        expert_add_info_format(
+            pinfo, item, &ei_reserved_offer,
+            "%s (X'%08X') is offered, but is a result; expected sub-methods (draft-00, Current "
+            "MAF Sub-Methods)",
+            maf_method_name(method), method);
     if (faults & MAF_FAULT_MORE_NOT_LAST)
-        expert_add_info_format(pinfo, item, &ei_more_not_last,
-                               "MORE_METHODS_AVAILABLE stands before other sub-methods; expected as the last METHOD "
-                               "of the list (draft-00, Subnegotiation: METHODS)");
+        expert_add_info_format(
+            pinfo, item, &ei_more_not_last,
+            "MORE_METHODS_AVAILABLE stands before other sub-methods; expected as the last METHOD "
+            "of the list (draft-00, Subnegotiation: METHODS)");
+}
+
+void
+maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t began)
+{
+    expert_add_info_format(
+        pinfo, item, &ei_truncated,
+        "The connection is closed inside a frame of the %s's that begins in frame %u; expected the "
+        "rest of it (draft-00, Subnegotiation: the diagrams)",
+        from == MAF_CLIENT ? "client" : "server", began);
 }
 
 void
@@ -281,8 +310,10 @@ maf_diagnosis_register(int proto)
     static ei_register_info ei[] = {
         {&ei_version,
          {"maf.expert.version", PI_PROTOCOL, PI_WARN, "VER is not the version of this session", EXPFILL}},
-        {&ei_flags, {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not one the instruction has", EXPFILL}},
-        {&ei_instr, {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision", EXPFILL}},
+        {&ei_flags,
+         {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not one the instruction has", EXPFILL}},
+        {&ei_instr,
+         {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision", EXPFILL}},
         {&ei_direction, {"maf.expert.direction", PI_PROTOCOL, PI_WARN, "Sent by the wrong side", EXPFILL}},
         {&ei_sequence, {"maf.expert.sequence", PI_SEQUENCE, PI_WARN, "Not legal at this point", EXPFILL}},
         {&ei_nmethods, {"maf.expert.nmethods", PI_MALFORMED, PI_ERROR, "NMETHODS is not 1 to 255", EXPFILL}},
@@ -295,7 +326,8 @@ maf_diagnosis_register(int proto)
         {&ei_more_not_last,
          {"maf.expert.more_not_last", PI_PROTOCOL, PI_WARN, "MORE_METHODS_AVAILABLE is not last", EXPFILL}},
         {&ei_not_offered,
-         {"maf.expert.not_offered", PI_PROTOCOL, PI_WARN, "Do with a sub-method that was not offered", EXPFILL}},
+         {"maf.expert.not_offered", PI_PROTOCOL, PI_WARN, "Do with a sub-method that was not offered",
+          EXPFILL}},
         {&ei_not_a_method,
          {"maf.expert.not_a_method", PI_PROTOCOL, PI_ERROR, "Do with what is not a sub-method", EXPFILL}},
         {&ei_method_mismatch,
@@ -303,11 +335,14 @@ maf_diagnosis_register(int proto)
         {&ei_result_mismatch,
          {"maf.expert.result_mismatch", PI_PROTOCOL, PI_WARN, "METHOD does not fit the result", EXPFILL}},
         {&ei_no_more_available,
-         {"maf.expert.no_more_available", PI_PROTOCOL, PI_WARN, "There are no more sub-methods to request", EXPFILL}},
+         {"maf.expert.no_more_available", PI_PROTOCOL, PI_WARN, "There are no more sub-methods to request",
+          EXPFILL}},
         {&ei_success_without_method,
-         {"maf.expert.success_without_method", PI_SECURITY, PI_WARN, "Success without any sub-method", EXPFILL}},
+         {"maf.expert.success_without_method", PI_SECURITY, PI_WARN, "Success without any sub-method",
+          EXPFILL}},
         {&ei_length, {"maf.expert.length", PI_MALFORMED, PI_ERROR, "LEN is beyond the limit", EXPFILL}},
-        {&ei_truncated, {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The frame is not complete", EXPFILL}},
+        {&ei_truncated,
+         {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The frame is not complete", EXPFILL}},
         {&ei_after_end, {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF frame after the end", EXPFILL}},
         {&ei_success, {"maf.expert.success", PI_RESPONSE_CODE, PI_CHAT, "Authentication succeeded", EXPFILL}},
         {&ei_failure, {"maf.expert.failure", PI_RESPONSE_CODE, PI_NOTE, "Authentication failed", EXPFILL}},

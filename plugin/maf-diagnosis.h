@@ -40,4 +40,8 @@ void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], 
 /* Say what is wrong with one METHOD of a list; faults are those of maf_verdict_t.offer_faults. */
 void maf_diagnose_offer(packet_info *pinfo, proto_item *item, uint32_t method, uint32_t faults);
 
+/* Say that the connection was closed inside a frame of that side, which began in the capture's frame `began`.
+ */
+void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t began);
+
 #endif /* MAF_DIAGNOSIS_H */

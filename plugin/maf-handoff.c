@@ -19,6 +19,8 @@
 #include <epan/conversation.h>
 #include <epan/dissectors/packet-tcp.h>
 #include <epan/proto_data.h>
+#include <epan/tap.h>
+#include <wsutil/wslog.h>
 
 #include "maf-protocol.h"
 #include "packet-maf.h"
@@ -61,6 +63,8 @@ typedef struct {
     uint32_t client_port;
     phase_t phase[2];      /* by maf_side_t */
     uint32_t continues[2]; /* by maf_side_t: octets of a frame that TCP would not put together */
+    uint32_t began[2]; /* by maf_side_t: number of the frame that has the beginning of one not complete yet */
+    uint32_t ended[2]; /* by maf_side_t: number of the frame that closes the connection inside that one */
     maf_session_t *session;
 } stream_t;
 
@@ -101,6 +105,9 @@ typedef struct {
 static int proto_maf;
 static int proto_socks;
 static uint32_t stream_count;
+static uint32_t cut_streams; /* that were closed inside a frame */
+
+static int tcp_tap;
 
 static dissector_table_t tcp_ports;
 static dissector_handle_t socks_handle;
@@ -124,6 +131,14 @@ stream_new(conversation_t *conversation, bool attached, bool late)
     stream->phase[MAF_SERVER] = PHASE_SELECTION;
     conversation_add_proto_data(conversation, proto_maf, stream);
     return stream;
+}
+
+static stream_t *
+find_stream(packet_info *pinfo)
+{
+    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
+
+    return conversation ? (stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
 }
 
 static void
@@ -288,7 +303,8 @@ learn_selection(learner_t *learner)
 {
     stream_t *stream = learner->stream;
 
-    if (octet_at(learner, 0) != SOCKS_VERSION || (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN)) {
+    if (octet_at(learner, 0) != SOCKS_VERSION ||
+        (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN)) {
         leave(learner);
         return false;
     }
@@ -339,16 +355,19 @@ learn_frame(learner_t *learner)
 
     missing = maf_frame_parse(learner->tvb, learner->offset, &maf_prefs.framing, &frame);
     if (missing && !learner->last) {
+        if (stream->began[learner->from] == 0)
+            stream->began[learner->from] = learner->pinfo->num;
         wait_for(learner, missing);
         return false;
     }
+    stream->began[learner->from] = 0;
     if (missing && !learner->ends) {
         frame.end = MAF_FRAME_UNASSEMBLED;
         if (missing != MAF_MISSING_UNKNOWN)
             stream->continues[learner->from] = missing;
     }
-    add_piece(learner, PIECE_FRAME, frame.length)->verdict =
-        maf_session_frame(stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
+    add_piece(learner, PIECE_FRAME, frame.length)->verdict = maf_session_frame(
+        stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
     return true;
 }
 
@@ -375,8 +394,8 @@ socks_message_length(const learner_t *learner)
 
 /* Call the SOCKS dissector for octets of ours, as if `from` had sent them; nothing of it shows. */
 static void
-play_socks(const stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from, const uint8_t *octets,
-           unsigned length)
+play_socks(const stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from,
+           const uint8_t *octets, unsigned length)
 {
     static const struct tcpinfo no_tcpinfo;
     struct tcpinfo tcpinfo = no_tcpinfo;
@@ -392,8 +411,8 @@ play_socks(const stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_sid
         pinfo->srcport = destport;
         pinfo->destport = srcport;
     }
-    call_dissector_only(socks_handle, tvb_new_child_real_data(parent, octets, length, (int)length), pinfo, NULL,
-                        &tcpinfo);
+    call_dissector_only(socks_handle, tvb_new_child_real_data(parent, octets, length, (int)length), pinfo,
+                        NULL, &tcpinfo);
     pinfo->src = src;
     pinfo->dst = dst;
     pinfo->srcport = srcport;
@@ -472,14 +491,10 @@ learn_nothing(learner_t *learner _U_)
 }
 
 static const phase_fn phase_fns[] = {
-    [PHASE_GREETING] = learn_greeting,
-    [PHASE_EARLY_LIST] = learn_early_list,
-    [PHASE_UNSEEN] = learn_unseen,
-    [PHASE_SELECTION] = learn_selection,
-    [PHASE_MAF] = learn_frame,
-    [PHASE_REQUEST] = learn_socks_message,
-    [PHASE_REPLY] = learn_socks_message,
-    [PHASE_TUNNEL] = learn_tunnel,
+    [PHASE_GREETING] = learn_greeting,   [PHASE_EARLY_LIST] = learn_early_list,
+    [PHASE_UNSEEN] = learn_unseen,       [PHASE_SELECTION] = learn_selection,
+    [PHASE_MAF] = learn_frame,           [PHASE_REQUEST] = learn_socks_message,
+    [PHASE_REPLY] = learn_socks_message, [PHASE_TUNNEL] = learn_tunnel,
     [PHASE_LEFT] = learn_nothing,
 };
 
@@ -548,8 +563,8 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 
 /* Show one piece, or as many as there are MAF frames in a row; returns the first that is not shown yet. */
 static piece_t *
-show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo, proto_tree *tree,
-            void *tcpinfo)
+show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo,
+            proto_tree *tree, void *tcpinfo)
 {
     piece_t *next = piece->next;
     int length = (int)piece->length;
@@ -563,9 +578,10 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
 
     switch ((piece_kind_t)piece->kind) {
     case PIECE_SOCKS:
-        if (*offset > 0)
+        if (*offset > 0) {
             col_append_str(pinfo->cinfo, COL_INFO, ", ");
-        col_set_fence(pinfo->cinfo, COL_INFO);
+            col_set_fence(pinfo->cinfo, COL_INFO);
+        }
         call_dissector_with_data(socks_handle, piece_tvb, pinfo, tree, tcpinfo);
         break;
     case PIECE_FRAME:
@@ -614,8 +630,7 @@ dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree 
 static int
 dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
-    stream_t *stream = conversation ? (stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
+    stream_t *stream = find_stream(pinfo);
 
     if (!stream)
         return 0;
@@ -663,7 +678,8 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     return dissect_segment(stream, tvb, pinfo, tree, data);
 }
 
-/* The port for whose sake TCP would call the SOCKS dissector: it asks the server's first, and those set by the user. */
+/* The port for whose sake TCP would call the SOCKS dissector: it asks the server's first, and those set by
+ * the user. */
 static uint32_t
 find_socks_port(packet_info *pinfo, uint32_t server_port)
 {
@@ -704,20 +720,74 @@ attach(conversation_t *conversation, packet_info *pinfo)
     pass_on(stream, pinfo, stream_handle);
 }
 
-/* The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned. */
-static int
-watch_for_socks(tvbuff_t *tvb _U_, packet_info *pinfo, proto_tree *tree _U_, void *data _U_)
+/* What TCP knows of this frame, or NULL: nobody is asked when only a packet's details are drawn again. */
+static bool
+closes_connection(uint16_t *flags)
+{
+    const struct tcpheader *header = (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0);
+
+    *flags = header ? header->th_flags & (TH_FIN | TH_RST) : 0;
+    return *flags != 0;
+}
+
+/* FIN ends what its sender says, RST ends both sides. */
+static void
+note_close(stream_t *stream, const packet_info *pinfo, uint16_t flags)
+{
+    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+        if (stream->began[side] && !stream->ended[side] &&
+            ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
+            stream->ended[side] = pinfo->num;
+            cut_streams++;
+        }
+    }
+}
+
+/* Both are the last frame of a connection, which TCP has no reason to give us: it has no data. */
+static void
+watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    uint16_t flags;
+    const bool closes = closes_connection(&flags);
+    stream_t *stream;
+
+    if (!closes && cut_streams == 0)
+        return;
+    stream = find_stream(pinfo);
+    if (!stream)
+        return;
+    if (closes)
+        note_close(stream, pinfo, flags);
+    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+        if (stream->ended[side] == pinfo->num)
+            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, stream->began[side]);
+    }
+}
+
+static void
+watch_for_socks(packet_info *pinfo)
 {
     conversation_t *conversation;
 
-    if (pinfo->fd->visited || pinfo->ptype != PT_TCP || pinfo->flags.in_error_pkt)
-        return 0;
     if (dissector_get_uint_handle(tcp_ports, pinfo->srcport) != socks_handle &&
         dissector_get_uint_handle(tcp_ports, pinfo->destport) != socks_handle)
-        return 0;
+        return;
     conversation = find_conversation_pinfo(pinfo, 0);
     if (conversation && !conversation_get_proto_data(conversation, proto_maf))
         attach(conversation, pinfo);
+}
+
+/* The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned.
+ */
+static int
+watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    if (pinfo->ptype != PT_TCP || pinfo->flags.in_error_pkt)
+        return 0;
+    if (!pinfo->fd->visited)
+        watch_for_socks(pinfo);
+    if (stream_count > 0)
+        watch_for_close(tvb, pinfo, tree);
     return 0;
 }
 
@@ -725,6 +795,7 @@ static void
 forget_streams(void)
 {
     stream_count = 0;
+    cut_streams = 0;
 }
 
 void
@@ -740,6 +811,8 @@ maf_handoff_register(int proto)
 void
 maf_handoff_connect(void)
 {
+    GString *problem;
+
     tcp_ports = find_dissector_table("tcp.port");
     data_handle = find_dissector("data");
     socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
@@ -749,6 +822,14 @@ maf_handoff_connect(void)
 
     if (socks_handle) {
         proto_socks = dissector_handle_get_protocol_index(socks_handle);
-        register_postdissector(create_dissector_handle(watch_for_socks, proto_maf));
+        register_postdissector(create_dissector_handle(watch, proto_maf));
+    }
+
+    /* With a listener, TCP's header can be fetched while the frame is dissected. It wants nothing itself. */
+    tcp_tap = find_tap_id("tcp");
+    problem = register_tap_listener("tcp", &tcp_tap, NULL, TL_IS_DISSECTOR_HELPER, NULL, NULL, NULL, NULL);
+    if (problem) {
+        ws_warning("%s", problem->str);
+        g_string_free(problem, TRUE);
     }
 }

@@ -145,7 +145,8 @@ take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdi
     if (frame->nmethods_width == MAF_NMETHODS_LEN_BYTE)
         verdict->faults |= MAF_FAULT_NMETHODS_WIDTH;
     for (uint32_t i = 0; i < frame->nmethods; i++) {
-        const uint32_t fault = take_offer(session, maf_frame_offer(frame, i), i + 1 == frame->nmethods, since);
+        const uint32_t fault =
+            take_offer(session, maf_frame_offer(frame, i), i + 1 == frame->nmethods, since);
 
         if (!fault)
             continue;

@@ -89,7 +89,8 @@ append_list_summary(wmem_strbuf_t *summary, const maf_frame_t *frame)
 {
     const bool more = maf_frame_offer(frame, frame->nmethods - 1) == MAF_METHOD_MORE_AVAILABLE;
 
-    wmem_strbuf_append_printf(summary, ": %u%s", frame->nmethods - (more ? 1 : 0), more ? " (more available)" : "");
+    wmem_strbuf_append_printf(summary, ": %u%s", frame->nmethods - (more ? 1 : 0),
+                              more ? " (more available)" : "");
 }
 
 static void
@@ -161,8 +162,9 @@ show_list(view_t *view)
     for (uint32_t i = 0; i < frame->nmethods; i++) {
         const int offset = (int)(frame->methods_offset + i * MAF_METHOD_LEN);
         const uint32_t method = tvb_get_ntohl(view->tvb, offset);
-        proto_item *item = proto_tree_add_uint_format_value(list, hf_offered, view->tvb, offset, MAF_METHOD_LEN,
-                                                            method, "%s (0x%08x)", maf_method_name(method), method);
+        proto_item *item =
+            proto_tree_add_uint_format_value(list, hf_offered, view->tvb, offset, MAF_METHOD_LEN, method,
+                                             "%s (0x%08x)", maf_method_name(method), method);
 
         if (view->verdict->offer_faults)
             maf_diagnose_offer(view->pinfo, item, method, view->verdict->offer_faults[i]);
@@ -177,8 +179,9 @@ show_method_data(view_t *view)
     proto_item *item;
     int offset = MAF_HEADER_LEN;
 
-    view->parts[MAF_PART_METHOD] = proto_tree_add_uint_format_value(
-        view->tree, hf_method, view->tvb, offset, MAF_METHOD_LEN, frame->method, "%s (0x%08x)", name, frame->method);
+    view->parts[MAF_PART_METHOD] =
+        proto_tree_add_uint_format_value(view->tree, hf_method, view->tvb, offset, MAF_METHOD_LEN,
+                                         frame->method, "%s (0x%08x)", name, frame->method);
     item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, offset, MAF_METHOD_LEN, name);
     proto_item_set_generated(item);
     offset += MAF_METHOD_LEN;
@@ -207,7 +210,8 @@ show_header(view_t *view)
         view->parts[MAF_PART_FLAGS] = proto_tree_add_bitmask(view->tree, view->tvb, 2, hf_flags, ett_flags,
                                                              request_more_flags, ENC_BIG_ENDIAN);
     else
-        view->parts[MAF_PART_FLAGS] = proto_tree_add_item(view->tree, hf_flags, view->tvb, 2, 2, ENC_BIG_ENDIAN);
+        view->parts[MAF_PART_FLAGS] =
+            proto_tree_add_item(view->tree, hf_flags, view->tvb, 2, 2, ENC_BIG_ENDIAN);
 }
 
 /* What the session knows of the frame */
@@ -275,6 +279,17 @@ maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_fr
     maf_diagnose_frame(pinfo, view.parts, frame, verdict);
 }
 
+void
+maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, uint32_t began)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    proto_item_append_text(item, ", Incomplete frame");
+    proto_item_set_generated(item);
+    col_append_sep_str(pinfo->cinfo, COL_INFO, " ", "[MAF frame incomplete]");
+    maf_diagnose_cut(pinfo, item, from, began);
+}
+
 /* Registration */
 
 static void
@@ -289,23 +304,27 @@ register_preferences(void)
     module_t *module = prefs_register_protocol(proto_maf, NULL);
 
     range_convert_str(wmem_epan_scope(), &maf_prefs.socks_methods, G_STRINGIFY(MAF_SOCKS_METHOD), UINT8_MAX);
-    prefs_register_range_preference(module, "socks_methods", "SOCKS methods",
-                                    "SOCKS 5 METHOD numbers that select MAF. 8 is the one assigned; implementations "
-                                    "older than that use private numbers, 128 to 254",
-                                    &maf_prefs.socks_methods, UINT8_MAX);
-    prefs_register_enum_preference(module, "nmethods_width", "Width of NMETHODS",
-                                   "How wide NMETHODS is in a list of revision 00, where the draft contradicts itself",
-                                   &maf_prefs.framing.nmethods_width, nmethods_widths, false);
+    prefs_register_range_preference(
+        module, "socks_methods", "SOCKS methods",
+        "SOCKS 5 METHOD numbers that select MAF. 8 is the one assigned; implementations "
+        "older than that use private numbers, 128 to 254",
+        &maf_prefs.socks_methods, UINT8_MAX);
+    prefs_register_enum_preference(
+        module, "nmethods_width", "Width of NMETHODS",
+        "How wide NMETHODS is in a list of revision 00, where the draft contradicts itself",
+        &maf_prefs.framing.nmethods_width, nmethods_widths, false);
     prefs_register_uint_preference(module, "max_length", "Longest DATA (octets)",
-                                   "A LEN greater than this is taken for an error, and nothing is waited for", 10,
-                                   &maf_prefs.framing.max_length);
-    prefs_register_bool_preference(module, "desegment", "Reassemble frames that span several TCP segments",
-                                   "To use this, also enable \"Allow subdissectors to reassemble TCP streams\" in the "
-                                   "preferences of TCP",
-                                   &maf_prefs.desegment);
-    prefs_register_bool_preference(module, "dissect_socks", "Dissect SOCKS after success",
-                                   "Hand the stream back to the SOCKS dissector once the authentication succeeded",
-                                   &maf_prefs.dissect_socks);
+                                   "A LEN greater than this is taken for an error, and nothing is waited for",
+                                   10, &maf_prefs.framing.max_length);
+    prefs_register_bool_preference(
+        module, "desegment", "Reassemble frames that span several TCP segments",
+        "To use this, also enable \"Allow subdissectors to reassemble TCP streams\" in the "
+        "preferences of TCP",
+        &maf_prefs.desegment);
+    prefs_register_bool_preference(
+        module, "dissect_socks", "Dissect SOCKS after success",
+        "Hand the stream back to the SOCKS dissector once the authentication succeeded",
+        &maf_prefs.dissect_socks);
 }
 
 void
@@ -313,34 +332,45 @@ proto_register_maf(void)
 {
     static hf_register_info hf[] = {
         {&hf_instr,
-         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names), 0, "The operation (INSTR)", HFILL}},
-        {&hf_ver, {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0, "Version of the framework (VER)", HFILL}},
+         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names), 0, "The operation (INSTR)",
+          HFILL}},
+        {&hf_ver,
+         {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0, "Version of the framework (VER)", HFILL}},
         {&hf_flags, {"Flags", "maf.flags", FT_UINT16, BASE_HEX, NULL, 0, "FLAGS", HFILL}},
         {&hf_flags_absolute,
-         {"Method download", "maf.flags.absolute", FT_BOOLEAN, 16, TFS(&tfs_absolute_relative), MAF_FLAGS_ABSOLUTE,
-          "Whether the client is to start again with its list, or to send only what it has not sent yet", HFILL}},
+         {"Method download", "maf.flags.absolute", FT_BOOLEAN, 16, TFS(&tfs_absolute_relative),
+          MAF_FLAGS_ABSOLUTE,
+          "Whether the client is to start again with its list, or to send only what it has not sent yet",
+          HFILL}},
         {&hf_nmethods,
          {"Number of methods", "maf.nmethods", FT_UINT32, BASE_DEC, NULL, 0,
           "How many sub-methods the list offers (NMETHODS)", HFILL}},
         {&hf_offered,
-         {"Method", "maf.offered", FT_UINT32, BASE_HEX, NULL, 0, "A sub-method the client offers (METHODS)", HFILL}},
-        {&hf_method,
-         {"Method", "maf.method", FT_UINT32, BASE_HEX, NULL, 0, "The sub-method, or the result (METHOD)", HFILL}},
-        {&hf_method_name,
-         {"Method name", "maf.method.name", FT_STRING, BASE_NONE, NULL, 0, "Name of METHOD, or of its range", HFILL}},
-        {&hf_len, {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in octets (LEN)", HFILL}},
-        {&hf_data,
-         {"Data", "maf.data", FT_BYTES, BASE_NONE, NULL, 0, "What the sub-method's modules exchange (DATA)", HFILL}},
-        {&hf_undecoded,
-         {"Undecoded", "maf.undecoded", FT_BYTES, BASE_NONE, NULL, 0, "Octets that no frame could be made of", HFILL}},
-        {&hf_revision,
-         {"Revision", "maf.revision", FT_UINT8, BASE_DEC, NULL, 0, "Revision of the draft the frame is read by",
+         {"Method", "maf.offered", FT_UINT32, BASE_HEX, NULL, 0, "A sub-method the client offers (METHODS)",
           HFILL}},
+        {&hf_method,
+         {"Method", "maf.method", FT_UINT32, BASE_HEX, NULL, 0, "The sub-method, or the result (METHOD)",
+          HFILL}},
+        {&hf_method_name,
+         {"Method name", "maf.method.name", FT_STRING, BASE_NONE, NULL, 0, "Name of METHOD, or of its range",
+          HFILL}},
+        {&hf_len,
+         {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in octets (LEN)", HFILL}},
+        {&hf_data,
+         {"Data", "maf.data", FT_BYTES, BASE_NONE, NULL, 0, "What the sub-method's modules exchange (DATA)",
+          HFILL}},
+        {&hf_undecoded,
+         {"Undecoded", "maf.undecoded", FT_BYTES, BASE_NONE, NULL, 0, "Octets that no frame could be made of",
+          HFILL}},
+        {&hf_revision,
+         {"Revision", "maf.revision", FT_UINT8, BASE_DEC, NULL, 0,
+          "Revision of the draft the frame is read by", HFILL}},
         {&hf_state,
          {"State after this frame", "maf.state", FT_UINT8, BASE_DEC, VALS(state_names), 0,
           "What the session is at once this frame has been received", HFILL}},
         {&hf_round,
-         {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0, "Each Do begins a round; the first is 1", HFILL}},
+         {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0, "Each Do begins a round; the first is 1",
+          HFILL}},
         {&hf_do_in,
          {"Do in", "maf.do_in", FT_FRAMENUM, BASE_NONE, NULL, 0, "The frame that began this round", HFILL}},
         {&hf_response_in,
@@ -353,7 +383,8 @@ proto_register_maf(void)
          {"Response time", "maf.response_time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
           "Time since the frame that this one answers", HFILL}},
         {&hf_session_rounds,
-         {"Rounds", "maf.session.rounds", FT_UINT32, BASE_DEC, NULL, 0, "How many rounds the session took", HFILL}},
+         {"Rounds", "maf.session.rounds", FT_UINT32, BASE_DEC, NULL, 0, "How many rounds the session took",
+          HFILL}},
         {&hf_session_duration,
          {"Duration", "maf.session.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
           "Time since the first frame of the session", HFILL}},

@@ -17,10 +17,10 @@
 
 /* What the user set under Edit, Preferences, Protocols, MAF. */
 typedef struct {
-    range_t *socks_methods;         /* maf.socks_methods */
-    maf_framing_options_t framing;  /* maf.nmethods_width, maf.max_length */
-    maf_bool_pref_t desegment;      /* maf.desegment */
-    maf_bool_pref_t dissect_socks;  /* maf.dissect_socks */
+    range_t *socks_methods;        /* maf.socks_methods */
+    maf_framing_options_t framing; /* maf.nmethods_width, maf.max_length */
+    maf_bool_pref_t desegment;     /* maf.desegment */
+    maf_bool_pref_t dissect_socks; /* maf.dissect_socks */
 } maf_prefs_t;
 
 extern maf_prefs_t maf_prefs;
@@ -41,5 +41,14 @@ const char *maf_instr_name(uint8_t instr);
  */
 void maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_frame_t *frame,
                     const maf_verdict_t *verdict);
+
+/*
+ * Show that a connection was closed inside a frame.
+ *
+ * tvb    holds the frame that closes it, which has no octet of MAF
+ * from   whose frame was cut off
+ * began  number of the frame that has its first octets
+ */
+void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, uint32_t began);
 
 #endif /* PACKET_MAF_H */
