@@ -125,13 +125,14 @@ static void
 take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdict)
 {
     const bool asked_for_more = session->state == MAF_STATE_AWAITING_MORE;
+    const bool begins_anew = asked_for_more && !session->relative;
     uint32_t *offer_faults = NULL;
     uint32_t since;
 
     session->list++;
-    if (session->state == MAF_STATE_AWAITING_LIST || (asked_for_more && !session->relative)) {
+    if (session->list == 1 || begins_anew) {
         session->download = session->list;
-        session->offered_known = true;
+        session->offered_known = session->complete || begins_anew;
     }
     since = asked_for_more ? session->download : session->list;
 

@@ -1,0 +1,496 @@
+/* test-maf-session.c
+ * The session alone: every path of the table of states, every frame out of its place, every fault
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <glib.h>
+#include <wsutil/wmem/wmem.h>
+
+#include "maf-session.h"
+
+static const uint32_t TEST = MAF_METHOD_INTERNAL_TEST;
+static const uint32_t OTHER = 0x00010001;
+
+typedef struct {
+    wmem_allocator_t *allocator;
+    maf_session_t *session;
+    uint32_t number;
+} fixture_t;
+
+static void
+set_up(fixture_t *f, const void *late)
+{
+    f->allocator = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
+    f->session = maf_session_new(f->allocator, late != NULL);
+    f->number = 0;
+}
+
+static void
+tear_down(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    wmem_destroy_allocator(f->allocator);
+}
+
+/* Frames are numbered from 1; frame n is captured n × 1.5 seconds after the epoch. */
+static const maf_verdict_t *
+feed(fixture_t *f, maf_side_t from, const maf_frame_t *frame)
+{
+    const uint32_t number = ++f->number;
+    const nstime_t when = {.secs = (time_t)(number + number / 2), .nsecs = number % 2 ? 500000000 : 0};
+
+    return maf_session_frame(f->session, frame, from, number, &when);
+}
+
+static maf_frame_t
+frame_of(uint8_t instr, uint32_t method)
+{
+    return (maf_frame_t){.instr = instr, .end = MAF_FRAME_WHOLE, .method = method};
+}
+
+static const maf_verdict_t *
+send_method(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
+{
+    const maf_frame_t frame = frame_of(instr, method);
+
+    return feed(f, from, &frame);
+}
+
+static const maf_verdict_t *
+send_more(fixture_t *f, uint16_t flags)
+{
+    maf_frame_t frame = frame_of(MAF_INSTR_REQUEST_MORE, 0);
+
+    frame.flags = flags;
+    return feed(f, MAF_SERVER, &frame);
+}
+
+static const maf_verdict_t *
+send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *methods)
+{
+    maf_frame_t frame = frame_of(MAF_INSTR_SUPPORTED, 0);
+    g_autofree uint8_t *octets = g_malloc(count * MAF_METHOD_LEN);
+
+    for (unsigned i = 0; i < count; i++) {
+        const uint32_t method = GUINT32_TO_BE(methods[i]);
+
+        memcpy(octets + i * MAF_METHOD_LEN, &method, sizeof method);
+    }
+    frame.nmethods_width = width;
+    frame.nmethods = count;
+    frame.methods = octets;
+    return feed(f, MAF_CLIENT, &frame);
+}
+
+#define METHODS(...)                                                                                         \
+    G_N_ELEMENTS(((const uint32_t[]){__VA_ARGS__})), (const uint32_t[])                                      \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
+#define send_list(f, ...)             send_list_of_width(f, MAF_NMETHODS_LEN, METHODS(__VA_ARGS__))
+#define send_do(f, method)            send_method(f, MAF_SERVER, MAF_INSTR_DO, method)
+#define send_process(f, from, method) send_method(f, from, MAF_INSTR_PROCESS, method)
+#define send_what_next(f)             send_method(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0)
+#define send_success(f)               send_method(f, MAF_SERVER, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS)
+#define send_failure(f)               send_method(f, MAF_SERVER, MAF_INSTR_FAILURE, MAF_METHOD_FAILURE)
+#define send_ack(f, from)             send_method(f, from, MAF_INSTR_ACKNOWLEDGE, 0)
+
+static void
+check(const maf_verdict_t *verdict, maf_state_t state, uint32_t faults)
+{
+    g_assert_cmphex(verdict->faults, ==, faults);
+    g_assert_cmpuint(verdict->state, ==, state);
+}
+
+/* Bring a new session to a state by frames that are all legal, so that only the next one can be at fault. */
+static void
+reach(fixture_t *f, maf_state_t state)
+{
+    if (state == MAF_STATE_AWAITING_LIST)
+        return;
+    check(send_list(f, TEST, OTHER, MAF_METHOD_MORE_AVAILABLE), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
+    if (state == MAF_STATE_EXECUTING)
+        return;
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+    if (state == MAF_STATE_AWAITING_MORE)
+        check(send_more(f, MAF_FLAGS_ABSOLUTE), MAF_STATE_AWAITING_MORE, 0);
+    if (state == MAF_STATE_SUCCEEDED)
+        check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+    if (state == MAF_STATE_FAILED)
+        check(send_failure(f), MAF_STATE_FAILED, 0);
+}
+
+static const maf_verdict_t *
+send_any(fixture_t *f, maf_side_t from, uint8_t instr)
+{
+    const uint32_t none[] = {OTHER};
+    maf_frame_t frame = frame_of(instr, TEST);
+
+    switch (instr) {
+    case MAF_INSTR_SUPPORTED:
+        frame.nmethods_width = MAF_NMETHODS_LEN;
+        frame.nmethods = 1;
+        frame.methods = (const uint8_t *)none;
+        break;
+    case MAF_INSTR_SUCCESS:
+        frame.method = MAF_METHOD_SUCCESS;
+        break;
+    case MAF_INSTR_FAILURE:
+        frame.method = MAF_METHOD_FAILURE;
+        break;
+    default:
+        break;
+    }
+    return feed(f, from, &frame);
+}
+
+/* The spec's table of states, written once more: who may send what, when, and what follows. */
+static const struct {
+    uint8_t instr;
+    const char *senders; /* c: client, s: server */
+    const char *legal;   /* digits of the states in which it may come */
+    char next;           /* digit of the state that follows; '=': the same */
+} table[] = {
+    {MAF_INSTR_SUPPORTED, "c", "13", '2'}, {MAF_INSTR_REQUEST_MORE, "s", "2", '3'},
+    {MAF_INSTR_DO, "s", "2", '4'},         {MAF_INSTR_PROCESS, "cs", "4", '='},
+    {MAF_INSTR_WHAT_NEXT, "c", "4", '2'},  {MAF_INSTR_SUCCESS, "s", "2", '5'},
+    {MAF_INSTR_FAILURE, "s", "2", '6'},    {MAF_INSTR_ACKNOWLEDGE, "cs", "56", '='},
+};
+
+static void
+test_table(fixture_t *f, const void *late)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
+        for (char state = '1'; state <= '6'; state++) {
+            for (int from = MAF_CLIENT; from <= MAF_SERVER; from++) {
+                uint32_t faults = 0;
+
+                if (!strchr(table[i].senders, from == MAF_CLIENT ? 'c' : 's'))
+                    faults = MAF_FAULT_DIRECTION;
+                else if (!strchr(table[i].legal, state))
+                    faults = state >= '5' ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
+
+                tear_down(f, late);
+                set_up(f, late);
+                reach(f, (maf_state_t)(state - '0'));
+                check(send_any(f, (maf_side_t)from, table[i].instr),
+                      (maf_state_t)((table[i].next == '=' ? state : table[i].next) - '0'), faults);
+                g_assert_cmpuint(maf_session_state(f->session), ==,
+                                 (table[i].next == '=' ? state : table[i].next) - '0');
+            }
+        }
+    }
+}
+
+static void
+test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *list = send_list(f, TEST);
+    const maf_verdict_t *first_do = send_do(f, TEST);
+    const maf_verdict_t *process = send_process(f, MAF_CLIENT, TEST);
+    const maf_verdict_t *what_next = send_what_next(f);
+    const maf_verdict_t *second_do = send_do(f, TEST);
+    const maf_verdict_t *second_what_next = send_what_next(f);
+    const maf_verdict_t *success = send_success(f);
+
+    check(list, MAF_STATE_AWAITING_DECISION, 0);
+    check(first_do, MAF_STATE_EXECUTING, 0);
+    check(process, MAF_STATE_EXECUTING, 0);
+    check(what_next, MAF_STATE_AWAITING_DECISION, 0);
+    check(second_do, MAF_STATE_EXECUTING, 0);
+    check(second_what_next, MAF_STATE_AWAITING_DECISION, 0);
+    check(success, MAF_STATE_SUCCEEDED, 0);
+
+    g_assert_cmpuint(list->round, ==, 0);
+    g_assert_cmpuint(first_do->round, ==, 1);
+    g_assert_cmpuint(what_next->round, ==, 1);
+    g_assert_cmpuint(second_do->round, ==, 2);
+    g_assert_cmpuint(success->round, ==, 2);
+
+    g_assert_cmpuint(list->do_in, ==, 0);
+    g_assert_cmpuint(first_do->do_in, ==, 0);
+    g_assert_cmpuint(process->do_in, ==, 2);
+    g_assert_cmpuint(what_next->do_in, ==, 2);
+    g_assert_cmpuint(second_what_next->do_in, ==, 5);
+    g_assert_cmpuint(success->do_in, ==, 0);
+
+    g_assert_cmpuint(list->response_to, ==, 0);
+    g_assert_cmpuint(list->response_in, ==, 2);
+    g_assert_cmpuint(first_do->response_to, ==, 1);
+    g_assert_cmpuint(first_do->response_in, ==, 3);
+    g_assert_cmpuint(process->response_in, ==, 5);
+    g_assert_cmpuint(what_next->response_to, ==, 0);
+    g_assert_cmpuint(what_next->response_in, ==, 5);
+    g_assert_cmpuint(second_do->response_to, ==, 4);
+    g_assert_cmpuint(success->response_in, ==, 0);
+    g_assert_cmpint(second_do->response_time.secs, ==, 1);
+    g_assert_cmpint(second_do->response_time.nsecs, ==, 500000000);
+
+    g_assert_null(second_what_next->ending);
+    g_assert_nonnull(success->ending);
+    g_assert_cmpuint(success->ending->rounds, ==, 2);
+    g_assert_cmpint(success->ending->duration.secs, ==, 9);
+    g_assert_cmpint(success->ending->duration.nsecs, ==, 0);
+
+    check(send_ack(f, MAF_CLIENT), MAF_STATE_SUCCEEDED, 0);
+    check(send_ack(f, MAF_SERVER), MAF_STATE_SUCCEEDED, 0);
+}
+
+static void
+test_nothing_acceptable(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *verdict;
+
+    send_list(f, OTHER);
+    verdict = send_do(f, MAF_METHOD_FAILURE);
+    check(verdict, MAF_STATE_FAILED, 0);
+    g_assert_nonnull(verdict->ending);
+    g_assert_cmpuint(verdict->ending->rounds, ==, 0);
+
+    verdict = send_failure(f);
+    check(verdict, MAF_STATE_FAILED, MAF_FAULT_AFTER_END);
+    g_assert_null(verdict->ending);
+}
+
+static void
+test_relative_download(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *verdict;
+
+    send_list(f, TEST, MAF_METHOD_MORE_AVAILABLE);
+    check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
+    verdict = send_list(f, OTHER, TEST);
+    check(verdict, MAF_STATE_AWAITING_DECISION, MAF_FAULT_DUPLICATE_OFFER);
+    g_assert_cmphex(verdict->offer_faults[0], ==, 0);
+    g_assert_cmphex(verdict->offer_faults[1], ==, MAF_FAULT_DUPLICATE_OFFER);
+    check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
+    send_what_next(f);
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
+}
+
+static void
+test_absolute_download(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    send_list(f, TEST, MAF_METHOD_MORE_AVAILABLE);
+    check(send_more(f, MAF_FLAGS_ABSOLUTE), MAF_STATE_AWAITING_MORE, 0);
+    check(send_list(f, OTHER), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_do(f, TEST), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
+}
+
+static void
+test_offers(fixture_t *f, const void *late)
+{
+    check(send_list(f, TEST, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_DUPLICATE_OFFER);
+
+    tear_down(f, late);
+    set_up(f, late);
+    check(send_list(f, TEST, MAF_METHOD_SUCCESS), MAF_STATE_AWAITING_DECISION, MAF_FAULT_RESERVED_OFFER);
+
+    tear_down(f, late);
+    set_up(f, late);
+    check(send_list(f, MAF_METHOD_FAILURE, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_RESERVED_OFFER);
+
+    tear_down(f, late);
+    set_up(f, late);
+    check(send_list(f, MAF_METHOD_MORE_AVAILABLE, TEST), MAF_STATE_AWAITING_DECISION,
+          MAF_FAULT_MORE_NOT_LAST);
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_process(f, MAF_CLIENT, OTHER), MAF_STATE_EXECUTING, 0);
+
+    tear_down(f, late);
+    set_up(f, late);
+    check(send_list_of_width(f, MAF_NMETHODS_LEN_BYTE, METHODS(TEST)), MAF_STATE_AWAITING_DECISION,
+          MAF_FAULT_NMETHODS_WIDTH);
+}
+
+static void
+test_wrong_do(fixture_t *f, const void *late)
+{
+    const uint32_t results[] = {MAF_METHOD_SUCCESS, MAF_METHOD_MORE_AVAILABLE};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(results); i++) {
+        tear_down(f, late);
+        set_up(f, late);
+        send_list(f, TEST);
+        check(send_do(f, results[i]), MAF_STATE_EXECUTING, MAF_FAULT_NOT_A_METHOD);
+        check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+    }
+}
+
+static void
+test_wrong_process(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *verdict;
+
+    send_list(f, TEST);
+    send_do(f, TEST);
+    verdict = send_process(f, MAF_CLIENT, OTHER);
+    check(verdict, MAF_STATE_EXECUTING, MAF_FAULT_METHOD_MISMATCH);
+    g_assert_cmphex(verdict->running, ==, TEST);
+    check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
+}
+
+static void
+test_wrong_result(fixture_t *f, const void *late)
+{
+    reach(f, MAF_STATE_AWAITING_DECISION);
+    check(send_method(f, MAF_SERVER, MAF_INSTR_SUCCESS, TEST), MAF_STATE_SUCCEEDED,
+          MAF_FAULT_RESULT_MISMATCH);
+
+    tear_down(f, late);
+    set_up(f, late);
+    reach(f, MAF_STATE_AWAITING_DECISION);
+    check(send_method(f, MAF_SERVER, MAF_INSTR_FAILURE, TEST), MAF_STATE_FAILED, MAF_FAULT_RESULT_MISMATCH);
+}
+
+static void
+test_success_without_method(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    send_list(f, TEST);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SUCCESS_WITHOUT_METHOD);
+}
+
+static void
+test_no_more_available(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    send_list(f, TEST);
+    check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, MAF_FAULT_NO_MORE_AVAILABLE);
+    check(send_list(f, OTHER), MAF_STATE_AWAITING_DECISION, 0);
+}
+
+static void
+test_header(fixture_t *f, const void *late)
+{
+    maf_frame_t frame = frame_of(MAF_INSTR_WHAT_NEXT, 0);
+
+    reach(f, MAF_STATE_EXECUTING);
+    frame.ver = 2;
+    frame.flags = 1;
+    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_DECISION, MAF_FAULT_VERSION | MAF_FAULT_FLAGS);
+
+    tear_down(f, late);
+    set_up(f, late);
+    reach(f, MAF_STATE_AWAITING_DECISION);
+    check(send_more(f, 2), MAF_STATE_AWAITING_MORE, MAF_FAULT_FLAGS);
+}
+
+/* What cannot be read may have been anything: one diagnosis, and what follows is taken as it comes. */
+static void
+test_unframeable(fixture_t *f, const void *late)
+{
+    static const struct {
+        maf_frame_end_t end;
+        uint32_t fault;
+    } ends[] = {
+        {MAF_FRAME_BAD_INSTR, MAF_FAULT_INSTR},
+        {MAF_FRAME_CUT, MAF_FAULT_TRUNCATED},
+        {MAF_FRAME_UNASSEMBLED, 0},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
+        maf_frame_t frame = frame_of(0x42, 0);
+
+        frame.end = ends[i].end;
+        tear_down(f, late);
+        set_up(f, late);
+        check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_LIST, ends[i].fault);
+        check(send_process(f, MAF_CLIENT, OTHER), MAF_STATE_EXECUTING, 0);
+        check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+        check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+    }
+}
+
+static void
+test_bad_lengths(fixture_t *f, const void *late)
+{
+    maf_frame_t frame = frame_of(MAF_INSTR_DO, TEST);
+
+    send_list(f, TEST);
+    frame.end = MAF_FRAME_BAD_LENGTH;
+    check(feed(f, MAF_SERVER, &frame), MAF_STATE_EXECUTING, MAF_FAULT_LENGTH);
+    check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
+
+    tear_down(f, late);
+    set_up(f, late);
+    frame = frame_of(MAF_INSTR_SUPPORTED, 0);
+    frame.end = MAF_FRAME_BAD_NMETHODS;
+    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_DECISION, MAF_FAULT_NMETHODS);
+    check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
+}
+
+/* A capture that begins in the middle: whatever comes first is no fault, what is known from then on counts.
+ */
+static void
+test_late(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *verdict = send_process(f, MAF_SERVER, OTHER);
+
+    check(verdict, MAF_STATE_EXECUTING, 0);
+    g_assert_cmpuint(verdict->round, ==, 0);
+    g_assert_cmpuint(verdict->do_in, ==, 0);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
+    check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SEQUENCE);
+}
+
+static void
+test_late_end(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    check(send_ack(f, MAF_CLIENT), MAF_STATE_UNKNOWN, 0);
+    check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+}
+
+/* The offered set is a hash: the last of many lists costs no more than the first, and none is forgotten. */
+static void
+test_many_lists(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const uint32_t lists = 20000;
+
+    for (uint32_t i = 0; i < lists; i++) {
+        if (i > 0)
+            check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
+        check(send_list(f, OTHER + i, MAF_METHOD_MORE_AVAILABLE), MAF_STATE_AWAITING_DECISION, 0);
+    }
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
+    send_what_next(f);
+    check(send_do(f, OTHER + lists - 1), MAF_STATE_EXECUTING, 0);
+    send_what_next(f);
+    check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const char late[] = "late";
+    int result;
+
+    g_test_init(&argc, &argv, NULL);
+    wmem_init();
+#define ADD(name, test, data) g_test_add("/session/" name, fixture_t, data, set_up, test, tear_down)
+    ADD("table", test_table, NULL);
+    ADD("login", test_login, NULL);
+    ADD("nothing-acceptable", test_nothing_acceptable, NULL);
+    ADD("relative-download", test_relative_download, NULL);
+    ADD("absolute-download", test_absolute_download, NULL);
+    ADD("offers", test_offers, NULL);
+    ADD("wrong-do", test_wrong_do, NULL);
+    ADD("wrong-process", test_wrong_process, NULL);
+    ADD("wrong-result", test_wrong_result, NULL);
+    ADD("success-without-method", test_success_without_method, NULL);
+    ADD("no-more-available", test_no_more_available, NULL);
+    ADD("header", test_header, NULL);
+    ADD("unframeable", test_unframeable, NULL);
+    ADD("bad-lengths", test_bad_lengths, NULL);
+    ADD("late", test_late, late);
+    ADD("late-end", test_late_end, late);
+    ADD("many-lists", test_many_lists, NULL);
+#undef ADD
+    result = g_test_run();
+    wmem_cleanup();
+    return result;
+}
