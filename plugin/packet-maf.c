@@ -12,6 +12,7 @@
 
 #include <epan/expert.h>
 #include <epan/prefs.h>
+#include <epan/tfs.h>
 #include <wsutil/str_util.h>
 
 #include "maf-diagnosis.h"

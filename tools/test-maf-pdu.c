@@ -322,6 +322,7 @@ test_random_octets(void)
         case FRAME_COMPLETE: {
             g_autoptr(GByteArray) again = g_byte_array_new();
             g_autofree char *words = maf_pdu_describe(&pdu);
+            g_assert_nonnull(words);
             g_assert_cmpuint(length, >=, MAF_HEADER_LEN);
             g_assert_cmpuint(length, <=, len);
             g_assert_true(maf_pdu_encode(&pdu, again, NULL));
