@@ -8,7 +8,6 @@
 
 #include "maf-methods.h"
 
-#include <epan/value_string.h>
 
 #include "maf-protocol.h"
 
