@@ -104,6 +104,7 @@ typedef struct {
 
 static int proto_maf;
 static int proto_socks;
+static int proto_tcp;
 static uint32_t stream_count;
 static uint32_t cut_streams; /* that were closed inside a frame */
 
@@ -667,12 +668,25 @@ stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, const packet_in
     return stream;
 }
 
+/* TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. */
+static bool
+is_right_above_tcp(const packet_info *pinfo)
+{
+    const wmem_list_frame_t *below = wmem_list_frame_prev(wmem_list_tail(pinfo->layers));
+
+    return below && GPOINTER_TO_INT(wmem_list_frame_data(below)) == proto_tcp;
+}
+
 static int
 dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    conversation_t *conversation = find_or_create_conversation(pinfo);
-    stream_t *stream = (stream_t *)conversation_get_proto_data(conversation, proto_maf);
+    conversation_t *conversation;
+    stream_t *stream;
 
+    if (!is_right_above_tcp(pinfo))
+        return 0;
+    conversation = find_or_create_conversation(pinfo);
+    stream = (stream_t *)conversation_get_proto_data(conversation, proto_maf);
     if (!stream)
         stream = stream_of_decode_as(conversation, tvb, pinfo);
     return dissect_segment(stream, tvb, pinfo, tree, data);
@@ -814,6 +828,7 @@ maf_handoff_connect(void)
     GString *problem;
 
     tcp_ports = find_dissector_table("tcp.port");
+    proto_tcp = proto_get_id_by_filter_name("tcp");
     data_handle = find_dissector("data");
     socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
     if (!socks_handle)
