@@ -296,7 +296,7 @@ class Together(PairTest):
             self.check_echo(proxy, target.address, data=binary(10 * 1024 * 1024), timeout=120)
 
     def test_input_goes_on_while_output_is_full(self):
-        """A caller that writes everything before it reads, to a target that floods first."""
+        """A caller that writes everything before it reads, and a target that floods before."""
         flood, data = binary(500000), binary(1000000)
 
         def serve(peer):
@@ -313,6 +313,7 @@ class Together(PairTest):
                                       stdout=subprocess.PIPE)
             guard = threading.Timer(PATIENCE, client.kill)
             guard.start()
+            time.sleep(1)  # until the flood has filled the client's output
             client.stdin.write(data)
             client.stdin.close()
             output = client.stdout.read()
