@@ -21,11 +21,15 @@
 #if MAF_WIRESHARK_AT_LEAST(4, 2)
 #include <wsutil/plugins.h>
 #define MAF_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
-typedef bool maf_bool_pref_t;
+#define MAF_UAT_DISSECTOR_DEF  UAT_DISSECTOR_DEF
+#define MAF_UAT_FLD_DISSECTOR  UAT_FLD_DISSECTOR
+typedef bool maf_bool_t;
 #else
 #define MAF_PLUGIN_DESCRIPTION 0
+#define MAF_UAT_DISSECTOR_DEF  UAT_PROTO_DEF
+#define MAF_UAT_FLD_DISSECTOR  UAT_FLD_PROTO
 #define tvb_get_uint8          tvb_get_guint8
-typedef gboolean maf_bool_pref_t;
+typedef gboolean maf_bool_t;
 #endif
 
 #endif /* MAF_COMPAT_H */

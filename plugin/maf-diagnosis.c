@@ -34,6 +34,8 @@ static expert_field ei_success_without_method = EI_INIT;
 static expert_field ei_length = EI_INIT;
 static expert_field ei_truncated = EI_INIT;
 static expert_field ei_after_end = EI_INIT;
+static expert_field ei_reserved = EI_INIT;
+static expert_field ei_oem_unanswered = EI_INIT;
 static expert_field ei_success = EI_INIT;
 static expert_field ei_failure = EI_INIT;
 
@@ -46,13 +48,30 @@ typedef struct {
 static const char *
 instr_of(const case_t *c)
 {
-    return maf_instr_name(c->frame->instr);
+    return maf_instr_name(c->frame->revision, c->frame->instr);
 }
 
 static const char *
-method_of(const case_t *c, uint32_t method)
+id_of(wmem_allocator_t *pool, unsigned revision, const maf_id_t *id)
 {
-    return wmem_strdup_printf(c->pool, "%s (X'%08X')", maf_method_name(method), method);
+    const char *name = maf_method_name(revision, id);
+
+    return id->length == MAF_COMPACT_ID_LEN
+               ? wmem_strdup_printf(pool, "%s (X'%08X')", name, id->compact)
+               : wmem_strdup_printf(pool, "%s (%s)", name, maf_id_text(pool, id));
+}
+
+static const char *
+method_of(const case_t *c)
+{
+    return id_of(c->pool, c->frame->revision, &c->frame->id);
+}
+
+static const char *
+running_of(const case_t *c)
+{
+    return c->verdict->running ? id_of(c->pool, c->frame->revision, c->verdict->running)
+                               : "the sub-method of the Do";
 }
 
 /* What the spec's table of states would have allowed. */
@@ -67,8 +86,7 @@ expected_in(const case_t *c)
     case MAF_STATE_AWAITING_MORE:
         return "the client's next list of sub-methods";
     case MAF_STATE_EXECUTING:
-        return wmem_strdup_printf(c->pool, "Process for %s, or the client's What next?",
-                                  method_of(c, c->verdict->running));
+        return wmem_strdup_printf(c->pool, "Process for %s, or the client's What next?", running_of(c));
     case MAF_STATE_SUCCEEDED:
         return "Acknowledge, or the client's SOCKS request";
     case MAF_STATE_FAILED:
@@ -82,30 +100,33 @@ expected_in(const case_t *c)
 static const char *
 say_version(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "VER is X'%02X'; expected X'00', the only version of this revision "
-                              "(draft-00, Subnegotiation: VER)",
-                              c->frame->ver);
+    return wmem_strdup_printf(c->pool, "VER is X'%02X'; expected X'%02X', that of this session's revision",
+                              c->frame->ver, c->frame->revision);
 }
 
 static const char *
 say_flags(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "FLAGS is X'%04X'; expected %s (draft-00, Subnegotiation: FLAGS)",
-                              c->frame->flags,
+    return wmem_strdup_printf(c->pool, "FLAGS is X'%04X'; expected %s", c->frame->flags,
                               c->frame->instr == MAF_INSTR_REQUEST_MORE
                                   ? "X'0000' for a relative or X'0001' for an absolute method download"
                                   : "X'0000'");
 }
 
 static const char *
+say_reserved(const case_t *c)
+{
+    return wmem_strdup_printf(c->pool, "RESERVED is X'%06X'; expected X'000000'", c->frame->reserved);
+}
+
+static const char *
 say_instr(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "INSTR is X'%02X'; expected X'00' to X'06' or X'FF' (draft-00, "
-                              "Subnegotiation: INSTR). How long the frame is cannot be told: the rest of "
-                              "the segment is not decoded",
-                              c->frame->instr);
+    return wmem_strdup_printf(
+        c->pool,
+        "INSTR is X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the frame is cannot be "
+        "told, so the rest of the segment is not decoded",
+        c->frame->instr, c->frame->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
 }
 
 static const char *
@@ -113,144 +134,161 @@ say_direction(const case_t *c)
 {
     const bool by_client = c->verdict->from == MAF_CLIENT;
 
-    return wmem_strdup_printf(c->pool,
-                              "%s was sent by the %s; expected from the %s only (draft-00, Subnegotiation: "
-                              "the client offers and asks, the server decides)",
-                              instr_of(c), by_client ? "client" : "server", by_client ? "server" : "client");
+    return wmem_strdup_printf(c->pool, "%s was sent by the %s; expected from the %s only", instr_of(c),
+                              by_client ? "client" : "server", by_client ? "server" : "client");
 }
 
 static const char *
 say_sequence(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s came out of turn; expected %s (draft-00, Subnegotiation)",
-                              instr_of(c), expected_in(c));
+    return wmem_strdup_printf(c->pool, "%s came out of turn; expected %s", instr_of(c), expected_in(c));
 }
 
 static const char *
 say_nmethods(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "NMETHODS is %u; expected 1 to 255 (draft-00, Subnegotiation: NMETHODS). How "
-                              "long the list is cannot be told: the rest of the segment is not decoded",
-                              c->frame->nmethods);
+    if (c->frame->revision != MAF_VER_00)
+        return "IDLEN of a group is 0; expected 1 to 255. The rest of the segment is not decoded";
+    return wmem_strdup_printf(
+        c->pool,
+        "NMETHODS is %u; expected 1 to 255. How long the list is cannot be told, so the rest of "
+        "the segment is not decoded",
+        c->frame->nmethods);
 }
 
 static const char *
 say_nmethods_width(const case_t *c _U_)
 {
-    return "NMETHODS is one octet wide, as the text of draft-00 has it (Subnegotiation: NMETHODS); a peer "
-           "that "
-           "expects the four octets of the diagram there cannot read this list";
+    return "NMETHODS is one octet wide, as the text has it; expected four octets, as the diagram has it: a "
+           "peer that "
+           "goes by the diagram cannot read this list";
 }
 
 static const char *
 say_not_offered(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "Do names %s, which the client has not offered; expected one of the "
-                              "sub-methods in METHODS, or FAILURE (draft-00, Subnegotiation: METHODS)",
-                              method_of(c, c->frame->method));
+    return wmem_strdup_printf(
+        c->pool,
+        "Do names %s, which the client has not offered; expected one of the sub-methods in "
+        "METHODS, or FAILURE",
+        method_of(c));
 }
 
 static const char *
 say_not_a_method(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "Do names %s, which cannot be run; expected a sub-method, or FAILURE if none "
-                              "will do (draft-00, Current MAF Sub-Methods)",
-                              method_of(c, c->frame->method));
+    return wmem_strdup_printf(
+        c->pool, "Do names %s, which cannot be run; expected a sub-method, or FAILURE if none will do",
+        method_of(c));
 }
 
 static const char *
 say_method_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "Process is for %s; expected %s, the sub-method of the Do before it (draft-00, "
-                              "Subnegotiation: process)",
-                              method_of(c, c->frame->method), method_of(c, c->verdict->running));
+    return wmem_strdup_printf(c->pool, "Process is for %s; expected %s, which the Do before it named",
+                              method_of(c), running_of(c));
 }
 
 static const char *
 say_result_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(
-        c->pool,
-        "%s has METHOD X'%08X'; expected %s (draft-00, Subnegotiation: the end of the "
-        "process)",
-        instr_of(c), c->frame->method,
-        method_of(c, c->frame->instr == MAF_INSTR_SUCCESS ? MAF_METHOD_SUCCESS : MAF_METHOD_FAILURE));
+    return wmem_strdup_printf(c->pool, "%s has METHOD %s; expected %s", instr_of(c), method_of(c),
+                              c->frame->instr == MAF_INSTR_SUCCESS ? "SUCCESS (X'00000000')"
+                                                                   : "FAILURE (X'FFFFFFFF')");
 }
 
 static const char *
 say_no_more_available(const case_t *c _U_)
 {
-    return "More sub-methods are requested, but the client's last list did not end in "
-           "MORE_METHODS_AVAILABLE; "
-           "expected Do (with METHOD FAILURE if none will do), Success or Failure (draft-00, Subnegotiation: "
-           "METHODS)";
+    return "More sub-methods are requested, but the client's last list did not say MORE_METHODS_AVAILABLE; "
+           "expected "
+           "Do (with METHOD FAILURE if no sub-method will do), Success or Failure";
 }
 
 static const char *
 say_success_without_method(const case_t *c _U_)
 {
-    return "Success although no sub-method has been run; expected at least one Do before it (draft-00, "
-           "Subnegotiation: the end of the process)";
+    return "Success although no sub-method has been run; expected at least one Do before it";
 }
 
 static const char *
 say_length(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "LEN is %u; expected no more than the limit of preference maf.max_length "
-                              "(draft-00, Subnegotiation: LEN). The rest of the segment is not decoded",
-                              c->frame->len);
+    if (c->frame->layout == MAF_LAYOUT_GROUPS)
+        return "The list goes on beyond what is believed; expected its end. The rest of the segment is not "
+               "decoded";
+    return wmem_strdup_printf(
+        c->pool,
+        "LEN is %u; expected no more than the preference maf.max_length allows. The rest of the "
+        "segment is not decoded",
+        c->frame->len);
 }
 
 static const char *
 say_truncated(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "The frame ends after %u octets; expected more of it (draft-00, "
-                              "Subnegotiation: the diagrams)",
-                              c->frame->length);
+    return wmem_strdup_printf(c->pool, "Only %u octet%s of the frame were captured; expected more",
+                              c->frame->length, plurality(c->frame->length, "", "s"));
 }
 
 static const char *
 say_after_end(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "%s came after the session had %s; expected %s (draft-00, Subnegotiation: the "
-                              "end of the process)",
-                              instr_of(c),
+    return wmem_strdup_printf(c->pool, "%s came after the session had %s; expected %s", instr_of(c),
                               c->verdict->state_before == MAF_STATE_SUCCEEDED ? "succeeded" : "failed",
                               expected_in(c));
 }
 
-/* What is said of each fault of a frame, and where. Faults of single offers are said of those. */
+static const char *
+say_oem_unanswered(const case_t *c)
+{
+    return wmem_strdup_printf(
+        c->pool,
+        "%s came from the %s, which was sent an OEM frame before; expected its OEM frame "
+        "in answer to that",
+        instr_of(c), c->verdict->from == MAF_CLIENT ? "client" : "server");
+}
+
+/* What is said of each fault of a frame, where in the frame, and where in the draft. */
 static const struct {
     uint32_t fault;
     maf_part_t part;
     expert_field *ei;
+    const char *section;
     const char *(*say)(const case_t *c);
 } diagnoses[] = {
-    {MAF_FAULT_VERSION, MAF_PART_VER, &ei_version, say_version},
-    {MAF_FAULT_FLAGS, MAF_PART_FLAGS, &ei_flags, say_flags},
-    {MAF_FAULT_INSTR, MAF_PART_INSTR, &ei_instr, say_instr},
-    {MAF_FAULT_DIRECTION, MAF_PART_INSTR, &ei_direction, say_direction},
-    {MAF_FAULT_SEQUENCE, MAF_PART_INSTR, &ei_sequence, say_sequence},
-    {MAF_FAULT_NMETHODS, MAF_PART_NMETHODS, &ei_nmethods, say_nmethods},
-    {MAF_FAULT_NMETHODS_WIDTH, MAF_PART_NMETHODS, &ei_nmethods_width, say_nmethods_width},
-    {MAF_FAULT_NOT_OFFERED, MAF_PART_METHOD, &ei_not_offered, say_not_offered},
-    {MAF_FAULT_NOT_A_METHOD, MAF_PART_METHOD, &ei_not_a_method, say_not_a_method},
-    {MAF_FAULT_METHOD_MISMATCH, MAF_PART_METHOD, &ei_method_mismatch, say_method_mismatch},
-    {MAF_FAULT_RESULT_MISMATCH, MAF_PART_METHOD, &ei_result_mismatch, say_result_mismatch},
-    {MAF_FAULT_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, say_no_more_available},
+    {MAF_FAULT_VERSION, MAF_PART_VER, &ei_version, "Subnegotiation, VER", say_version},
+    {MAF_FAULT_FLAGS, MAF_PART_FLAGS, &ei_flags, "Subnegotiation, FLAGS", say_flags},
+    {MAF_FAULT_RESERVED, MAF_PART_RESERVED, &ei_reserved, "Process OEM specific, RESERVED", say_reserved},
+    {MAF_FAULT_INSTR, MAF_PART_INSTR, &ei_instr, "Subnegotiation, INSTR", say_instr},
+    {MAF_FAULT_DIRECTION, MAF_PART_INSTR, &ei_direction, "Subnegotiation", say_direction},
+    {MAF_FAULT_SEQUENCE, MAF_PART_INSTR, &ei_sequence, "Subnegotiation", say_sequence},
+    {MAF_FAULT_NMETHODS, MAF_PART_NMETHODS, &ei_nmethods, "Subnegotiation, NMETHODS", say_nmethods},
+    {MAF_FAULT_NMETHODS_WIDTH, MAF_PART_NMETHODS, &ei_nmethods_width, "Subnegotiation, NMETHODS",
+     say_nmethods_width},
+    {MAF_FAULT_NOT_OFFERED, MAF_PART_METHOD, &ei_not_offered, "Subnegotiation, METHODS", say_not_offered},
+    {MAF_FAULT_NOT_A_METHOD, MAF_PART_METHOD, &ei_not_a_method, "Current MAF Sub-Methods", say_not_a_method},
+    {MAF_FAULT_METHOD_MISMATCH, MAF_PART_METHOD, &ei_method_mismatch, "Subnegotiation, process",
+     say_method_mismatch},
+    {MAF_FAULT_RESULT_MISMATCH, MAF_PART_METHOD, &ei_result_mismatch, "Subnegotiation, success and failure",
+     say_result_mismatch},
+    {MAF_FAULT_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, "Subnegotiation, METHODS",
+     say_no_more_available},
     {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method,
-     say_success_without_method},
-    {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, say_length},
-    {MAF_FAULT_TRUNCATED, MAF_PART_FRAME, &ei_truncated, say_truncated},
-    {MAF_FAULT_AFTER_END, MAF_PART_INSTR, &ei_after_end, say_after_end},
+     "Subnegotiation, success and failure", say_success_without_method},
+    {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, "Subnegotiation, LEN", say_length},
+    {MAF_FAULT_TRUNCATED, MAF_PART_FRAME, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
+    {MAF_FAULT_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
+     say_after_end},
+    {MAF_FAULT_OEM_UNANSWERED, MAF_PART_INSTR, &ei_oem_unanswered, "Process OEM specific",
+     say_oem_unanswered},
 };
+
+static const char *
+draft_name(unsigned revision)
+{
+    return revision == MAF_VER_00 ? "draft-00" : "draft-01";
+}
 
 void
 maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_frame_t *frame,
@@ -259,9 +297,11 @@ maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
     const case_t c = {.pool = pinfo->pool, .frame = frame, .verdict = verdict};
 
     for (unsigned i = 0; verdict->faults && i < G_N_ELEMENTS(diagnoses); i++) {
+        proto_item *part = parts[diagnoses[i].part] ? parts[diagnoses[i].part] : parts[MAF_PART_FRAME];
+
         if (verdict->faults & diagnoses[i].fault)
-            expert_add_info_format(pinfo, parts[diagnoses[i].part], diagnoses[i].ei, "%s",
-                                   diagnoses[i].say(&c));
+            expert_add_info_format(pinfo, part, diagnoses[i].ei, "%s (%s, %s)", diagnoses[i].say(&c),
+                                   draft_name(frame->revision), diagnoses[i].section);
     }
     if (verdict->ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
@@ -273,25 +313,29 @@ maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
 }
 
 void
-maf_diagnose_offer(packet_info *pinfo, proto_item *item, uint32_t method, uint32_t faults)
+maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, const maf_id_t *id,
+                   uint32_t faults)
 {
+    const char *method = id_of(pinfo->pool, revision, id);
+    const char *draft = draft_name(revision);
+
     if (faults & MAF_FAULT_DUPLICATE_OFFER)
         expert_add_info_format(
             pinfo, item, &ei_duplicate_offer,
-            "Sub-method X'%08X' is offered again; expected each once, and in a relative method "
-            "download only those not sent before (draft-00, Subnegotiation: FLAGS)",
-            method);
+            "%s is offered again; expected each sub-method once, and in a relative method download "
+            "only those not sent before (%s, Subnegotiation, FLAGS)",
+            method, draft);
     if (faults & MAF_FAULT_RESERVED_OFFER)
         expert_add_info_format(
             pinfo, item, &ei_reserved_offer,
-            "%s (X'%08X') is offered, but is a result; expected sub-methods (draft-00, Current "
-            "MAF Sub-Methods)",
-            maf_method_name(method), method);
+            "%s is offered, but is a result; expected sub-methods (%s, Current MAF Sub-Methods)", method,
+            draft);
     if (faults & MAF_FAULT_MORE_NOT_LAST)
         expert_add_info_format(
             pinfo, item, &ei_more_not_last,
             "MORE_METHODS_AVAILABLE stands before other sub-methods; expected as the last METHOD "
-            "of the list (draft-00, Subnegotiation: METHODS)");
+            "of the list (%s, Subnegotiation, METHODS)",
+            draft);
 }
 
 void
@@ -299,8 +343,8 @@ maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t
 {
     expert_add_info_format(
         pinfo, item, &ei_truncated,
-        "The connection is closed inside a frame of the %s's that begins in frame %u; expected the "
-        "rest of it (draft-00, Subnegotiation: the diagrams)",
+        "The connection is closed inside a frame of the %s's, which begins in frame %u; expected "
+        "the rest of it (draft-00, Subnegotiation, the diagrams)",
         from == MAF_CLIENT ? "client" : "server", began);
 }
 
@@ -344,6 +388,10 @@ maf_diagnosis_register(int proto)
         {&ei_truncated,
          {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The frame is not complete", EXPFILL}},
         {&ei_after_end, {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF frame after the end", EXPFILL}},
+        {&ei_reserved, {"maf.expert.reserved", PI_PROTOCOL, PI_WARN, "RESERVED is not 0", EXPFILL}},
+        {&ei_oem_unanswered,
+         {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM frame was not answered by one",
+          EXPFILL}},
         {&ei_success, {"maf.expert.success", PI_RESPONSE_CODE, PI_CHAT, "Authentication succeeded", EXPFILL}},
         {&ei_failure, {"maf.expert.failure", PI_RESPONSE_CODE, PI_NOTE, "Authentication failed", EXPFILL}},
     };

@@ -23,6 +23,7 @@ typedef enum {
     MAF_PART_NMETHODS,
     MAF_PART_METHOD,
     MAF_PART_LEN,
+    MAF_PART_RESERVED,
     MAF_PARTS,
 } maf_part_t;
 
@@ -32,13 +33,14 @@ void maf_diagnosis_register(int proto);
 /*
  * Say what is wrong with a frame, and how the session ended if this frame ended it.
  *
- * parts  the tree's item for each maf_part_t; NULL where there is none
+ * parts  the tree's item for each maf_part_t; what would be said of one that is NULL is said of the frame
  */
 void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_frame_t *frame,
                         const maf_verdict_t *verdict);
 
 /* Say what is wrong with one METHOD of a list; faults are those of maf_verdict_t.offer_faults. */
-void maf_diagnose_offer(packet_info *pinfo, proto_item *item, uint32_t method, uint32_t faults);
+void maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, const maf_id_t *id,
+                        uint32_t faults);
 
 /* Say that the connection was closed inside a frame of that side, which began in the capture's frame `began`.
  */

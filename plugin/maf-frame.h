@@ -9,25 +9,65 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "maf-protocol.h"
 
-/* How the octets after the header are laid out (draft-00, Subnegotiation, the diagrams). */
+/* A METHOD or an OEM id (draft-00, Current MAF Sub-Methods; draft-01 adds those that are not 4 octets long).
+ */
+typedef struct {
+    uint8_t length;        /* in octets */
+    uint32_t compact;      /* the number it is, if 4 octets long; else 0 */
+    const uint8_t *octets; /* as on the wire; for an id of 4 octets it can be NULL */
+} maf_id_t;
+
+static inline maf_id_t
+maf_id_read(const uint8_t *octets, uint8_t length)
+{
+    maf_id_t id = {.length = length, .octets = octets};
+
+    if (length == MAF_COMPACT_ID_LEN)
+        id.compact =
+            (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 | (uint32_t)octets[2] << 8 | octets[3];
+    return id;
+}
+
+static inline bool
+maf_id_is(const maf_id_t *id, uint32_t compact)
+{
+    return id->length == MAF_COMPACT_ID_LEN && id->compact == compact;
+}
+
+static inline bool
+maf_id_equal(const maf_id_t *a, const maf_id_t *b)
+{
+    if (a->length != b->length)
+        return false;
+    return a->length == MAF_COMPACT_ID_LEN ? a->compact == b->compact
+                                           : !memcmp(a->octets, b->octets, a->length);
+}
+
+/* How the octets after the header are laid out (the diagrams of draft-00, Subnegotiation, and of draft-01).
+ */
 typedef enum {
     MAF_LAYOUT_UNKNOWN,     /* an INSTR that the revision does not define */
     MAF_LAYOUT_HEADER,      /* nothing follows */
     MAF_LAYOUT_LIST,        /* NMETHODS, METHODS */
     MAF_LAYOUT_METHOD_DATA, /* METHOD, LEN, DATA */
+    MAF_LAYOUT_GROUPS,      /* (COUNT, IDLEN, IDS)…, 00 */
+    MAF_LAYOUT_ID,          /* MLEN, METHOD */
+    MAF_LAYOUT_ID_DATA,     /* MLEN, METHOD, PAD, DLEN, DATA */
+    MAF_LAYOUT_OEM,         /* RESERVED, IDLEN, OEMID, PAD, DLEN, DATA */
 } maf_layout_t;
 
-/* Why the end of a frame cannot be told. */
+/* Whether the end of a frame is known, and if not, why. */
 typedef enum {
     MAF_FRAME_WHOLE,
-    MAF_FRAME_BAD_INSTR,    /* INSTR names no layout */
-    MAF_FRAME_BAD_NMETHODS, /* NMETHODS outside 1..255 */
-    MAF_FRAME_BAD_LENGTH,   /* LEN beyond the limit */
-    MAF_FRAME_CUT,          /* the capture, or the stream, ends before the frame does */
-    MAF_FRAME_UNASSEMBLED,  /* it goes on in a segment that TCP was not to put together with this one */
+    MAF_FRAME_BAD_INSTR,   /* INSTR names no layout */
+    MAF_FRAME_BAD_COUNT,   /* NMETHODS outside 1..255, or an IDLEN of 0 in a list */
+    MAF_FRAME_BAD_LENGTH,  /* LEN beyond the limit */
+    MAF_FRAME_CUT,         /* the capture, or the stream, ends before the frame does */
+    MAF_FRAME_UNASSEMBLED, /* it goes on in a segment that TCP was not to put together with this one */
 } maf_frame_end_t;
 
 /* All offsets and lengths are in octets, from the frame's first octet. */
@@ -35,29 +75,63 @@ typedef struct {
     uint8_t instr;
     uint8_t ver;
     uint16_t flags;
-    maf_layout_t layout;
-    maf_frame_end_t end;
+    uint8_t revision;    /* that it is read by: 0 or 1 */
+    uint8_t layout;      /* maf_layout_t */
+    uint8_t end;         /* maf_frame_end_t */
     uint32_t understood; /* octets whose meaning is known: all of them if whole, none if the header is cut */
     uint32_t length;     /* of the whole frame; if it is not whole, of what there is of it */
 
-    uint8_t nmethods_width;  /* of NMETHODS: 1 or 4 */
-    uint32_t nmethods;       /* NMETHODS */
-    uint32_t methods_offset; /* of METHODS */
-    const uint8_t
-        *methods; /* METHODS as on the wire, while the frame is being looked at; NULL unless whole */
+    uint8_t nmethods_width; /* of NMETHODS: 1 or 4 */
+    uint32_t nmethods;      /* METHODs in the list: NMETHODS, or the sum of all COUNTs */
+    uint32_t list_offset;   /* of METHODS, or of the first group */
+    const uint8_t *list; /* the octets there, while the frame is being looked at; NULL unless it is whole */
 
-    uint32_t method;      /* METHOD */
-    uint32_t len;         /* LEN */
-    uint32_t data_offset; /* of DATA */
+    uint32_t reserved;   /* RESERVED of an OEM frame */
+    uint32_t id_offset;  /* of METHOD or OEMID; 0 if it is not known */
+    maf_id_t id;         /* METHOD or OEMID, while the frame is being looked at */
+    uint32_t len_offset; /* of LEN or DLEN; 0 if there is none */
+    uint32_t len;        /* LEN or DLEN */
+    uint32_t data_offset;
 } maf_frame_t;
 
-/* The METHOD at an index, from 0, of a whole list. */
-static inline uint32_t
-maf_frame_offer(const maf_frame_t *frame, uint32_t index)
-{
-    const uint8_t *octets = frame->methods + index * MAF_METHOD_LEN;
+/* Steps through the METHODs of a list, in the order of the wire. */
+typedef struct {
+    const maf_frame_t *frame;
+    uint32_t index;  /* of the METHOD to come, from 0 */
+    uint32_t offset; /* where it is, from the frame's first octet */
+    uint8_t count;   /* revision 01: how many METHODs to come in the group, itself included */
+    uint8_t length;  /* of an id, in octets */
+} maf_offers_t;
 
-    return (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 | (uint32_t)octets[2] << 8 | octets[3];
+/* Before the first METHOD of a whole list. */
+static inline maf_offers_t
+maf_offers_begin(const maf_frame_t *frame)
+{
+    return (maf_offers_t){.frame = frame, .offset = frame->list_offset, .length = MAF_COMPACT_ID_LEN};
+}
+
+/* The next METHOD of the list and its offset; false after the last. */
+static inline bool
+maf_offers_next(maf_offers_t *offers, maf_id_t *id, uint32_t *offset)
+{
+    const uint8_t *list = offers->frame->list;
+    const uint32_t begin = offers->frame->list_offset;
+
+    if (offers->index == offers->frame->nmethods)
+        return false;
+    if (offers->frame->layout == MAF_LAYOUT_GROUPS) {
+        if (offers->count == 0) {
+            offers->count = list[offers->offset - begin];
+            offers->length = list[offers->offset - begin + 1];
+            offers->offset += MAF_GROUP_HEADER_LEN;
+        }
+        offers->count--;
+    }
+    *offset = offers->offset;
+    *id = maf_id_read(list + (offers->offset - begin), offers->length);
+    offers->offset += offers->length;
+    offers->index++;
+    return true;
 }
 
 #endif /* MAF_FRAME_H */

@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* The longest list of revision 01 believed, in octets: the draft sets no limit, but a reader must. */
+#define LIST_MAX 65536
+
 typedef struct {
     tvbuff_t *tvb;
     uint32_t offset;   /* of the frame in tvb */
@@ -49,6 +52,71 @@ cut(const reader_t *reader, maf_frame_t *frame, uint32_t length, bool length_kno
     return length_known ? length - reader->sent : MAF_MISSING_UNKNOWN;
 }
 
+static uint8_t
+octet_at(const reader_t *reader, uint32_t at)
+{
+    return tvb_get_uint8(reader->tvb, (int)(reader->offset + at));
+}
+
+static uint32_t
+number_at(const reader_t *reader, uint32_t at)
+{
+    return tvb_get_ntohl(reader->tvb, (int)(reader->offset + at));
+}
+
+static const uint8_t *
+octets_at(const reader_t *reader, uint32_t at, uint32_t length)
+{
+    return tvb_get_ptr(reader->tvb, (int)(reader->offset + at), (int)length);
+}
+
+static uint32_t
+aligned(uint32_t at)
+{
+    return (at + MAF_ALIGNMENT - 1) / MAF_ALIGNMENT * MAF_ALIGNMENT;
+}
+
+/* The octets from an offset on are as many as `length` says: is that believed, and are they there? */
+static uint32_t
+end_after(const reader_t *reader, maf_frame_t *frame, uint32_t at, uint32_t length)
+{
+    if (length > reader->options->max_length || length > INT32_MAX - at)
+        return bad(reader, frame, MAF_FRAME_BAD_LENGTH);
+    return reader->captured < at + length ? cut(reader, frame, at + length, true) : whole(frame, at + length);
+}
+
+/* DATA, after its length at an offset. */
+static uint32_t
+end_after_data(const reader_t *reader, maf_frame_t *frame, uint32_t at)
+{
+    const uint32_t data_offset = at + MAF_LEN_LEN;
+
+    if (reader->captured < data_offset)
+        return cut(reader, frame, data_offset, false);
+    frame->len_offset = at;
+    frame->len = number_at(reader, at);
+    frame->data_offset = frame->understood = data_offset;
+    return end_after(reader, frame, data_offset, frame->len);
+}
+
+/* An id whose length stands before it; 0 or what is still missing. */
+static uint32_t
+take_id(const reader_t *reader, maf_frame_t *frame, uint32_t at)
+{
+    uint8_t length;
+
+    if (reader->captured < at + MAF_IDLEN_LEN)
+        return cut(reader, frame, at + MAF_IDLEN_LEN, false);
+    length = octet_at(reader, at);
+    at += MAF_IDLEN_LEN;
+    if (reader->captured < at + length)
+        return cut(reader, frame, at + length, frame->layout == MAF_LAYOUT_ID);
+    frame->id_offset = at;
+    frame->id = maf_id_read(length ? octets_at(reader, at, length) : NULL, length);
+    frame->understood = at + length;
+    return 0;
+}
+
 static uint32_t
 layout_unknown(const reader_t *reader, maf_frame_t *frame)
 {
@@ -64,7 +132,6 @@ layout_header(const reader_t *reader _U_, maf_frame_t *frame)
 static uint32_t
 layout_list(const reader_t *reader, maf_frame_t *frame)
 {
-    uint32_t at = reader->offset + MAF_HEADER_LEN;
     uint32_t length;
 
     if (reader->captured < MAF_HEADER_LEN + 1)
@@ -72,64 +139,133 @@ layout_list(const reader_t *reader, maf_frame_t *frame)
 
     frame->nmethods_width = (uint8_t)reader->options->nmethods_width;
     if (frame->nmethods_width == MAF_NMETHODS_AUTO)
-        frame->nmethods_width = tvb_get_uint8(reader->tvb, at) ? MAF_NMETHODS_1 : MAF_NMETHODS_4;
+        frame->nmethods_width = octet_at(reader, MAF_HEADER_LEN) ? MAF_NMETHODS_1 : MAF_NMETHODS_4;
 
-    frame->methods_offset = MAF_HEADER_LEN + frame->nmethods_width;
-    if (reader->captured < frame->methods_offset)
-        return cut(reader, frame, frame->methods_offset, false);
+    frame->list_offset = MAF_HEADER_LEN + frame->nmethods_width;
+    if (reader->captured < frame->list_offset)
+        return cut(reader, frame, frame->list_offset, false);
 
-    frame->nmethods = frame->nmethods_width == MAF_NMETHODS_1 ? tvb_get_uint8(reader->tvb, at)
-                                                              : tvb_get_ntohl(reader->tvb, at);
-    frame->understood = frame->methods_offset;
+    frame->nmethods = frame->nmethods_width == MAF_NMETHODS_1 ? octet_at(reader, MAF_HEADER_LEN)
+                                                              : number_at(reader, MAF_HEADER_LEN);
+    frame->understood = frame->list_offset;
     if (frame->nmethods < MAF_NMETHODS_MIN || frame->nmethods > MAF_NMETHODS_MAX)
-        return bad(reader, frame, MAF_FRAME_BAD_NMETHODS);
+        return bad(reader, frame, MAF_FRAME_BAD_COUNT);
 
-    length = frame->methods_offset + frame->nmethods * MAF_METHOD_LEN;
-    if (reader->captured < length)
-        return cut(reader, frame, length, true);
+    length = frame->nmethods * MAF_METHOD_LEN;
+    if (reader->captured < frame->list_offset + length)
+        return cut(reader, frame, frame->list_offset + length, true);
 
-    frame->methods =
-        tvb_get_ptr(reader->tvb, reader->offset + frame->methods_offset, length - frame->methods_offset);
-    return whole(frame, length);
+    frame->list = octets_at(reader, frame->list_offset, length);
+    return whole(frame, frame->list_offset + length);
 }
 
 static uint32_t
 layout_method_data(const reader_t *reader, maf_frame_t *frame)
 {
-    uint32_t at = reader->offset + MAF_HEADER_LEN;
-    uint32_t length;
+    const uint32_t len_offset = MAF_HEADER_LEN + MAF_METHOD_LEN;
 
-    frame->data_offset = MAF_HEADER_LEN + MAF_METHOD_LEN + MAF_LEN_LEN;
-    if (reader->captured < frame->data_offset)
-        return cut(reader, frame, frame->data_offset, false);
+    if (reader->captured < len_offset + MAF_LEN_LEN)
+        return cut(reader, frame, len_offset + MAF_LEN_LEN, false);
+    frame->id_offset = MAF_HEADER_LEN;
+    frame->id = maf_id_read(octets_at(reader, MAF_HEADER_LEN, MAF_METHOD_LEN), MAF_METHOD_LEN);
+    return end_after_data(reader, frame, len_offset);
+}
 
-    frame->method = tvb_get_ntohl(reader->tvb, at);
-    frame->len = tvb_get_ntohl(reader->tvb, at + MAF_METHOD_LEN);
-    frame->understood = frame->data_offset;
-    if (frame->len > reader->options->max_length || frame->len > INT32_MAX - frame->data_offset)
-        return bad(reader, frame, MAF_FRAME_BAD_LENGTH);
+static uint32_t
+layout_groups(const reader_t *reader, maf_frame_t *frame)
+{
+    uint32_t at = MAF_HEADER_LEN;
 
-    length = frame->data_offset + frame->len;
-    return reader->captured < length ? cut(reader, frame, length, true) : whole(frame, length);
+    frame->list_offset = MAF_HEADER_LEN;
+    for (;;) {
+        uint32_t count, length;
+
+        if (reader->captured < at + 1)
+            return cut(reader, frame, at + 1, false);
+        count = octet_at(reader, at);
+        if (count == 0)
+            break;
+        if (reader->captured < at + MAF_GROUP_HEADER_LEN)
+            return cut(reader, frame, at + MAF_GROUP_HEADER_LEN, false);
+        length = octet_at(reader, at + 1);
+        if (length == 0)
+            return bad(reader, frame, MAF_FRAME_BAD_COUNT);
+        at += MAF_GROUP_HEADER_LEN + count * length;
+        frame->nmethods += count;
+        if (at > LIST_MAX)
+            return bad(reader, frame, MAF_FRAME_BAD_LENGTH);
+    }
+    frame->list = octets_at(reader, MAF_HEADER_LEN, at + 1 - MAF_HEADER_LEN);
+    return whole(frame, at + 1);
+}
+
+static uint32_t
+layout_id(const reader_t *reader, maf_frame_t *frame)
+{
+    const uint32_t missing = take_id(reader, frame, MAF_HEADER_LEN);
+
+    return missing || frame->end == MAF_FRAME_CUT ? missing : whole(frame, frame->understood);
+}
+
+static uint32_t
+layout_id_data(const reader_t *reader, maf_frame_t *frame)
+{
+    const uint32_t missing = take_id(reader, frame, MAF_HEADER_LEN);
+
+    if (missing || frame->end == MAF_FRAME_CUT)
+        return missing;
+    return end_after_data(reader, frame, aligned(frame->understood));
+}
+
+static uint32_t
+layout_oem(const reader_t *reader, maf_frame_t *frame)
+{
+    const uint32_t missing = take_id(reader, frame, MAF_HEADER_LEN + MAF_RESERVED_LEN);
+
+    if (frame->id_offset > 0)
+        frame->reserved = tvb_get_ntoh24(reader->tvb, (int)reader->offset + MAF_HEADER_LEN);
+    if (missing || frame->end == MAF_FRAME_CUT)
+        return missing;
+    return end_after_data(reader, frame, aligned(frame->understood));
 }
 
 static const layout_fn layout_fns[] = {
-    [MAF_LAYOUT_UNKNOWN] = layout_unknown,
-    [MAF_LAYOUT_HEADER] = layout_header,
-    [MAF_LAYOUT_LIST] = layout_list,
-    [MAF_LAYOUT_METHOD_DATA] = layout_method_data,
+    [MAF_LAYOUT_UNKNOWN] = layout_unknown, [MAF_LAYOUT_HEADER] = layout_header,
+    [MAF_LAYOUT_LIST] = layout_list,       [MAF_LAYOUT_METHOD_DATA] = layout_method_data,
+    [MAF_LAYOUT_GROUPS] = layout_groups,   [MAF_LAYOUT_ID] = layout_id,
+    [MAF_LAYOUT_ID_DATA] = layout_id_data, [MAF_LAYOUT_OEM] = layout_oem,
 };
 
-/* Layout of each INSTR of revision 00; one that is not here is MAF_LAYOUT_UNKNOWN. */
-static const uint8_t layouts_00[UINT8_MAX + 1] = {
-    [MAF_INSTR_SUCCESS] = MAF_LAYOUT_METHOD_DATA, [MAF_INSTR_SUPPORTED] = MAF_LAYOUT_LIST,
-    [MAF_INSTR_REQUEST_MORE] = MAF_LAYOUT_HEADER, [MAF_INSTR_DO] = MAF_LAYOUT_METHOD_DATA,
-    [MAF_INSTR_WHAT_NEXT] = MAF_LAYOUT_HEADER,    [MAF_INSTR_PROCESS] = MAF_LAYOUT_METHOD_DATA,
-    [MAF_INSTR_ACKNOWLEDGE] = MAF_LAYOUT_HEADER,  [MAF_INSTR_FAILURE] = MAF_LAYOUT_METHOD_DATA,
+/* By revision and INSTR; one that is not here is MAF_LAYOUT_UNKNOWN. */
+static const uint8_t layouts[][UINT8_MAX + 1] = {
+    [MAF_VER_00] =
+        {
+            [MAF_INSTR_SUCCESS] = MAF_LAYOUT_METHOD_DATA,
+            [MAF_INSTR_SUPPORTED] = MAF_LAYOUT_LIST,
+            [MAF_INSTR_REQUEST_MORE] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_DO] = MAF_LAYOUT_METHOD_DATA,
+            [MAF_INSTR_WHAT_NEXT] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_PROCESS] = MAF_LAYOUT_METHOD_DATA,
+            [MAF_INSTR_ACKNOWLEDGE] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_FAILURE] = MAF_LAYOUT_METHOD_DATA,
+        },
+    [MAF_VER_01] =
+        {
+            [MAF_INSTR_SUCCESS] = MAF_LAYOUT_ID,
+            [MAF_INSTR_SUPPORTED] = MAF_LAYOUT_GROUPS,
+            [MAF_INSTR_REQUEST_MORE] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_DO] = MAF_LAYOUT_ID,
+            [MAF_INSTR_WHAT_NEXT] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_PROCESS] = MAF_LAYOUT_ID_DATA,
+            [MAF_INSTR_ACKNOWLEDGE] = MAF_LAYOUT_HEADER,
+            [MAF_INSTR_OEM] = MAF_LAYOUT_OEM,
+            [MAF_INSTR_FAILURE] = MAF_LAYOUT_ID,
+        },
 };
 
 uint32_t
-maf_frame_parse(tvbuff_t *tvb, uint32_t offset, const maf_framing_options_t *options, maf_frame_t *frame)
+maf_frame_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_framing_options_t *options,
+                maf_frame_t *frame)
 {
     const reader_t reader = {
         .tvb = tvb,
@@ -140,14 +276,15 @@ maf_frame_parse(tvbuff_t *tvb, uint32_t offset, const maf_framing_options_t *opt
     };
 
     memset(frame, 0, sizeof *frame);
-    if (reader.captured > 0) {
-        frame->instr = tvb_get_uint8(tvb, (int)offset);
-        frame->layout = (maf_layout_t)layouts_00[frame->instr];
-    }
+    if (reader.captured > 0)
+        frame->instr = octet_at(&reader, 0);
+    if (reader.captured > 1)
+        frame->ver = octet_at(&reader, 1);
+    frame->revision = (uint8_t)revision;
+    frame->layout = layouts[frame->revision][frame->instr];
     if (reader.captured < MAF_HEADER_LEN)
         return cut(&reader, frame, MAF_HEADER_LEN, frame->layout == MAF_LAYOUT_HEADER);
 
-    frame->ver = tvb_get_uint8(tvb, (int)offset + 1);
     frame->flags = tvb_get_ntohs(tvb, (int)offset + 2);
     frame->understood = MAF_HEADER_LEN;
     return layout_fns[frame->layout](&reader, frame);

@@ -26,20 +26,21 @@ typedef struct {
     unsigned max_length; /* the longest DATA believed, in octets */
 } maf_framing_options_t;
 
-/* What maf_frame_parse() could not wait for: how many octets it lacks is not known yet. */
+/* maf_frame_parse() cannot tell yet how many octets are missing. */
 #define MAF_MISSING_UNKNOWN UINT32_MAX
 
 /*
- * Take apart the frame that begins at an offset (draft-00, Subnegotiation).
+ * Take apart the frame that begins at an offset (draft-00, Subnegotiation; draft-01).
  *
- * frame    is filled in with whatever is known; frame->methods points into tvb.
- * returns  0 if the frame is whole, or can never be (frame->end says why, and frame->length then covers
- *          all that is left of tvb); else the number of octets that must still come, or
- *          MAF_MISSING_UNKNOWN; frame->end is then MAF_FRAME_CUT, for callers who know that none will.
+ * revision  0 or 1: whose layouts to go by
+ * frame     is filled in with whatever is known; its pointers are into tvb
+ * returns   0 if the frame is whole, or can never be (frame->end says why, and frame->length then covers all
+ *           that is left of tvb); else the number of octets that must still come, or MAF_MISSING_UNKNOWN;
+ *           frame->end is then MAF_FRAME_CUT, for callers who know that none will.
  *
  * Never throws: only octets that were captured are looked at.
  */
-uint32_t maf_frame_parse(tvbuff_t *tvb, uint32_t offset, const maf_framing_options_t *options,
+uint32_t maf_frame_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_framing_options_t *options,
                          maf_frame_t *frame);
 
 #endif /* MAF_FRAMING_H */

@@ -127,7 +127,7 @@ stream_new(conversation_t *conversation, bool attached, bool late)
     stream->number = stream_count++;
     stream->attached = attached;
     stream->late = late;
-    stream->session = maf_session_new(wmem_file_scope(), late && !attached);
+    stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, late && !attached);
     stream->phase[MAF_CLIENT] = PHASE_GREETING;
     stream->phase[MAF_SERVER] = PHASE_SELECTION;
     conversation_add_proto_data(conversation, proto_maf, stream);
@@ -348,13 +348,16 @@ learn_frame(learner_t *learner)
     stream_t *stream = learner->stream;
     maf_frame_t frame;
     uint32_t missing;
+    int revision;
 
     if (begins_socks(learner)) {
         hand_back(learner);
         return true;
     }
 
-    missing = maf_frame_parse(learner->tvb, learner->offset, &maf_prefs.framing, &frame);
+    revision = maf_session_revision(stream->session, octet_at(learner, 0),
+                                    octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
+    missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
     if (missing && !learner->last) {
         if (stream->began[learner->from] == 0)
             stream->began[learner->from] = learner->pinfo->num;
@@ -554,7 +557,7 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
         tvbuff_t *frame_tvb = tvb_new_subset_length(tvb, offset, (int)piece->length);
         maf_frame_t frame;
 
-        maf_frame_parse(frame_tvb, 0, &maf_prefs.framing, &frame);
+        maf_frame_parse(frame_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &frame);
         maf_show_frame(frame_tvb, pinfo, tree, &frame, piece->verdict);
         offset += (int)piece->length;
         piece = piece->next;

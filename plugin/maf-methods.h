@@ -1,5 +1,8 @@
 /* maf-methods.h
- * What is known of a METHOD: its name
+ * What is known of a METHOD: its name, and who dissects its DATA
+ *
+ * A dissector takes the DATA of a METHOD by adding itself to the table "maf.method" (the number) or
+ * "maf.method.uuid"; it is called with a maf_payload_t.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,20 +10,52 @@
 #ifndef MAF_METHODS_H
 #define MAF_METHODS_H
 
-#include <stdint.h>
+#include "maf-compat.h"
 
-#include <wsutil/wmem/wmem.h>
+#include <epan/packet.h>
+#include <epan/prefs.h>
+
+#include "maf-frame.h"
+#include "maf-session.h"
+
+/* What a payload dissector is told of the frame its DATA came in, and what it can tell back. */
+typedef struct {
+    uint8_t instr;      /* do, process, success or failure */
+    uint8_t revision;   /* 0 or 1 */
+    maf_side_t from;    /* who sent it */
+    maf_round_t *round; /* the round it belongs to, or NULL; round->payload is the payload dissector's own */
+    const char *note;   /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
+} maf_payload_t;
+
+/* Register the dissector tables, Decode As, and the user's table maf_methods among the preferences. */
+void maf_methods_register(int proto, module_t *preferences);
+
+/* Have a reference sub-method's DATA dissected by `handle`, under its number and its UUID. */
+void maf_methods_add(uint32_t number, dissector_handle_t handle);
 
 /*
- * The name of a METHOD, or that of its range if it has none of its own (draft-00, Current MAF Sub-Methods).
- * Static; never NULL.
+ * The name of a METHOD: the user's, or its own, or that of its range (draft-00, Current MAF Sub-Methods;
+ * draft-01 for revision 1). Lives as long as the preferences; never NULL.
  */
-const char *maf_method_name(uint32_t method);
+const char *maf_method_name(unsigned revision, const maf_id_t *id);
 
 /*
- * The same for a line of text, with the number where the name is only that of a range:
- * "Internal Test Method", "Proprietary method 0x00000101". Static, or belongs to pool; never NULL.
+ * The same for a line of text, with the id where the name is only that of a range:
+ * "Internal Test Method", "Proprietary method 0x00000101". May belong to pool; never NULL.
  */
-const char *maf_method_label(wmem_allocator_t *pool, uint32_t method);
+const char *maf_method_label(wmem_allocator_t *pool, unsigned revision, const maf_id_t *id);
+
+/* An id as it is read best: 0x00000001, a UUID, or octets in hexadecimal. Belongs to pool. */
+const char *maf_id_text(wmem_allocator_t *pool, const maf_id_t *id);
+
+/*
+ * Give DATA to whoever dissects it: the user's choice, by Decode As or the table maf_methods, comes first. An
+ * error in there is shown there and goes no further.
+ *
+ * tvb      holds exactly the DATA
+ * returns  false if nobody took it
+ */
+bool maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_id_t *id,
+                      maf_payload_t *payload);
 
 #endif /* MAF_METHODS_H */

@@ -61,6 +61,25 @@ enum maf_instr {
 #define MAF_METHOD_PROPRIETARY_FIRST_01 0x00000005U
 #define MAF_METHOD_GENERAL_FIRST        0x00010000U
 
+/*
+ * The sub-methods of the reference client and server, besides the Internal Test Method: from the range for
+ * proprietary methods, so anybody else's may have the same.
+ */
+#define MAF_METHOD_SASL_PLAIN         0x00000101U
+#define MAF_METHOD_SASL_CRAM_MD5      0x00000102U
+#define MAF_METHOD_SASL_SCRAM_SHA_256 0x00000103U
+
+/* Each line: METHOD id, the same as a UUID (draft-01), its name. */
+#define MAF_REFERENCE_METHODS(X)                                                                             \
+    X(MAF_METHOD_INTERNAL_TEST, "4a78553a-fb3c-4917-9c6c-6e302b6c482d", "Internal Test Method")              \
+    X(MAF_METHOD_SASL_PLAIN, "2770736f-c710-45e9-8ae4-af735a319ded", "SASL PLAIN")                           \
+    X(MAF_METHOD_SASL_CRAM_MD5, "d506d7ef-2dca-498a-a4db-9e68591f5a78", "SASL CRAM-MD5")                     \
+    X(MAF_METHOD_SASL_SCRAM_SHA_256, "12e3dff2-720f-4b31-868d-4f3c7b0fead4", "SASL SCRAM-SHA-256")
+
+/* Lengths of ids that mean something: a number, or a UUID (draft-01). */
+#define MAF_COMPACT_ID_LEN 4
+#define MAF_LONG_ID_LEN    16
+
 /* Sizes in octets (draft-00, Subnegotiation, the diagrams). */
 #define MAF_HEADER_LEN        4 /* INSTR, VER, FLAGS */
 #define MAF_METHOD_LEN        4 /* a METHOD id of revision 00 */
@@ -69,5 +88,18 @@ enum maf_instr {
 #define MAF_NMETHODS_LEN_BYTE 1 /* NMETHODS as the text has it: "an octet" */
 #define MAF_NMETHODS_MIN      1
 #define MAF_NMETHODS_MAX      255
+
+/* Sizes in octets of what draft-01 adds. */
+#define MAF_GROUP_HEADER_LEN 2 /* COUNT, IDLEN */
+#define MAF_IDLEN_LEN        1 /* MLEN, IDLEN */
+#define MAF_RESERVED_LEN     3 /* RESERVED of an OEM frame */
+#define MAF_ALIGNMENT        4 /* PAD brings DLEN to a multiple of this from the start of the frame */
+
+/* OEM ids with a meaning of their own (draft-01). */
+#define MAF_OEM_TEST_LAST         0x00000003U
+#define MAF_OEM_RESERVED          0x00000004U
+#define MAF_OEM_PROPRIETARY_FIRST 0x00000005U
+#define MAF_OEM_GENERAL_FIRST     0x00010000U
+#define MAF_OEM_NOT_RECOGNISED    0xFFFFFFFFU
 
 #endif /* MAF_PROTOCOL_H */

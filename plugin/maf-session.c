@@ -26,16 +26,21 @@ struct maf_session {
     bool ended;
     nstime_t begin; /* time of the first frame */
 
-    uint32_t round;
-    uint32_t do_number; /* frame number of the do in force, 0 if there is none */
-    uint32_t running;   /* its METHOD */
+    int revision;     /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
+    bool has_seen_01; /* some frame was of revision 01 */
+
+    maf_round_t *round;      /* the last one; NULL before the first do */
+    uint32_t do_number;      /* frame number of the do in force, 0 if there is none */
+    const maf_id_t *running; /* its METHOD */
+    uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
 
     /* Lists count from 1. A relative download adds to the lists before it, an absolute one begins anew. */
-    uint32_t list;       /* the last list */
-    uint32_t download;   /* the list that the download in force began with */
-    wmem_map_t *offered; /* METHOD to the last list that offered it */
-    bool offered_known;  /* no list of the download is missing */
-    bool more_known;     /* more_available is what the last list said */
+    uint32_t list;            /* the last list */
+    uint32_t download;        /* the list that the download in force began with */
+    wmem_map_t *offered;      /* METHOD of 4 octets to the last list that offered it */
+    wmem_map_t *offered_long; /* the same for ids of other lengths; NULL until there is one */
+    bool offered_known;       /* no list of the download is missing */
+    bool more_known;          /* more_available is what the last list said */
     bool more_available;
     bool relative; /* the list awaited was asked for as a relative download */
 
@@ -44,7 +49,9 @@ struct maf_session {
 
 #define BY_CLIENT  (1U << MAF_CLIENT)
 #define BY_SERVER  (1U << MAF_SERVER)
+#define BY_BOTH    (BY_CLIENT | BY_SERVER)
 #define IN(state)  (1U << (state))
+#define IN_ENDED   (IN(MAF_STATE_SUCCEEDED) | IN(MAF_STATE_FAILED))
 #define SAME_STATE MAF_STATE_UNKNOWN
 
 /* Faults that a frame has in itself. The others are held only against a frame that is in its place. */
@@ -55,22 +62,33 @@ struct maf_session {
 /* Who may send an instruction, when, and what it leads to (spec: Instructions, States). */
 typedef struct {
     uint8_t by;
-    uint8_t in;
+    uint8_t in[2]; /* by maf_side_t */
     uint8_t next;
 } rule_t;
 
-static const rule_t rules_00[UINT8_MAX + 1] = {
-    [MAF_INSTR_SUCCESS] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_SUCCEEDED},
-    [MAF_INSTR_SUPPORTED] = {BY_CLIENT, IN(MAF_STATE_AWAITING_LIST) | IN(MAF_STATE_AWAITING_MORE),
+static const rule_t rules[UINT8_MAX + 1] = {
+    [MAF_INSTR_SUCCESS] = {BY_SERVER, {0, IN(MAF_STATE_AWAITING_DECISION)}, MAF_STATE_SUCCEEDED},
+    [MAF_INSTR_SUPPORTED] = {BY_CLIENT,
+                             {IN(MAF_STATE_AWAITING_LIST) | IN(MAF_STATE_AWAITING_MORE), 0},
                              MAF_STATE_AWAITING_DECISION},
-    [MAF_INSTR_REQUEST_MORE] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_AWAITING_MORE},
-    [MAF_INSTR_DO] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_EXECUTING},
-    [MAF_INSTR_WHAT_NEXT] = {BY_CLIENT, IN(MAF_STATE_EXECUTING), MAF_STATE_AWAITING_DECISION},
-    [MAF_INSTR_PROCESS] = {BY_CLIENT | BY_SERVER, IN(MAF_STATE_EXECUTING), SAME_STATE},
-    [MAF_INSTR_ACKNOWLEDGE] = {BY_CLIENT | BY_SERVER, IN(MAF_STATE_SUCCEEDED) | IN(MAF_STATE_FAILED),
-                               SAME_STATE},
-    [MAF_INSTR_FAILURE] = {BY_SERVER, IN(MAF_STATE_AWAITING_DECISION), MAF_STATE_FAILED},
+    [MAF_INSTR_REQUEST_MORE] = {BY_SERVER, {0, IN(MAF_STATE_AWAITING_DECISION)}, MAF_STATE_AWAITING_MORE},
+    [MAF_INSTR_DO] = {BY_SERVER, {0, IN(MAF_STATE_AWAITING_DECISION)}, MAF_STATE_EXECUTING},
+    [MAF_INSTR_WHAT_NEXT] = {BY_CLIENT, {IN(MAF_STATE_EXECUTING), 0}, MAF_STATE_AWAITING_DECISION},
+    [MAF_INSTR_PROCESS] = {BY_BOTH, {IN(MAF_STATE_EXECUTING), IN(MAF_STATE_EXECUTING)}, SAME_STATE},
+    [MAF_INSTR_ACKNOWLEDGE] = {BY_BOTH, {IN_ENDED, IN_ENDED}, SAME_STATE},
+    [MAF_INSTR_FAILURE] = {BY_SERVER, {0, IN(MAF_STATE_AWAITING_DECISION)}, MAF_STATE_FAILED},
+    [MAF_INSTR_OEM] = {BY_BOTH,
+                       {IN(MAF_STATE_AWAITING_LIST) | IN(MAF_STATE_AWAITING_MORE) | IN(MAF_STATE_EXECUTING) |
+                            IN_ENDED,
+                        IN(MAF_STATE_AWAITING_DECISION)},
+                       SAME_STATE},
 };
+
+static maf_side_t
+other_side(maf_side_t side)
+{
+    return side == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
+}
 
 static bool
 has_ended(uint8_t state)
@@ -82,13 +100,20 @@ has_ended(uint8_t state)
 static uint32_t
 judge_place(const maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
 {
-    const rule_t *rule = &rules_00[frame->instr];
+    const rule_t *rule = &rules[frame->instr];
+    const bool answers_oem = frame->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
 
     if (!(rule->by & (1U << from)))
         return MAF_FAULT_DIRECTION;
-    if (session->unsure || (rule->in & IN(session->state)))
+    if (session->unsure || answers_oem || (rule->in[from] & IN(session->state)))
         return 0;
     return has_ended(session->state) ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
+}
+
+static bool
+is_result(const maf_frame_t *frame)
+{
+    return frame->instr == MAF_INSTR_SUCCESS || frame->instr == MAF_INSTR_FAILURE;
 }
 
 static uint32_t
@@ -97,27 +122,81 @@ judge_header(const maf_frame_t *frame)
     const uint16_t highest = frame->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
     uint32_t faults = 0;
 
-    if (frame->ver != MAF_VER_00)
+    if (frame->ver != frame->revision && !(is_result(frame) && frame->ver == MAF_VER_00))
         faults |= MAF_FAULT_VERSION;
     if (frame->flags > highest)
         faults |= MAF_FAULT_FLAGS;
+    if (frame->reserved)
+        faults |= MAF_FAULT_RESERVED;
     return faults;
+}
+
+/* What is offered */
+
+static unsigned
+id_hash(const void *key)
+{
+    const maf_id_t *id = (const maf_id_t *)key;
+
+    return wmem_strong_hash(id->octets, id->length);
+}
+
+static gboolean
+id_equal(const void *a, const void *b)
+{
+    return maf_id_equal((const maf_id_t *)a, (const maf_id_t *)b);
+}
+
+static const maf_id_t *
+id_keep(wmem_allocator_t *allocator, const maf_id_t *id)
+{
+    maf_id_t *kept = wmem_new(allocator, maf_id_t);
+
+    *kept = *id;
+    kept->octets = id->length == MAF_COMPACT_ID_LEN
+                       ? NULL
+                       : (const uint8_t *)wmem_memdup(allocator, id->octets, id->length);
+    return kept;
+}
+
+/* The last list that offered a METHOD; 0 if none did. */
+static uint32_t
+list_that_offered(const maf_session_t *session, const maf_id_t *id)
+{
+    if (id->length == MAF_COMPACT_ID_LEN)
+        return GPOINTER_TO_UINT(wmem_map_lookup(session->offered, GUINT_TO_POINTER(id->compact)));
+    return session->offered_long ? GPOINTER_TO_UINT(wmem_map_lookup(session->offered_long, id)) : 0;
+}
+
+static void
+note_offer(maf_session_t *session, const maf_id_t *id)
+{
+    void *list = GUINT_TO_POINTER(session->list);
+
+    if (id->length == MAF_COMPACT_ID_LEN) {
+        wmem_map_insert(session->offered, GUINT_TO_POINTER(id->compact), list);
+        return;
+    }
+    if (!session->offered_long)
+        session->offered_long = wmem_map_new(session->allocator, id_hash, id_equal);
+    wmem_map_insert(session->offered_long, id_keep(session->allocator, id), list);
 }
 
 /* One METHOD of a list; offered in a list from `since` on, it is offered again. */
 static uint32_t
-take_offer(maf_session_t *session, uint32_t method, bool is_last, uint32_t since)
+take_offer(maf_session_t *session, const maf_frame_t *frame, const maf_id_t *id, bool is_last, uint32_t since)
 {
     uint32_t before;
 
-    if (method == MAF_METHOD_SUCCESS || method == MAF_METHOD_FAILURE)
+    if (maf_id_is(id, MAF_METHOD_SUCCESS) || maf_id_is(id, MAF_METHOD_FAILURE))
         return MAF_FAULT_RESERVED_OFFER;
-    if (method == MAF_METHOD_MORE_AVAILABLE) {
+    if (maf_id_is(id, MAF_METHOD_MORE_AVAILABLE)) {
         session->more_available = true;
-        return is_last ? 0 : MAF_FAULT_MORE_NOT_LAST;
+        return is_last || frame->revision != MAF_VER_00 ? 0 : MAF_FAULT_MORE_NOT_LAST;
     }
-    before = GPOINTER_TO_UINT(
-        wmem_map_insert(session->offered, GUINT_TO_POINTER(method), GUINT_TO_POINTER(session->list)));
+    before = list_that_offered(session, id);
+    if (before != session->list)
+        note_offer(session, id);
     return before >= since ? MAF_FAULT_DUPLICATE_OFFER : 0;
 }
 
@@ -126,9 +205,14 @@ take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdi
 {
     const bool asked_for_more = session->state == MAF_STATE_AWAITING_MORE;
     const bool begins_anew = asked_for_more && !session->relative;
+    maf_offers_t offers = maf_offers_begin(frame);
     uint32_t *offer_faults = NULL;
     uint32_t since;
+    uint32_t offset;
+    maf_id_t id;
 
+    if (session->revision == MAF_REVISION_BY_LIST)
+        session->revision = frame->revision;
     session->list++;
     if (session->list == 1 || begins_anew) {
         session->download = session->list;
@@ -145,47 +229,46 @@ take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdi
 
     if (frame->nmethods_width == MAF_NMETHODS_LEN_BYTE)
         verdict->faults |= MAF_FAULT_NMETHODS_WIDTH;
-    for (uint32_t i = 0; i < frame->nmethods; i++) {
-        const uint32_t fault =
-            take_offer(session, maf_frame_offer(frame, i), i + 1 == frame->nmethods, since);
+    while (maf_offers_next(&offers, &id, &offset)) {
+        const uint32_t fault = take_offer(session, frame, &id, offers.index == frame->nmethods, since);
 
         if (!fault)
             continue;
         if (!offer_faults)
             offer_faults = wmem_alloc0_array(session->allocator, uint32_t, frame->nmethods);
-        offer_faults[i] = fault;
+        offer_faults[offers.index - 1] = fault;
         verdict->faults |= fault;
     }
     verdict->offer_faults = offer_faults;
 }
 
-static bool
-is_offered(const maf_session_t *session, uint32_t method)
-{
-    const uint32_t list = GPOINTER_TO_UINT(wmem_map_lookup(session->offered, GUINT_TO_POINTER(method)));
-
-    return list != 0 && list >= session->download;
-}
+/* Instructions */
 
 static uint32_t
 take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number)
 {
-    if (frame->method == MAF_METHOD_FAILURE)
+    maf_round_t *round;
+
+    if (maf_id_is(&frame->id, MAF_METHOD_FAILURE))
         return 0;
-    session->round++;
+    round = wmem_new0(session->allocator, maf_round_t);
+    round->number = session->round ? session->round->number + 1 : 1;
+    session->round = round;
     session->do_number = number;
-    session->running = frame->method;
-    if (frame->method == MAF_METHOD_SUCCESS || frame->method == MAF_METHOD_MORE_AVAILABLE)
+    session->running = id_keep(session->allocator, &frame->id);
+    if (maf_id_is(&frame->id, MAF_METHOD_SUCCESS) || maf_id_is(&frame->id, MAF_METHOD_MORE_AVAILABLE))
         return MAF_FAULT_NOT_A_METHOD;
-    return session->offered_known && !is_offered(session, frame->method) ? MAF_FAULT_NOT_OFFERED : 0;
+    return session->offered_known && list_that_offered(session, &frame->id) < session->download
+               ? MAF_FAULT_NOT_OFFERED
+               : 0;
 }
 
 static uint32_t
 take_process(maf_session_t *session, const maf_frame_t *frame)
 {
     if (session->unsure)
-        session->running = frame->method;
-    return frame->method == session->running ? 0 : MAF_FAULT_METHOD_MISMATCH;
+        session->running = id_keep(session->allocator, &frame->id);
+    return session->running && maf_id_equal(&frame->id, session->running) ? 0 : MAF_FAULT_METHOD_MISMATCH;
 }
 
 static uint32_t
@@ -199,10 +282,10 @@ static uint32_t
 take_result(const maf_session_t *session, const maf_frame_t *frame)
 {
     if (frame->instr == MAF_INSTR_FAILURE)
-        return frame->method == MAF_METHOD_FAILURE ? 0 : MAF_FAULT_RESULT_MISMATCH;
-    if (frame->method != MAF_METHOD_SUCCESS)
+        return maf_id_is(&frame->id, MAF_METHOD_FAILURE) ? 0 : MAF_FAULT_RESULT_MISMATCH;
+    if (!maf_id_is(&frame->id, MAF_METHOD_SUCCESS))
         return MAF_FAULT_RESULT_MISMATCH;
-    return session->complete && session->round == 0 ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
+    return session->complete && !session->round ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
 }
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
@@ -234,11 +317,11 @@ take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t numb
 static uint8_t
 state_after(const maf_session_t *session, const maf_frame_t *frame)
 {
-    if (frame->instr == MAF_INSTR_DO && frame->method == MAF_METHOD_FAILURE)
+    if (frame->instr == MAF_INSTR_DO && maf_id_is(&frame->id, MAF_METHOD_FAILURE))
         return MAF_STATE_FAILED;
     if (frame->instr == MAF_INSTR_PROCESS && session->unsure)
         return MAF_STATE_EXECUTING;
-    return rules_00[frame->instr].next == SAME_STATE ? session->state : rules_00[frame->instr].next;
+    return rules[frame->instr].next == SAME_STATE ? session->state : rules[frame->instr].next;
 }
 
 /* Who answers whom: the first frame of a side answers the last of the other. */
@@ -246,7 +329,7 @@ static void
 link_answer(maf_session_t *session, maf_verdict_t *verdict, uint32_t number, const nstime_t *when)
 {
     last_word_t *mine = &session->last[verdict->from];
-    last_word_t *theirs = &session->last[verdict->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT];
+    last_word_t *theirs = &session->last[other_side((maf_side_t)verdict->from)];
 
     if (theirs->verdicts) {
         verdict->response_to = theirs->number;
@@ -267,7 +350,7 @@ ending_new(const maf_session_t *session, const nstime_t *when)
 {
     maf_ending_t *ending = wmem_new(session->allocator, maf_ending_t);
 
-    ending->rounds = session->round;
+    ending->rounds = session->round ? session->round->number : 0;
     nstime_delta(&ending->duration, when, &session->begin);
     return ending;
 }
@@ -280,15 +363,16 @@ lose_track(maf_session_t *session)
     session->complete = false;
     session->offered_known = false;
     session->more_known = false;
+    session->oem_from = 0;
 }
 
 static uint32_t
-fault_of_end(maf_frame_end_t end)
+fault_of_end(const maf_frame_t *frame)
 {
-    switch (end) {
+    switch ((maf_frame_end_t)frame->end) {
     case MAF_FRAME_BAD_INSTR:
         return MAF_FAULT_INSTR;
-    case MAF_FRAME_BAD_NMETHODS:
+    case MAF_FRAME_BAD_COUNT:
         return MAF_FAULT_NMETHODS;
     case MAF_FRAME_BAD_LENGTH:
         return MAF_FAULT_LENGTH;
@@ -306,10 +390,26 @@ static bool
 names_instruction(const maf_frame_t *frame)
 {
     if (frame->end == MAF_FRAME_UNASSEMBLED)
-        return frame->layout == MAF_LAYOUT_LIST || frame->understood > MAF_HEADER_LEN;
+        return frame->layout == MAF_LAYOUT_LIST || frame->layout == MAF_LAYOUT_GROUPS || frame->id_offset > 0;
     return frame->end != MAF_FRAME_BAD_INSTR && frame->end != MAF_FRAME_CUT;
 }
 
+/* Each OEM is answered by one (draft-01); the frame that comes in the place of the answer is to blame. */
+static uint32_t
+link_oem(maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
+{
+    const uint32_t theirs = 1U << other_side(from);
+    const bool asked = session->oem_from & theirs;
+
+    session->oem_from &= ~theirs;
+    if (frame->instr != MAF_INSTR_OEM)
+        return asked ? MAF_FAULT_OEM_UNANSWERED : 0;
+    if (!asked)
+        session->oem_from |= 1U << from;
+    return 0;
+}
+
+/* A frame whose instruction is known. */
 static void
 take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
            maf_verdict_t *verdict)
@@ -320,32 +420,45 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
     take_instruction(session, frame, number, verdict);
     if (misplaced) /* one fault, one diagnosis */
         verdict->faults &= OWN_FAULTS;
-    verdict->faults |= misplaced | judge_header(frame);
+    verdict->faults |= misplaced | judge_header(frame) | link_oem(session, frame, (maf_side_t)verdict->from);
 
     if (frame->instr == MAF_INSTR_PROCESS || frame->instr == MAF_INSTR_WHAT_NEXT)
         verdict->do_in = session->do_number;
-    if (state != MAF_STATE_EXECUTING)
+    if (state != MAF_STATE_EXECUTING) {
         session->do_number = 0;
+        session->running = NULL;
+    }
     if (has_ended(state) && !session->ended) {
         session->ended = true;
         verdict->ending = ending_new(session, when);
     }
-    if (rules_00[frame->instr].next != SAME_STATE)
+    if (rules[frame->instr].next != SAME_STATE)
         session->unsure = false;
     session->state = state;
 }
 
 maf_session_t *
-maf_session_new(wmem_allocator_t *allocator, bool late)
+maf_session_new(wmem_allocator_t *allocator, int revision, bool late)
 {
     maf_session_t *session = wmem_new0(allocator, maf_session_t);
 
     session->allocator = allocator;
     session->offered = wmem_map_new(allocator, g_direct_hash, g_direct_equal);
     session->state = late ? MAF_STATE_UNKNOWN : MAF_STATE_AWAITING_LIST;
+    session->revision = revision;
     session->unsure = late;
     session->complete = !late;
     return session;
+}
+
+int
+maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver)
+{
+    if (session->revision != MAF_REVISION_BY_LIST)
+        return session->revision;
+    if (instr == MAF_INSTR_SUCCESS || instr == MAF_INSTR_FAILURE) /* draft-01 has VER 00 in these */
+        return session->has_seen_01 || ver == MAF_VER_01;
+    return ver == MAF_VER_01;
 }
 
 maf_state_t
@@ -366,12 +479,14 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
     }
     verdict->from = (uint8_t)from;
     verdict->state_before = session->state;
+    verdict->revision = frame->revision;
     verdict->running = session->running;
+    session->has_seen_01 |= frame->revision == MAF_VER_01;
     link_answer(session, verdict, number, when);
 
     if (names_instruction(frame))
         take_frame(session, frame, number, when, verdict);
-    verdict->faults |= fault_of_end(frame->end);
+    verdict->faults |= fault_of_end(frame);
     if (frame->end != MAF_FRAME_WHOLE)
         lose_track(session);
 

@@ -54,7 +54,15 @@ enum maf_fault {
     MAF_FAULT_LENGTH = 1 << 16,
     MAF_FAULT_TRUNCATED = 1 << 17,
     MAF_FAULT_AFTER_END = 1 << 18,
+    MAF_FAULT_RESERVED = 1 << 19,
+    MAF_FAULT_OEM_UNANSWERED = 1 << 20,
 };
+
+/* What a do and all that follows have in common, until the next do. */
+typedef struct {
+    uint32_t number; /* counted from 1 */
+    void *payload;   /* for whoever dissects the sub-method's DATA, to keep what it needs */
+} maf_round_t;
 
 /* How a session went; only on the frame that ended it. */
 typedef struct {
@@ -67,16 +75,16 @@ typedef struct {
  * maf_session_frame() returns; response_in follows when the other side has answered.
  */
 typedef struct maf_verdict {
-    uint32_t faults;      /* MAF_FAULT_* */
-    uint8_t from;         /* maf_side_t */
-    uint8_t revision;     /* revision the frame is read by */
-    uint8_t state_before; /* maf_state_t */
-    uint8_t state;        /* maf_state_t after this frame */
-    uint32_t round;       /* counted from 1; 0 before the first do */
-    uint32_t running;     /* METHOD of the do in force before this frame, if state_before is executing */
-    uint32_t do_in;       /* process, what next: frame number of their do; 0 if not seen */
-    uint32_t response_in; /* number of the next frame from the other side; 0 if none yet */
-    uint32_t response_to; /* number of the frame this one answers; 0 if none */
+    uint32_t faults;         /* MAF_FAULT_* */
+    uint8_t from;            /* maf_side_t */
+    uint8_t revision;        /* revision the frame is read by */
+    uint8_t state_before;    /* maf_state_t */
+    uint8_t state;           /* maf_state_t after this frame */
+    const maf_id_t *running; /* METHOD in force before this frame; NULL if none is known */
+    maf_round_t *round;      /* the frame's round; NULL before the first do */
+    uint32_t do_in;          /* process, what next: frame number of their do; 0 if not seen */
+    uint32_t response_in;    /* number of the next frame from the other side; 0 if none yet */
+    uint32_t response_to;    /* number of the frame this one answers; 0 if none */
     nstime_t response_time;
     const maf_ending_t *ending;    /* NULL unless this frame ended the session */
     const uint32_t *offer_faults;  /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */
@@ -86,12 +94,23 @@ typedef struct maf_verdict {
 typedef struct maf_session maf_session_t;
 
 /*
- * A session about to begin (spec: States; draft-00, Subnegotiation).
+ * A session about to begin (spec: States; draft-00, Subnegotiation; draft-01).
  *
  * allocator  owns everything the session and its verdicts hold
- * late       the capture may have begun after the session did: nothing is held against its first frames
+ * revision   0 or 1; or MAF_REVISION_BY_LIST: what the client's first list says
+ * late       the capture may have begun after the session did: nothing is held against its first frames, and
+ *            each is read by its own VER
  */
-maf_session_t *maf_session_new(wmem_allocator_t *allocator, bool late);
+maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool late);
+
+#define MAF_REVISION_BY_LIST (-1)
+
+/*
+ * The revision to read the next frame by: 0 or 1.
+ *
+ * instr, ver  of that frame
+ */
+int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver);
 
 /* The state after the last frame. */
 maf_state_t maf_session_state(const maf_session_t *session);

@@ -21,6 +21,7 @@
 #include "maf-protocol.h"
 
 maf_prefs_t maf_prefs = {
+    .revision = MAF_REVISION_BY_LIST,
     .framing = {.nmethods_width = MAF_NMETHODS_AUTO, .max_length = 1024 * 1024},
     .desegment = true,
     .dissect_socks = true,
@@ -39,7 +40,22 @@ static int hf_method = -1;
 static int hf_method_name = -1;
 static int hf_len = -1;
 static int hf_data = -1;
+static int hf_data_text = -1;
 static int hf_undecoded = -1;
+
+/* What draft-01 adds to it */
+static int hf_idlen = -1;
+static int hf_list_end = -1;
+static int hf_offered_uuid = -1;
+static int hf_offered_id = -1;
+static int hf_mlen = -1;
+static int hf_method_uuid = -1;
+static int hf_method_id = -1;
+static int hf_pad = -1;
+static int hf_reserved = -1;
+static int hf_oem = -1;
+static int hf_oem_uuid = -1;
+static int hf_oem_id = -1;
 
 /* The session */
 static int hf_revision = -1;
@@ -57,7 +73,11 @@ static int ett_flags = -1;
 static int ett_methods = -1;
 
 #define INSTR_NAME(constant, value, name_00, name_01) {value, name_00},
-static const value_string instr_names[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
+static const value_string instr_names_00[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
+#undef INSTR_NAME
+
+#define INSTR_NAME(constant, value, name_00, name_01) {value, name_01},
+static const value_string instr_names_01[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
 #undef INSTR_NAME
 
 static const value_string state_names[] = {
@@ -76,51 +96,90 @@ static const true_false_string tfs_absolute_relative = {
 };
 
 const char *
-maf_instr_name(uint8_t instr)
+maf_instr_name(unsigned revision, uint8_t instr)
 {
-    const char *name = try_val_to_str(instr, instr_names);
+    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? instr_names_00 : instr_names_01);
 
     return name ? name : "Unknown instruction";
 }
+
+/* A frame being shown */
+typedef struct {
+    tvbuff_t *tvb;
+    packet_info *pinfo;
+    proto_tree *parent; /* the packet's tree, for those who dissect DATA */
+    proto_tree *tree;   /* the frame's */
+    const maf_frame_t *frame;
+    const maf_verdict_t *verdict;
+    const char *note; /* what the payload dissector has to say, or NULL */
+    proto_item *parts[MAF_PARTS];
+} view_t;
 
 /* Columns, and the top line of the tree */
 
 static void
 append_list_summary(wmem_strbuf_t *summary, const maf_frame_t *frame)
 {
-    const bool more = maf_frame_offer(frame, frame->nmethods - 1) == MAF_METHOD_MORE_AVAILABLE;
+    maf_offers_t offers = maf_offers_begin(frame);
+    uint32_t methods = 0;
+    uint32_t offset;
+    maf_id_t id;
 
-    wmem_strbuf_append_printf(summary, ": %u%s", frame->nmethods - (more ? 1 : 0),
-                              more ? " (more available)" : "");
+    while (maf_offers_next(&offers, &id, &offset)) {
+        if (!maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
+            methods++;
+    }
+    wmem_strbuf_append_printf(summary, ": %u%s", methods,
+                              methods < frame->nmethods ? " (more available)" : "");
+}
+
+static const char *
+oem_name(const maf_id_t *id)
+{
+    if (maf_id_is(id, MAF_OEM_NOT_RECOGNISED))
+        return "Not recognised";
+    if (id->length != MAF_COMPACT_ID_LEN)
+        return "OEM";
+    if (id->compact <= MAF_OEM_TEST_LAST)
+        return "Internal test";
+    if (id->compact == MAF_OEM_RESERVED)
+        return "Reserved OEM";
+    return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
 }
 
 static void
-append_method_summary(wmem_strbuf_t *summary, wmem_allocator_t *pool, const maf_frame_t *frame)
+append_id_summary(wmem_strbuf_t *summary, const view_t *view)
 {
-    const bool is_result = frame->instr == MAF_INSTR_SUCCESS || frame->instr == MAF_INSTR_FAILURE;
+    const maf_frame_t *frame = view->frame;
+    wmem_allocator_t *pool = view->pinfo->pool;
 
-    if (!is_result)
-        wmem_strbuf_append_printf(summary, ": %s", maf_method_label(pool, frame->method));
+    if (frame->instr == MAF_INSTR_OEM)
+        wmem_strbuf_append_printf(summary, ": %s %s", oem_name(&frame->id), maf_id_text(pool, &frame->id));
+    else if (frame->instr == MAF_INSTR_DO || frame->instr == MAF_INSTR_PROCESS)
+        wmem_strbuf_append_printf(summary, ": %s", maf_method_label(pool, frame->revision, &frame->id));
     if (frame->len > 0)
         wmem_strbuf_append_printf(summary, " (%u octet%s)", frame->len, plurality(frame->len, "", "s"));
+    if (view->note)
+        wmem_strbuf_append_printf(summary, ", %s", view->note);
 }
 
 /* One phrase that says what the frame does. */
 static const char *
-summary_of(wmem_allocator_t *pool, const maf_frame_t *frame)
+summary_of(const view_t *view)
 {
+    const maf_frame_t *frame = view->frame;
     wmem_strbuf_t *summary;
 
     if (frame->understood < MAF_HEADER_LEN)
         return "Incomplete frame";
     if (frame->layout == MAF_LAYOUT_UNKNOWN)
-        return wmem_strdup_printf(pool, "Unknown instruction 0x%02x", frame->instr);
+        return wmem_strdup_printf(view->pinfo->pool, "Unknown instruction 0x%02x", frame->instr);
 
-    summary = wmem_strbuf_new(pool, maf_instr_name(frame->instr));
-    if (frame->layout == MAF_LAYOUT_LIST && frame->methods)
+    summary = wmem_strbuf_new(view->pinfo->pool, maf_instr_name(frame->revision, frame->instr));
+    if (frame->list)
         append_list_summary(summary, frame);
-    if (frame->layout == MAF_LAYOUT_METHOD_DATA && frame->understood > MAF_HEADER_LEN)
-        append_method_summary(summary, pool, frame);
+    if (frame->id_offset)
+        append_id_summary(summary, view);
     if (frame->instr == MAF_INSTR_REQUEST_MORE)
         wmem_strbuf_append(summary, frame->flags & MAF_FLAGS_ABSOLUTE ? " (absolute)" : " (relative)");
     if (frame->understood < frame->length)
@@ -128,16 +187,104 @@ summary_of(wmem_allocator_t *pool, const maf_frame_t *frame)
     return wmem_strbuf_get_str(summary);
 }
 
-/* One function per layout: everything after the header */
+/* Ids */
 
+/* The fields of an id, by its length. */
 typedef struct {
-    tvbuff_t *tvb;
-    packet_info *pinfo;
-    proto_tree *tree;
-    const maf_frame_t *frame;
-    const maf_verdict_t *verdict;
-    proto_item *parts[MAF_PARTS];
-} view_t;
+    int *compact;
+    int *uuid;
+    int *other;
+} id_fields_t;
+
+static const id_fields_t offered_fields = {&hf_offered, &hf_offered_uuid, &hf_offered_id};
+static const id_fields_t method_fields = {&hf_method, &hf_method_uuid, &hf_method_id};
+static const id_fields_t oem_fields = {&hf_oem, &hf_oem_uuid, &hf_oem_id};
+
+static proto_item *
+show_id(const view_t *view, proto_tree *tree, const id_fields_t *fields, uint32_t offset, const maf_id_t *id,
+        const char *name)
+{
+    proto_item *item;
+
+    if (id->length == MAF_COMPACT_ID_LEN)
+        return proto_tree_add_uint_format_value(tree, *fields->compact, view->tvb, (int)offset, id->length,
+                                                id->compact, "%s (0x%08x)", name, id->compact);
+    item =
+        proto_tree_add_item(tree, id->length == MAF_LONG_ID_LEN ? *fields->uuid : *fields->other, view->tvb,
+                            (int)offset, id->length, id->length == MAF_LONG_ID_LEN ? ENC_BIG_ENDIAN : ENC_NA);
+    proto_item_append_text(item, " (%s)", name);
+    return item;
+}
+
+static void
+show_method(view_t *view)
+{
+    const maf_frame_t *frame = view->frame;
+    const char *name = maf_method_name(frame->revision, &frame->id);
+    proto_item *item;
+
+    if (!view->tree)
+        return;
+    view->parts[MAF_PART_METHOD] =
+        show_id(view, view->tree, &method_fields, frame->id_offset, &frame->id, name);
+    item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, (int)frame->id_offset,
+                                 frame->id.length, name);
+    proto_item_set_generated(item);
+}
+
+static void
+show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t *id, uint32_t index)
+{
+    const unsigned revision = view->frame->revision;
+    proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
+
+    if (view->verdict->offer_faults && view->verdict->offer_faults[index])
+        maf_diagnose_offer(view->pinfo, item, revision, id, view->verdict->offer_faults[index]);
+}
+
+/* DATA */
+
+static void
+show_data(view_t *view)
+{
+    const maf_frame_t *frame = view->frame;
+    maf_payload_t payload = {
+        .instr = frame->instr,
+        .revision = frame->revision,
+        .from = (maf_side_t)view->verdict->from,
+        .round = view->verdict->round,
+    };
+    tvbuff_t *data;
+
+    if (frame->understood < frame->length || frame->len == 0)
+        return;
+    proto_tree_add_item(view->tree, hf_data, view->tvb, (int)frame->data_offset, (int)frame->len, ENC_NA);
+    data = tvb_new_subset_length(view->tvb, (int)frame->data_offset, (int)frame->len);
+    if (frame->instr != MAF_INSTR_OEM &&
+        maf_dissect_data(data, view->pinfo, view->parent, &frame->id, &payload))
+        view->note = payload.note;
+    else if (view->tree && tvb_ascii_isprint(data, 0, -1))
+        proto_item_set_generated(
+            proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)frame->len, ENC_ASCII));
+}
+
+/* LEN and DATA, with PAD before them if there is any. */
+static void
+show_len_and_data(view_t *view, uint32_t after)
+{
+    const maf_frame_t *frame = view->frame;
+
+    if (!frame->len_offset)
+        return;
+    if (frame->len_offset > after)
+        proto_tree_add_item(view->tree, hf_pad, view->tvb, (int)after, (int)(frame->len_offset - after),
+                            ENC_NA);
+    view->parts[MAF_PART_LEN] = proto_tree_add_item(view->tree, hf_len, view->tvb, (int)frame->len_offset,
+                                                    MAF_LEN_LEN, ENC_BIG_ENDIAN);
+    show_data(view);
+}
+
+/* One function per layout: everything after the header */
 
 typedef void (*layout_fn)(view_t *view);
 
@@ -150,54 +297,93 @@ static void
 show_list(view_t *view)
 {
     const maf_frame_t *frame = view->frame;
+    maf_offers_t offers;
     proto_tree *list;
+    uint32_t offset;
+    maf_id_t id;
 
     view->parts[MAF_PART_NMETHODS] = proto_tree_add_item(view->tree, hf_nmethods, view->tvb, MAF_HEADER_LEN,
                                                          frame->nmethods_width, ENC_BIG_ENDIAN);
-    if (!frame->methods)
+    if (!view->tree || !frame->list)
         return;
-
-    list = proto_tree_add_subtree_format(view->tree, view->tvb, (int)frame->methods_offset,
+    list = proto_tree_add_subtree_format(view->tree, view->tvb, (int)frame->list_offset,
                                          (int)(frame->nmethods * MAF_METHOD_LEN), ett_methods, NULL,
                                          "Methods (%u)", frame->nmethods);
-    for (uint32_t i = 0; i < frame->nmethods; i++) {
-        const int offset = (int)(frame->methods_offset + i * MAF_METHOD_LEN);
-        const uint32_t method = tvb_get_ntohl(view->tvb, offset);
-        proto_item *item =
-            proto_tree_add_uint_format_value(list, hf_offered, view->tvb, offset, MAF_METHOD_LEN, method,
-                                             "%s (0x%08x)", maf_method_name(method), method);
+    offers = maf_offers_begin(frame);
+    while (maf_offers_next(&offers, &id, &offset))
+        show_offer(view, list, offset, &id, offers.index - 1);
+}
 
-        if (view->verdict->offer_faults)
-            maf_diagnose_offer(view->pinfo, item, method, view->verdict->offer_faults[i]);
+static proto_tree *
+show_group(const view_t *view, uint32_t offset, uint8_t count, uint8_t length)
+{
+    proto_tree *group = proto_tree_add_subtree_format(
+        view->tree, view->tvb, (int)offset, MAF_GROUP_HEADER_LEN + count * length, ett_methods, NULL,
+        "Methods (%u of %u octet%s each)", count, length, plurality(length, "", "s"));
+
+    proto_tree_add_item(group, hf_nmethods, view->tvb, (int)offset, 1, ENC_BIG_ENDIAN);
+    proto_tree_add_item(group, hf_idlen, view->tvb, (int)offset + 1, MAF_IDLEN_LEN, ENC_BIG_ENDIAN);
+    return group;
+}
+
+static void
+show_groups(view_t *view)
+{
+    const maf_frame_t *frame = view->frame;
+    maf_offers_t offers = maf_offers_begin(frame);
+    proto_tree *group = NULL;
+    uint32_t offset;
+    maf_id_t id;
+
+    if (!view->tree || !frame->list)
+        return;
+    for (bool new_group = true; maf_offers_next(&offers, &id, &offset); new_group = offers.count == 0) {
+        if (new_group)
+            group = show_group(view, offset - MAF_GROUP_HEADER_LEN, (uint8_t)(offers.count + 1), id.length);
+        show_offer(view, group, offset, &id, offers.index - 1);
     }
+    view->parts[MAF_PART_NMETHODS] =
+        proto_tree_add_item(view->tree, hf_list_end, view->tvb, (int)frame->length - 1, 1, ENC_NA);
 }
 
 static void
 show_method_data(view_t *view)
 {
+    if (!view->frame->id_offset)
+        return;
+    show_method(view);
+    show_len_and_data(view, view->frame->id_offset + view->frame->id.length);
+}
+
+static void
+show_id_data(view_t *view)
+{
+    if (!view->frame->id_offset)
+        return;
+    proto_tree_add_item(view->tree, hf_mlen, view->tvb, MAF_HEADER_LEN, MAF_IDLEN_LEN, ENC_BIG_ENDIAN);
+    show_method_data(view);
+}
+
+static void
+show_oem(view_t *view)
+{
     const maf_frame_t *frame = view->frame;
-    const char *name = maf_method_name(frame->method);
-    proto_item *item;
-    int offset = MAF_HEADER_LEN;
 
-    view->parts[MAF_PART_METHOD] =
-        proto_tree_add_uint_format_value(view->tree, hf_method, view->tvb, offset, MAF_METHOD_LEN,
-                                         frame->method, "%s (0x%08x)", name, frame->method);
-    item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, offset, MAF_METHOD_LEN, name);
-    proto_item_set_generated(item);
-    offset += MAF_METHOD_LEN;
-
-    view->parts[MAF_PART_LEN] =
-        proto_tree_add_item(view->tree, hf_len, view->tvb, offset, MAF_LEN_LEN, ENC_BIG_ENDIAN);
-    if (frame->understood == frame->length && frame->len > 0)
-        proto_tree_add_item(view->tree, hf_data, view->tvb, (int)frame->data_offset, (int)frame->len, ENC_NA);
+    if (!frame->id_offset)
+        return;
+    view->parts[MAF_PART_RESERVED] = proto_tree_add_item(view->tree, hf_reserved, view->tvb, MAF_HEADER_LEN,
+                                                         MAF_RESERVED_LEN, ENC_BIG_ENDIAN);
+    proto_tree_add_item(view->tree, hf_idlen, view->tvb, MAF_HEADER_LEN + MAF_RESERVED_LEN, MAF_IDLEN_LEN,
+                        ENC_BIG_ENDIAN);
+    show_id(view, view->tree, &oem_fields, frame->id_offset, &frame->id, oem_name(&frame->id));
+    show_len_and_data(view, frame->id_offset + frame->id.length);
 }
 
 static const layout_fn layout_fns[] = {
-    [MAF_LAYOUT_UNKNOWN] = show_nothing,
-    [MAF_LAYOUT_HEADER] = show_nothing,
-    [MAF_LAYOUT_LIST] = show_list,
-    [MAF_LAYOUT_METHOD_DATA] = show_method_data,
+    [MAF_LAYOUT_UNKNOWN] = show_nothing, [MAF_LAYOUT_HEADER] = show_nothing,
+    [MAF_LAYOUT_LIST] = show_list,       [MAF_LAYOUT_METHOD_DATA] = show_method_data,
+    [MAF_LAYOUT_GROUPS] = show_groups,   [MAF_LAYOUT_ID] = show_id_data,
+    [MAF_LAYOUT_ID_DATA] = show_id_data, [MAF_LAYOUT_OEM] = show_oem,
 };
 
 static void
@@ -205,9 +391,13 @@ show_header(view_t *view)
 {
     static int *const request_more_flags[] = {&hf_flags_absolute, NULL};
 
-    view->parts[MAF_PART_INSTR] = proto_tree_add_item(view->tree, hf_instr, view->tvb, 0, 1, ENC_BIG_ENDIAN);
+    const maf_frame_t *frame = view->frame;
+
+    view->parts[MAF_PART_INSTR] =
+        proto_tree_add_uint_format_value(view->tree, hf_instr, view->tvb, 0, 1, frame->instr, "%s (%u)",
+                                         maf_instr_name(frame->revision, frame->instr), frame->instr);
     view->parts[MAF_PART_VER] = proto_tree_add_item(view->tree, hf_ver, view->tvb, 1, 1, ENC_BIG_ENDIAN);
-    if (view->frame->instr == MAF_INSTR_REQUEST_MORE)
+    if (frame->instr == MAF_INSTR_REQUEST_MORE)
         view->parts[MAF_PART_FLAGS] = proto_tree_add_bitmask(view->tree, view->tvb, 2, hf_flags, ett_flags,
                                                              request_more_flags, ENC_BIG_ENDIAN);
     else
@@ -238,7 +428,7 @@ show_session(const view_t *view)
     if (verdict->state != MAF_STATE_UNKNOWN)
         add_generated_uint(view, hf_state, verdict->state);
     if (verdict->round)
-        add_generated_uint(view, hf_round, verdict->round);
+        add_generated_uint(view, hf_round, verdict->round->number);
     if (verdict->do_in)
         add_generated_uint(view, hf_do_in, verdict->do_in);
     if (verdict->response_to) {
@@ -257,27 +447,27 @@ void
 maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_frame_t *frame,
                const maf_verdict_t *verdict)
 {
-    view_t view = {.tvb = tvb, .pinfo = pinfo, .frame = frame, .verdict = verdict};
-    const char *summary = NULL;
+    view_t view = {.tvb = tvb, .pinfo = pinfo, .parent = tree, .frame = frame, .verdict = verdict};
+    proto_item *top = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)frame->length, ENC_NA);
 
-    if (tree || col_get_writable(pinfo->cinfo, COL_INFO))
-        summary = summary_of(pinfo->pool, frame);
-    col_append_sep_str(pinfo->cinfo, COL_INFO, ", ", summary);
-
-    if (tree) {
-        view.parts[MAF_PART_FRAME] = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)frame->length, ENC_NA);
-        proto_item_append_text(view.parts[MAF_PART_FRAME], ", %s", summary);
-        view.tree = proto_item_add_subtree(view.parts[MAF_PART_FRAME], ett_maf);
-
-        if (frame->understood >= MAF_HEADER_LEN)
-            show_header(&view);
-        if (frame->understood > MAF_HEADER_LEN)
-            layout_fns[frame->layout](&view);
-        if (frame->understood < frame->length)
-            proto_tree_add_item(view.tree, hf_undecoded, tvb, (int)frame->understood, -1, ENC_NA);
+    view.parts[MAF_PART_FRAME] = top;
+    view.tree = proto_item_add_subtree(top, ett_maf);
+    if (tree && frame->understood >= MAF_HEADER_LEN)
+        show_header(&view);
+    if (frame->understood > MAF_HEADER_LEN)
+        layout_fns[frame->layout](&view);
+    if (frame->understood < frame->length)
+        proto_tree_add_item(view.tree, hf_undecoded, tvb, (int)frame->understood, -1, ENC_NA);
+    if (tree)
         show_session(&view);
-    }
     maf_diagnose_frame(pinfo, view.parts, frame, verdict);
+
+    if (tree || col_get_writable(pinfo->cinfo, COL_INFO)) {
+        const char *summary = summary_of(&view);
+
+        col_append_sep_str(pinfo->cinfo, COL_INFO, ", ", summary);
+        proto_item_append_text(top, ", %s", summary);
+    }
 }
 
 void
@@ -302,6 +492,12 @@ register_preferences(void)
         {"4", "Four octets (the diagram of draft-00)", MAF_NMETHODS_4},
         {NULL, NULL, 0},
     };
+    static const enum_val_t revisions[] = {
+        {"auto", "As the client's first list says", MAF_REVISION_BY_LIST},
+        {"00", "00 (March 1998)", MAF_VER_00},
+        {"01", "01 (August 1999)", MAF_VER_01},
+        {NULL, NULL, 0},
+    };
     module_t *module = prefs_register_protocol(proto_maf, NULL);
 
     range_convert_str(wmem_epan_scope(), &maf_prefs.socks_methods, G_STRINGIFY(MAF_SOCKS_METHOD), UINT8_MAX);
@@ -310,6 +506,9 @@ register_preferences(void)
         "SOCKS 5 METHOD numbers that select MAF. 8 is the one assigned; implementations "
         "older than that use private numbers, 128 to 254",
         &maf_prefs.socks_methods, UINT8_MAX);
+    prefs_register_enum_preference(module, "revision", "Revision of the draft",
+                                   "The draft that frames are read by, if not the one that the first list tells",
+                                   &maf_prefs.revision, revisions, false);
     prefs_register_enum_preference(
         module, "nmethods_width", "Width of NMETHODS",
         "How wide NMETHODS is in a list of revision 00, where the draft contradicts itself",
@@ -326,6 +525,7 @@ register_preferences(void)
         module, "dissect_socks", "Dissect SOCKS after success",
         "Hand the stream back to the SOCKS dissector once the authentication succeeded",
         &maf_prefs.dissect_socks);
+    maf_methods_register(proto_maf, module);
 }
 
 void
@@ -333,7 +533,7 @@ proto_register_maf(void)
 {
     static hf_register_info hf[] = {
         {&hf_instr,
-         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names), 0, "The operation (INSTR)",
+         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names_00), 0, "The operation (INSTR)",
           HFILL}},
         {&hf_ver,
          {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0, "Version of the framework (VER)", HFILL}},
@@ -345,7 +545,7 @@ proto_register_maf(void)
           HFILL}},
         {&hf_nmethods,
          {"Number of methods", "maf.nmethods", FT_UINT32, BASE_DEC, NULL, 0,
-          "How many sub-methods the list offers (NMETHODS)", HFILL}},
+          "How many sub-methods the list, or the group, offers (NMETHODS, COUNT)", HFILL}},
         {&hf_offered,
          {"Method", "maf.offered", FT_UINT32, BASE_HEX, NULL, 0, "A sub-method the client offers (METHODS)",
           HFILL}},
@@ -356,10 +556,42 @@ proto_register_maf(void)
          {"Method name", "maf.method.name", FT_STRING, BASE_NONE, NULL, 0, "Name of METHOD, or of its range",
           HFILL}},
         {&hf_len,
-         {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in octets (LEN)", HFILL}},
+         {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in octets (LEN, DLEN)", HFILL}},
         {&hf_data,
          {"Data", "maf.data", FT_BYTES, BASE_NONE, NULL, 0, "What the sub-method's modules exchange (DATA)",
           HFILL}},
+        {&hf_data_text,
+         {"Data as text", "maf.data.text", FT_STRING, BASE_NONE, NULL, 0, "DATA, if it is printable text",
+          HFILL}},
+        {&hf_idlen,
+         {"Id length", "maf.idlen", FT_UINT8, BASE_DEC, NULL, 0,
+          "Length in octets of each id of the group, or of the OEM id (IDLEN)", HFILL}},
+        {&hf_list_end,
+         {"End of list", "maf.list_end", FT_BYTES, BASE_NONE, NULL, 0, "The octet 00 after the last group",
+          HFILL}},
+        {&hf_offered_uuid,
+         {"Method", "maf.offered.uuid", FT_GUID, BASE_NONE, NULL, 0,
+          "A sub-method the client offers (METHODS)", HFILL}},
+        {&hf_offered_id,
+         {"Method", "maf.offered.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "A sub-method the client offers, by an id that is neither 4 nor 16 octets long (METHODS)", HFILL}},
+        {&hf_mlen,
+         {"Method length", "maf.mlen", FT_UINT8, BASE_DEC, NULL, 0, "Length of METHOD in octets (MLEN)",
+          HFILL}},
+        {&hf_method_uuid,
+         {"Method", "maf.method.uuid", FT_GUID, BASE_NONE, NULL, 0, "The sub-method (METHOD)", HFILL}},
+        {&hf_method_id,
+         {"Method", "maf.method.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "The sub-method, by an id that is neither 4 nor 16 octets long (METHOD)", HFILL}},
+        {&hf_pad,
+         {"Padding", "maf.pad", FT_BYTES, BASE_NONE, NULL, 0, "Aligns DLEN to four octets (PAD)", HFILL}},
+        {&hf_reserved, {"Reserved", "maf.reserved", FT_UINT24, BASE_HEX, NULL, 0, "RESERVED", HFILL}},
+        {&hf_oem, {"OEM", "maf.oem", FT_UINT32, BASE_HEX, NULL, 0, "Whose extension this is (OEMID)", HFILL}},
+        {&hf_oem_uuid,
+         {"OEM", "maf.oem.uuid", FT_GUID, BASE_NONE, NULL, 0, "Whose extension this is (OEMID)", HFILL}},
+        {&hf_oem_id,
+         {"OEM", "maf.oem.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "Whose extension this is, by an id that is neither 4 nor 16 octets long (OEMID)", HFILL}},
         {&hf_undecoded,
          {"Undecoded", "maf.undecoded", FT_BYTES, BASE_NONE, NULL, 0, "Octets that no frame could be made of",
           HFILL}},

@@ -18,9 +18,10 @@
 /* What the user set under Edit, Preferences, Protocols, MAF. */
 typedef struct {
     range_t *socks_methods;        /* maf.socks_methods */
+    int revision;                  /* maf.revision: a revision, or MAF_REVISION_BY_LIST */
     maf_framing_options_t framing; /* maf.nmethods_width, maf.max_length */
-    maf_bool_pref_t desegment;     /* maf.desegment */
-    maf_bool_pref_t dissect_socks; /* maf.dissect_socks */
+    maf_bool_t desegment;          /* maf.desegment */
+    maf_bool_t dissect_socks;      /* maf.dissect_socks */
 } maf_prefs_t;
 
 extern maf_prefs_t maf_prefs;
@@ -29,8 +30,9 @@ extern maf_prefs_t maf_prefs;
 void proto_register_maf(void);
 void proto_reg_handoff_maf(void);
 
-/* The draft's name of an instruction (draft-00, Subnegotiation: INSTR). Static; never NULL. */
-const char *maf_instr_name(uint8_t instr);
+/* The name of an instruction (draft-00, Subnegotiation, INSTR; draft-01 for revision 1). Static; never NULL.
+ */
+const char *maf_instr_name(unsigned revision, uint8_t instr);
 
 /*
  * Show one frame: columns, and the tree if there is one (draft-00, Subnegotiation).

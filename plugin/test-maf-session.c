@@ -22,7 +22,7 @@ static void
 set_up(fixture_t *f, const void *late)
 {
     f->allocator = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
-    f->session = maf_session_new(f->allocator, late != NULL);
+    f->session = maf_session_new(f->allocator, MAF_REVISION_BY_LIST, late != NULL);
     f->number = 0;
 }
 
@@ -45,7 +45,7 @@ feed(fixture_t *f, maf_side_t from, const maf_frame_t *frame)
 static maf_frame_t
 frame_of(uint8_t instr, uint32_t method)
 {
-    return (maf_frame_t){.instr = instr, .end = MAF_FRAME_WHOLE, .method = method};
+    return (maf_frame_t){.instr = instr, .id = {.length = MAF_COMPACT_ID_LEN, .compact = method}};
 }
 
 static const maf_verdict_t *
@@ -78,7 +78,7 @@ send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *
     }
     frame.nmethods_width = width;
     frame.nmethods = count;
-    frame.methods = octets;
+    frame.list = octets;
     return feed(f, MAF_CLIENT, &frame);
 }
 
@@ -131,13 +131,13 @@ send_any(fixture_t *f, maf_side_t from, uint8_t instr)
     case MAF_INSTR_SUPPORTED:
         frame.nmethods_width = MAF_NMETHODS_LEN;
         frame.nmethods = 1;
-        frame.methods = (const uint8_t *)none;
+        frame.list = (const uint8_t *)none;
         break;
     case MAF_INSTR_SUCCESS:
-        frame.method = MAF_METHOD_SUCCESS;
+        frame.id.compact = MAF_METHOD_SUCCESS;
         break;
     case MAF_INSTR_FAILURE:
-        frame.method = MAF_METHOD_FAILURE;
+        frame.id.compact = MAF_METHOD_FAILURE;
         break;
     default:
         break;
@@ -202,11 +202,11 @@ test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(second_what_next, MAF_STATE_AWAITING_DECISION, 0);
     check(success, MAF_STATE_SUCCEEDED, 0);
 
-    g_assert_cmpuint(list->round, ==, 0);
-    g_assert_cmpuint(first_do->round, ==, 1);
-    g_assert_cmpuint(what_next->round, ==, 1);
-    g_assert_cmpuint(second_do->round, ==, 2);
-    g_assert_cmpuint(success->round, ==, 2);
+    g_assert_null(list->round);
+    g_assert_cmpuint(first_do->round->number, ==, 1);
+    g_assert_true(what_next->round == first_do->round);
+    g_assert_cmpuint(second_do->round->number, ==, 2);
+    g_assert_true(success->round == second_do->round);
 
     g_assert_cmpuint(list->do_in, ==, 0);
     g_assert_cmpuint(first_do->do_in, ==, 0);
@@ -329,7 +329,7 @@ test_wrong_process(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_do(f, TEST);
     verdict = send_process(f, MAF_CLIENT, OTHER);
     check(verdict, MAF_STATE_EXECUTING, MAF_FAULT_METHOD_MISMATCH);
-    g_assert_cmphex(verdict->running, ==, TEST);
+    g_assert_cmphex(verdict->running->compact, ==, TEST);
     check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
 }
 
@@ -416,7 +416,7 @@ test_bad_lengths(fixture_t *f, const void *late)
     tear_down(f, late);
     set_up(f, late);
     frame = frame_of(MAF_INSTR_SUPPORTED, 0);
-    frame.end = MAF_FRAME_BAD_NMETHODS;
+    frame.end = MAF_FRAME_BAD_COUNT;
     check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_DECISION, MAF_FAULT_NMETHODS);
     check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
 }
@@ -429,7 +429,7 @@ test_late(fixture_t *f, const void *late G_GNUC_UNUSED)
     const maf_verdict_t *verdict = send_process(f, MAF_SERVER, OTHER);
 
     check(verdict, MAF_STATE_EXECUTING, 0);
-    g_assert_cmpuint(verdict->round, ==, 0);
+    g_assert_null(verdict->round);
     g_assert_cmpuint(verdict->do_in, ==, 0);
     check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
     check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
