@@ -29,6 +29,7 @@ typedef bool maf_bool_t;
 #define MAF_UAT_DISSECTOR_DEF  UAT_PROTO_DEF
 #define MAF_UAT_FLD_DISSECTOR  UAT_FLD_PROTO
 #define tvb_get_uint8          tvb_get_guint8
+#define tvb_find_uint8         tvb_find_guint8
 typedef gboolean maf_bool_t;
 #endif
 

@@ -506,9 +506,10 @@ register_preferences(void)
         "SOCKS 5 METHOD numbers that select MAF. 8 is the one assigned; implementations "
         "older than that use private numbers, 128 to 254",
         &maf_prefs.socks_methods, UINT8_MAX);
-    prefs_register_enum_preference(module, "revision", "Revision of the draft",
-                                   "The draft that frames are read by, if not the one that the first list tells",
-                                   &maf_prefs.revision, revisions, false);
+    prefs_register_enum_preference(
+        module, "revision", "Revision of the draft",
+        "The draft that frames are read by, if not the one that the first list tells", &maf_prefs.revision,
+        revisions, false);
     prefs_register_enum_preference(
         module, "nmethods_width", "Width of NMETHODS",
         "How wide NMETHODS is in a list of revision 00, where the draft contradicts itself",

@@ -9,6 +9,7 @@
 #include <epan/packet.h>
 #include <epan/proto.h>
 
+#include "packet-maf-sasl.h"
 #include "packet-maf.h"
 
 WS_DLL_PUBLIC_DEF
@@ -26,11 +27,11 @@ uint32_t plugin_describe(void);
 void
 plugin_register(void)
 {
-    static proto_plugin maf;
+    static const proto_plugin maf = {proto_register_maf, proto_reg_handoff_maf};
+    static const proto_plugin sasl = {proto_register_maf_sasl, proto_reg_handoff_maf_sasl};
 
-    maf.register_protoinfo = proto_register_maf;
-    maf.register_handoff = proto_reg_handoff_maf;
     proto_register_plugin(&maf);
+    proto_register_plugin(&sasl);
 }
 
 uint32_t
