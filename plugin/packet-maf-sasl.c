@@ -12,6 +12,7 @@
 #include "packet-maf-sasl.h"
 
 #include <epan/expert.h>
+#include <epan/tfs.h>
 
 #include "maf-methods.h"
 #include "maf-protocol.h"
