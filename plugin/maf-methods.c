@@ -294,20 +294,13 @@ payload_of(const maf_id_t *id)
     return chosen;
 }
 
-bool
-maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_id_t *id,
-                 maf_payload_t *payload)
+/* What goes wrong in a payload dissector stays there. Not inlined: TRY saves the function's state. */
+static bool G_GNUC_NO_INLINE
+try_payload(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+            maf_payload_t *payload)
 {
-    const dissector_handle_t handle = payload_of(id);
-    const bool writable = col_get_writable(pinfo->cinfo, -1);
-    volatile bool taken = false;
+    volatile bool taken = true;
 
-    if (!p_get_proto_data(pinfo->pool, pinfo, proto_maf, 0) && id->length == MAF_COMPACT_ID_LEN)
-        p_add_proto_data(pinfo->pool, pinfo, proto_maf, 0, GUINT_TO_POINTER(id->compact)); /* for Decode As */
-    if (!handle)
-        return false;
-
-    col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
     TRY
     {
         taken = call_dissector_only(handle, tvb, pinfo, tree, payload) > 0;
@@ -315,9 +308,26 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
     CATCH_NONFATAL_ERRORS
     {
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
-        taken = true;
     }
     ENDTRY;
+    return taken;
+}
+
+bool
+maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_id_t *id,
+                 maf_payload_t *payload)
+{
+    const dissector_handle_t handle = payload_of(id);
+    const bool writable = col_get_writable(pinfo->cinfo, -1);
+    bool taken;
+
+    if (id->length == MAF_COMPACT_ID_LEN && !p_get_proto_data(pinfo->pool, pinfo, proto_maf, 0))
+        p_add_proto_data(pinfo->pool, pinfo, proto_maf, 0, GUINT_TO_POINTER(id->compact)); /* for Decode As */
+    if (!handle)
+        return false;
+
+    col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
+    taken = try_payload(handle, tvb, pinfo, tree, payload);
     col_set_writable(pinfo->cinfo, -1, writable);
     return taken;
 }
