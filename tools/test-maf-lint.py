@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""maf-lint, over the sample captures and over captures of its own in which every frame is known.
+
+usage: test-maf-lint.py [--accept] [unittest arguments]
+
+--accept: what maf-lint says of the sample captures now is what test-captures/maf-lint.txt expects from now on
+"""
+
+import gzip
+import ipaddress
+import json
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+SAMPLES = TOOLS.parent / "test-captures"
+EXPECTED = SAMPLES / "maf-lint.txt"
+ENVIRONMENT = dict(os.environ, TSHARK=str(TOOLS / "tshark-maf"))
+
+LIST = "01000000 00000001 00000001"
+DO = "03000000 00000001 00000000"
+PROCESS = "05000000 00000001 00000000"
+WHAT_NEXT = "04000000"
+SUCCESS = "00000000 00000000 00000000"
+FAILURE = "ff000000 ffffffff 00000000"
+SYN, RST, FIN, PUSH, ACK = 2, 4, 1, 8, 16
+
+
+class Capture:
+    """A capture file in the making: a frame every millisecond."""
+
+    def __init__(self):
+        self.frames = []
+
+    def add(self, source, destination, sequence, acknowledged, flags, octets):
+        (address, port), (to_address, to_port) = source, destination
+        tcp = struct.pack(">HHIIBBHHH", port, to_port, sequence, acknowledged, 0x50, flags, 65535, 0, 0) + octets
+        ends = ipaddress.ip_address(address).packed + ipaddress.ip_address(to_address).packed
+        if ":" in address:
+            ip = b"\x86\xdd" + struct.pack(">IHBB", 6 << 28, len(tcp), 6, 64) + ends
+        else:
+            ip = b"\x08\x00" + struct.pack(">BBHIBBH", 0x45, 0, 20 + len(tcp), 0, 64, 6, 0) + ends
+        self.frames.append(bytes(12) + ip + tcp)
+
+    def octets(self):
+        header = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+        return header + b"".join(struct.pack("<IIII", 10**9, 1000 * number, len(frame), len(frame)) + frame
+                                 for number, frame in enumerate(self.frames, 1))
+
+
+class Connection:
+    """A TCP connection to a SOCKS server, in which MAF has been selected: five frames."""
+
+    def __init__(self, capture, client=("10.0.0.1", 40000), server=("10.0.0.2", 1080), sequence=1000):
+        self.capture, self.sides, self.sequence = capture, (client, server), [sequence, sequence]
+        self.send(0, SYN)
+        self.send(1, SYN | ACK)
+        self.send(0, ACK)
+        self.client("05 01 08").server("05 08")
+
+    def send(self, side, flags, text=""):
+        octets = bytes.fromhex(text)
+        self.capture.add(self.sides[side], self.sides[1 - side], self.sequence[side], self.sequence[1 - side], flags,
+                         octets)
+        self.sequence[side] += len(octets) + (1 if flags & (SYN | FIN) else 0)
+        return self
+
+    def client(self, *texts):
+        return self.send(0, PUSH | ACK, "".join(texts))
+
+    def server(self, *texts):
+        return self.send(1, PUSH | ACK, "".join(texts))
+
+
+def lint(*arguments, octets=b"", environment=None):
+    """What maf-lint prints, what it complains of, and its exit status."""
+    done = subprocess.run([str(TOOLS / "maf-lint"), *map(str, arguments)], input=octets, env=environment or ENVIRONMENT,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=100)
+    return done.stdout.decode().splitlines(), done.stderr.decode().splitlines(), done.returncode
+
+
+def lint_samples():
+    """As in EXPECTED: without what differs each time that the captures are made."""
+    lines, complaints, status = lint(SAMPLES)
+    text = "\n".join(lines) + "\n"
+    text = re.sub(r"^.*/(\S+:)\d+: ", r"\1 ", text, flags=re.MULTILINE)
+    text = re.sub(r"\b(begins in frame) \d+", r"\1 <frame>", text)
+    return re.sub(r"\d+\.\d+ s$", "<time>", text, flags=re.MULTILINE), complaints, status
+
+
+class Lint(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.folder.chmod(0o755)
+        self.clean = SAMPLES / "login.pcapng"
+        self.noted = SAMPLES / "nmethods-1.pcapng"
+
+    def write(self, name, octets):
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(octets if isinstance(octets, bytes) else octets.octets())
+        return path
+
+    def expect(self, capture, status, *expected):
+        """The lines, each given by its beginning and its end."""
+        lines, complaints, actual = lint(self.write("x.pcap", capture))
+        shown = [line.replace(f"{self.folder}/x.pcap:", "") for line in lines]
+        self.assertEqual(len(shown), len(expected), shown)
+        for line, (begin, end) in zip(shown, expected):
+            self.assertTrue(line.startswith(begin) and line.endswith(end), line)
+        self.assertEqual((complaints, actual), ([], status))
+
+    def test_samples(self):
+        text, complaints, status = lint_samples()
+        self.assertEqual(text, EXPECTED.read_text(encoding="utf-8"), f"if this is right: {sys.argv[0]} --accept")
+        self.assertEqual((complaints, status), ([], 1))
+
+    def test_refused_by_the_rules(self):
+        capture = Capture()
+        Connection(capture).client(LIST).server(DO).client(PROCESS, WHAT_NEXT).server(FAILURE)
+        self.expect(capture, 0, ("6: session: 10.0.0.1:40000 to 10.0.0.2:1080, revision 0, 1 round, ",
+                                 ", Internal Test Method (0x00000001), failed, 0.003000 s"))
+
+    def test_many_in_one_segment(self):
+        capture = Capture()
+        Connection(capture, ("fe80::1", 40000), ("fe80::2", 1080)).client(LIST).server(
+            "03000000 00010009 00000000", "05010000 00010009 00000000", "05000000 00000007 00000000").client(
+            "04000001").server("00000000 00000001 00000000", FAILURE)
+        self.expect(capture, 1,
+                    ("7: warning: maf.expert.not_offered: ", ""),
+                    ("7: warning: maf.expert.version: ", ""),
+                    ("7: warning: maf.expert.method_mismatch: ", ""),
+                    ("8: warning: maf.expert.flags: ", ""),
+                    ("9: warning: maf.expert.result_mismatch: ", ""),
+                    ("6: session: [fe80::1]:40000 to [fe80::2]:1080, revision 0, 1 round, ",
+                     "(0x00010009), succeeded, 0.003000 s"),
+                    ("9: warning: maf.expert.after_end: ", ""))
+
+    def test_port_used_again(self):
+        capture = Capture()
+        Connection(capture).client(LIST).server(DO).client(PROCESS)
+        Connection(capture, sequence=10**8).client(LIST).server(DO).client(WHAT_NEXT).server(DO).client(
+            WHAT_NEXT).server(SUCCESS)
+        Connection(capture, sequence=10**9).client(LIST).server(FAILURE)
+        self.expect(capture, 0,
+                    ("14: session: ", " 2 rounds, Internal Test Method (0x00000001) 2 times, succeeded, 0.005000 s"),
+                    ("25: session: ", ", 0 rounds, no sub-method, failed, 0.001000 s"),
+                    ("6: session: ", ", 1 round, Internal Test Method (0x00000001), unfinished, 0.002000 s"))
+
+    def test_closed_inside_a_frame(self):
+        for by, flags in (0, FIN | ACK), (1, RST | ACK):
+            with self.subTest(flags=flags):
+                capture = Capture()
+                Connection(capture).client("01000000 00").send(by, flags)
+                self.expect(capture, 1, ("7: error: maf.expert.truncated: ", ""),
+                            ("7: session: ", ", no sub-method, unfinished, 0.000000 s"))
+
+    def test_sides(self):
+        capture = Capture()
+        Connection(capture, ("10.0.0.1", 1000)).server(WHAT_NEXT)
+        self.expect(capture, 1, ("6: warning: maf.expert.direction: ", ""),
+                    ("6: session: 10.0.0.1:1000 to 10.0.0.2:1080, ", ""))
+
+    def test_pipe(self):
+        octets = self.noted.read_bytes()
+        named = lint(self.noted)
+        self.assertEqual(named[1:], ([], 1))
+        for arguments, given in ((), octets), (("-",), gzip.compress(octets)):
+            lines, complaints, status = lint(*arguments, octets=given)
+            self.assertEqual([re.sub("^-:", f"{self.noted}:", line) for line in lines], named[0])
+            self.assertEqual((complaints, status), ([], 1))
+
+    def test_directory(self):
+        octets = self.clean.read_bytes()
+        for name in "b/y.pcap", "b.cap", "a.pcapng.gz", "b/README", "c.pcapng.txt":
+            self.write(name, gzip.compress(octets) if name.endswith(".gz") else octets)
+        lines, complaints, status = lint(self.folder, self.clean)
+        self.assertEqual([line.split(":")[0] for line in lines],
+                         [str(self.folder / name) for name in ("a.pcapng.gz", "b.cap", "b/y.pcap")] + [str(self.clean)])
+        self.assertEqual((complaints, status), ([], 0))
+
+    def test_options(self):
+        octets = (SAMPLES / "login-port-9050.pcapng").read_bytes()
+        path = self.write("x.pcapng.gz", gzip.compress(octets))
+        rule = "-d tcp.port==9050,socks"
+        self.assertEqual(lint(path), ([], [], 0))
+        by_hand = lint(*rule.split(), path)
+        self.assertIn("127.0.0.1:9050", by_hand[0][0])
+        self.write("x.options", (rule + "\n").encode())
+        self.assertEqual(lint(path), by_hand)
+        self.assertEqual(lint("-o", "maf.socks_methods:128", path), ([], [], 0))
+        for forbidden in "-w /dev/null", "-o tls.debug_file:x", "-d":
+            self.write("x.options", forbidden.encode())
+            lines, complaints, status = lint(path)
+            self.assertEqual((lines, len(complaints), status), ([], 1, 2))
+            self.assertIn(forbidden, complaints[0])
+
+    def test_unusable_among_good(self):
+        (self.folder / "empty").mkdir()
+        whole = self.clean.read_bytes()
+        bad = [self.folder / "missing.pcap", self.write("text.pcap", b"not a capture\n"), self.folder / "empty",
+               self.write("cut.pcapng", whole[:-10])]
+        lines, complaints, status = lint(bad[0], self.noted, *bad[1:], self.clean)
+        self.assertEqual([line.split(" ")[0] for line in complaints], ["maf-lint:"] * 4)
+        self.assertEqual(sorted(line.split(":")[1].strip() for line in complaints), sorted(map(str, bad)))
+        self.assertEqual([line for line in lines if str(bad[3]) not in line],
+                         lint(self.noted)[0] + lint(self.clean)[0])
+        self.assertEqual([line for line in lines if str(bad[3]) in line],
+                         [line.replace(str(self.clean), str(bad[3])) for line in lint(self.clean)[0]])
+        self.assertEqual(status, 2)
+
+    def test_tshark_without_the_plugin(self):
+        wrapper = self.write("tshark", f"#!/bin/sh\nexec '{TOOLS}/tshark-maf' --without \"$@\"\n".encode())
+        wrapper.chmod(0o755)
+        for tshark, expected in (str(wrapper), "has no MAF plugin"), (str(self.folder / "none"), "no such program"):
+            lines, complaints, status = lint(self.clean, self.clean, environment=dict(ENVIRONMENT, TSHARK=tshark))
+            self.assertEqual((lines, status), ([], 2))
+            self.assertIn(expected, complaints[-1])
+
+    def test_json(self):
+        captures = [self.noted, SAMPLES / "login-rounds.pcapng", SAMPLES / "login-ipv6.pcapng"]
+        text, _, status = lint(*captures)
+        lines, complaints, status_json = lint("--json", *captures)
+        self.assertEqual((complaints, status_json), ([], status))
+        records = [json.loads(line) for line in lines]
+        self.assertEqual(len(records), len(text))
+        for record, line in zip(records, text):
+            where = f"{record['file']}:{record['frame']}: "
+            if record["type"] == "diagnosis":
+                self.assertEqual(line, where + f"{record['severity']}: {record['expert']}: {record['message']}")
+                keys = "type file frame stream time severity expert message"
+            else:
+                client, server = (f"[{side}]" if ":" in side else side for side in (record["client"], record["server"]))
+                self.assertTrue(line.startswith(f"{where}session: {client}:{record['client_port']} to "
+                                                f"{server}:{record['server_port']}, revision {record['revision']}, "
+                                                f"{record['rounds']} round"), line)
+                self.assertTrue(line.endswith(f", {record['outcome']}, {record['duration']:.6f} s"), line)
+                self.assertEqual([method["id"] for method in record["methods"]], ["0x00000001"] * record["rounds"])
+                self.assertIn(f"{record['methods'][0]['name']} (0x00000001)", line)
+                keys = "type file frame stream start client client_port server server_port revision rounds methods " \
+                    "outcome duration"
+            self.assertEqual(list(record), keys.split())
+        self.assertEqual([record["type"] for record in records], ["diagnosis", "session", "session", "session"])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--accept"]:
+        EXPECTED.write_text(lint_samples()[0], encoding="utf-8")
+    else:
+        unittest.main(verbosity=2)
