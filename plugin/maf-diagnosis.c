@@ -227,7 +227,7 @@ say_length(const case_t *c)
 static const char *
 say_truncated(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "Only %u octet%s of the frame were captured; expected more",
+    return wmem_strdup_printf(c->pool, "The frame ends after %u octet%s; expected more of it",
                               c->frame->length, plurality(c->frame->length, "", "s"));
 }
 

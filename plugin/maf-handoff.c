@@ -321,12 +321,20 @@ learn_selection(learner_t *learner)
     return true;
 }
 
-/* Of the octets after success, which begin the SOCKS request or its reply? (spec: States, succeeded) */
+/*
+ * Once a session has succeeded, X'05' begins the SOCKS request or its reply (spec: States). Should a stray
+ * frame have come after success, it may begin a process frame as well; the fourth octet tells: FLAGS end in
+ * 00, and no kind of address is 0.
+ */
 static bool
 begins_socks(const learner_t *learner)
 {
-    return maf_session_state(learner->stream->session) == MAF_STATE_SUCCEEDED &&
-           octet_at(learner, 0) == SOCKS_VERSION;
+    const maf_session_t *session = learner->stream->session;
+
+    if (octet_at(learner, 0) != SOCKS_VERSION || !maf_session_has_succeeded(session))
+        return false;
+    return maf_session_state(session) == MAF_STATE_SUCCEEDED ||
+           (octets_left(learner) > SOCKS_ATYP_OFFSET && octet_at(learner, SOCKS_ATYP_OFFSET) != 0);
 }
 
 static void

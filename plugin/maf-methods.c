@@ -222,7 +222,7 @@ static const char *
 range_name(unsigned revision, const maf_id_t *id)
 {
     if (id->length != MAF_COMPACT_ID_LEN)
-        return "Method";
+        return id->length == MAF_LONG_ID_LEN ? "UUID method" : "Unassigned method";
     if (id->compact >= MAF_METHOD_GENERAL_FIRST)
         return "General authentication method";
     if (revision == MAF_VER_01 && id->compact < MAF_METHOD_PROPRIETARY_FIRST_01)
@@ -339,9 +339,10 @@ maf_methods_add(uint32_t number, dissector_handle_t handle)
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++) {
         if (references[i].number == number) {
             const maf_id_t id = maf_id_read(references[i].octets, MAF_LONG_ID_LEN);
-            guid_key key = {.guid = guid_of(&id)};
+            guid_key *key = wmem_new0(wmem_epan_scope(), guid_key); /* the table keeps it */
 
-            dissector_add_guid("maf.method.uuid", &key, handle);
+            key->guid = guid_of(&id);
+            dissector_add_guid("maf.method.uuid", key, handle);
         }
     }
 }

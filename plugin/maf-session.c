@@ -24,6 +24,7 @@ struct maf_session {
     bool complete; /* no frame is missing since the session began */
     bool begun;
     bool ended;
+    bool succeeded;
     nstime_t begin; /* time of the first frame */
 
     int revision;     /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
@@ -434,6 +435,7 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
     }
     if (rules[frame->instr].next != SAME_STATE)
         session->unsure = false;
+    session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
 }
 
@@ -467,6 +469,12 @@ maf_session_state(const maf_session_t *session)
     return (maf_state_t)session->state;
 }
 
+bool
+maf_session_has_succeeded(const maf_session_t *session)
+{
+    return session->succeeded;
+}
+
 maf_verdict_t *
 maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t from, uint32_t number,
                   const nstime_t *when)
@@ -486,7 +494,8 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
 
     if (names_instruction(frame))
         take_frame(session, frame, number, when, verdict);
-    verdict->faults |= fault_of_end(frame);
+    if (fault_of_end(frame)) /* what else seems wrong with it has the same cause */
+        verdict->faults = fault_of_end(frame);
     if (frame->end != MAF_FRAME_WHOLE)
         lose_track(session);
 

@@ -115,6 +115,9 @@ int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ve
 /* The state after the last frame. */
 maf_state_t maf_session_state(const maf_session_t *session);
 
+/* Whether there was a success, whatever came after it. */
+bool maf_session_has_succeeded(const maf_session_t *session);
+
 /*
  * Take in the next frame (spec: States; draft-00, Subnegotiation) and judge it.
  *

@@ -256,7 +256,7 @@ show_data(view_t *view)
     };
     tvbuff_t *data;
 
-    if (frame->understood < frame->length || frame->len == 0)
+    if (frame->end != MAF_FRAME_WHOLE || frame->len == 0)
         return;
     proto_tree_add_item(view->tree, hf_data, view->tvb, (int)frame->data_offset, (int)frame->len, ENC_NA);
     data = tvb_new_subset_length(view->tvb, (int)frame->data_offset, (int)frame->len);

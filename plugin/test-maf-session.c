@@ -463,6 +463,124 @@ test_many_lists(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
 }
 
+/* Revision 01 */
+
+static maf_frame_t
+frame_of_01(uint8_t instr, uint32_t method)
+{
+    maf_frame_t frame = frame_of(instr, method);
+
+    frame.revision = frame.ver = MAF_VER_01;
+    return frame;
+}
+
+static const maf_verdict_t *
+send_01(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
+{
+    const maf_frame_t frame = frame_of_01(instr, method);
+
+    return feed(f, from, &frame);
+}
+
+static const uint8_t uuids[][MAF_LONG_ID_LEN] = {{1, 2, 3}, {1, 2, 4}};
+
+static const maf_verdict_t *
+send_uuid(fixture_t *f, maf_side_t from, uint8_t instr, unsigned which)
+{
+    maf_frame_t frame = frame_of_01(instr, 0);
+
+    frame.id = maf_id_read(uuids[which], MAF_LONG_ID_LEN);
+    return feed(f, from, &frame);
+}
+
+static const maf_verdict_t *
+send_groups(fixture_t *f, uint32_t methods, const uint8_t *octets)
+{
+    maf_frame_t frame = frame_of_01(MAF_INSTR_SUPPORTED, 0);
+
+    frame.layout = MAF_LAYOUT_GROUPS;
+    frame.nmethods = methods;
+    frame.list = octets;
+    return feed(f, MAF_CLIENT, &frame);
+}
+
+/* A UUID, MORE_METHODS_AVAILABLE, and TEST after it: order carries no meaning. */
+static const uint8_t groups[] = {1, 16, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                 0, 0,  0, 2, 4, 0, 0, 0, 2, 0, 0, 0, 1, 0};
+
+static void
+test_login_01(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUPPORTED, 1), ==, 1);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUPPORTED, 7), ==, 0);
+    check(send_groups(f, 3, groups), MAF_STATE_AWAITING_DECISION, 0);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 1);
+
+    check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 0), MAF_STATE_EXECUTING, 0);
+    check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 1), MAF_STATE_EXECUTING, MAF_FAULT_METHOD_MISMATCH);
+    check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 0), MAF_STATE_EXECUTING, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 1), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_DO, TEST), MAF_STATE_EXECUTING, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS), MAF_STATE_SUCCEEDED, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_ACKNOWLEDGE, 0), MAF_STATE_SUCCEEDED, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_ACKNOWLEDGE, 0), MAF_STATE_SUCCEEDED, 0);
+}
+
+static void
+test_version_01(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    maf_frame_t frame;
+
+    send_groups(f, 3, groups);
+    frame = frame_of_01(MAF_INSTR_DO, TEST);
+    frame.ver = MAF_VER_00;
+    check(feed(f, MAF_SERVER, &frame), MAF_STATE_EXECUTING, MAF_FAULT_VERSION);
+    send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0);
+    frame = frame_of_01(MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS);
+    frame.ver = MAF_VER_00;
+    check(feed(f, MAF_SERVER, &frame), MAF_STATE_SUCCEEDED, 0);
+}
+
+static void
+test_oem(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    maf_frame_t frame;
+
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, MAF_FAULT_SEQUENCE);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
+    check(send_groups(f, 3, groups), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_DO, TEST), MAF_STATE_EXECUTING, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_EXECUTING, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_PROCESS, TEST), MAF_STATE_EXECUTING, MAF_FAULT_OEM_UNANSWERED);
+    frame = frame_of_01(MAF_INSTR_OEM, 0);
+    frame.reserved = 1;
+    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_EXECUTING, MAF_FAULT_RESERVED);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_EXECUTING, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_FAILURE, MAF_METHOD_FAILURE), MAF_STATE_FAILED, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, MAF_FAULT_AFTER_END);
+}
+
+/* Late captures go by each frame's own VER, but for results: those may have VER 00 in revision 01 as well. */
+static void
+test_late_01(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 0);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_WHAT_NEXT, 1), ==, 1);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 1);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -488,6 +606,10 @@ main(int argc, char **argv)
     ADD("bad-lengths", test_bad_lengths, NULL);
     ADD("late", test_late, late);
     ADD("late-end", test_late_end, late);
+    ADD("login-01", test_login_01, NULL);
+    ADD("version-01", test_version_01, NULL);
+    ADD("oem", test_oem, NULL);
+    ADD("late-01", test_late_01, late);
     ADD("many-lists", test_many_lists, NULL);
 #undef ADD
     result = g_test_run();
