@@ -431,7 +431,7 @@ session_clear(session_t *session)
 int
 main(int argc, char **argv)
 {
-    session_t session = {.manners = {.timeout = 30},
+    session_t session = {.manners = {.timeout = 30, .side = MAF_CLIENT},
                          .socks_methods = g_byte_array_new(),
                          .offer = g_array_new(FALSE, FALSE, sizeof(maf_id_t)),
                          .loop = g_main_loop_new(NULL, FALSE),

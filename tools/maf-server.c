@@ -173,13 +173,34 @@ step(client_t *client, guint8 instr, const guint8 *in, gsize in_len)
 }
 
 static void
+succeed(client_t *client)
+{
+    stop_method(client);
+    send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, NULL);
+    maf_stream_expect(client->stream, &succeeded);
+}
+
+static void
 start_round(client_t *client, const maf_method_t *method)
 {
+    if (maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_FOR_DO)) {
+        succeed(client);
+        return;
+    }
     stop_method(client);
     client->method = method;
     client->run = method->start(MAF_SERVER, &client->server->settings);
     maf_stream_expect(client->stream, &executing);
     step(client, MAF_INSTR_DO, NULL, 0);
+    if (maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_AFTER_DO))
+        succeed(client);
+}
+
+static void
+request_more(client_t *client)
+{
+    send_header(client, MAF_INSTR_REQUEST_MORE, MAF_FLAGS_RELATIVE);
+    maf_stream_expect(client->stream, &awaiting_list);
 }
 
 static frame_status_t
@@ -194,7 +215,12 @@ receive_list(gpointer side, const guint8 *octets, gsize len, gsize *length, GErr
     if (pdu.instr != MAF_INSTR_SUPPORTED)
         return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
 
+    const gboolean has_more = maf_id_is(&pdu.offered[pdu.n_offered - 1], MAF_METHOD_MORE_AVAILABLE);
     client->lists++;
+    if (!has_more && maf_stream_slips(client->stream, MAF_SLIP_REQUEST_MORE)) {
+        request_more(client);
+        return FRAME_COMPLETE;
+    }
     for (gsize i = 0; i < pdu.n_offered; i++) {
         const maf_method_t *method = maf_method_find(&pdu.offered[i]);
         if (method) {
@@ -202,13 +228,12 @@ receive_list(gpointer side, const guint8 *octets, gsize len, gsize *length, GErr
             return FRAME_COMPLETE;
         }
     }
-    if (!maf_id_is(&pdu.offered[pdu.n_offered - 1], MAF_METHOD_MORE_AVAILABLE)) {
+    if (!has_more) {
         refuse(client, MAF_INSTR_DO, "no sub-method offered is acceptable");
     } else if (client->lists == LISTS_MAX) {
         refuse(client, MAF_INSTR_DO, "no acceptable sub-method in the most lists a client may send");
     } else {
-        send_header(client, MAF_INSTR_REQUEST_MORE, MAF_FLAGS_RELATIVE);
-        maf_stream_expect(client->stream, &awaiting_list);
+        request_more(client);
     }
     return FRAME_COMPLETE;
 }
@@ -221,9 +246,7 @@ decide_next(client_t *client)
     } else if (++client->rounds < client->server->rounds) {
         start_round(client, client->method);
     } else {
-        stop_method(client);
-        send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, NULL);
-        maf_stream_expect(client->stream, &succeeded);
+        succeed(client);
     }
 }
 
@@ -482,8 +505,9 @@ parse_options(int argc, char **argv, server_t *server)
 int
 main(int argc, char **argv)
 {
-    server_t server = {
-        .manners = {.timeout = 30, .linger = 1000}, .socks_method = MAF_SOCKS_METHOD, .rounds = 1};
+    server_t server = {.manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER},
+                       .socks_method = MAF_SOCKS_METHOD,
+                       .rounds = 1};
     g_autoptr(GError) error = NULL;
 
     g_set_prgname("maf-server");

@@ -13,6 +13,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 typedef enum phase {
     TALKING,  /* messages both ways */
@@ -45,6 +46,9 @@ struct maf_stream {
 
     GQueue output; /* of GByteArray: one write each */
     GByteArray *being_written;
+
+    maf_fault_run_t fault;
+    gboolean reset; /* ends by resetting the connection */
 
     relay_end_t other;
 };
@@ -178,8 +182,19 @@ static gboolean
 tell_end(gpointer user_data)
 {
     maf_stream_t *stream = user_data;
+
+    if (stream->fault.fault && !stream->fault.done)
+        tool_say(stream->peer, "no occasion came for --fault %s", maf_fault_name(stream->fault.fault));
     stream->ended(stream->side, stream->error);
     return G_SOURCE_REMOVE;
+}
+
+/* Has the close to come reset the connection. */
+static void
+prepare_reset(GSocket *socket)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    setsockopt(g_socket_get_fd(socket), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static void
@@ -191,6 +206,8 @@ close_now(maf_stream_t *stream)
     }
     stream->phase = OVER;
     set_deadline(stream, 0);
+    if (stream->reset)
+        prepare_reset(stream->socket);
     g_io_stream_close(G_IO_STREAM(stream->connection), NULL, NULL);
     g_idle_add_full(G_PRIORITY_DEFAULT, tell_end, stream, NULL);
 }
@@ -200,7 +217,7 @@ static void
 start_draining(maf_stream_t *stream)
 {
     stream->phase = DRAINING;
-    if (stream->manners->linger == 0 || g_cancellable_is_cancelled(stream->cancellable) ||
+    if (stream->reset || stream->manners->linger == 0 || g_cancellable_is_cancelled(stream->cancellable) ||
         !g_socket_shutdown(stream->socket, FALSE, TRUE, NULL))
         stream->at_end = TRUE;
     else
@@ -285,6 +302,7 @@ maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_
     stream->out = g_io_stream_get_output_stream(G_IO_STREAM(connection));
     stream->peer = describe_peer(connection);
     stream->manners = manners;
+    stream->fault.fault = manners->fault;
     stream->ended = ended;
     stream->side = side;
     stream->cancellable = g_cancellable_new();
@@ -329,6 +347,9 @@ void
 maf_stream_send(maf_stream_t *stream, const GByteArray *octets)
 {
     GByteArray *last = stream->manners->glue ? g_queue_peek_tail(&stream->output) : NULL;
+
+    if (stream->phase != TALKING)
+        return;
     if (!last) {
         last = g_byte_array_new();
         g_queue_push_tail(&stream->output, last);
@@ -341,28 +362,54 @@ void
 maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
 {
     g_autoptr(GByteArray) octets = g_byte_array_new();
+    const gboolean was_done = stream->fault.done;
+    maf_fault_then_t then;
     GError *error = NULL;
 
-    if (!maf_pdu_encode(pdu, octets, &error)) {
+    if (!maf_fault_say(&stream->fault, pdu, octets, &then, &error)) {
         maf_stream_end(stream, error);
         return;
     }
     if (stream->manners->verbose) {
         g_autofree char *text = maf_pdu_describe(pdu);
-        tool_say(stream->peer, "sent %s", text);
+        tool_say(stream->peer, "sent %s%s", text,
+                 stream->fault.done == was_done ? "" : ", as --fault has it");
     }
     maf_stream_send(stream, octets);
+    if (then != MAF_FAULT_GO_ON) {
+        stream->reset = then == MAF_FAULT_RESET;
+        maf_stream_end(stream, g_error_new(G_IO_ERROR, G_IO_ERROR_CLOSED, "ended as --fault %s has it",
+                                           maf_fault_name(stream->fault.fault)));
+    }
+}
+
+gboolean
+maf_stream_slips(maf_stream_t *stream, maf_slip_t slip)
+{
+    return maf_fault_slips(&stream->fault, slip);
+}
+
+static void
+hear(maf_stream_t *stream, const maf_pdu_t *pdu)
+{
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+
+    maf_fault_hear(&stream->fault, pdu, octets);
+    if (octets->len > 0)
+        maf_stream_send(stream, octets);
 }
 
 frame_status_t
-maf_stream_read_pdu(const maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu,
-                    gsize *length, GError **error)
+maf_stream_read_pdu(maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu, gsize *length,
+                    GError **error)
 {
     const frame_status_t status = maf_pdu_decode(octets, len, pdu, length, error);
     if (status == FRAME_COMPLETE && stream->manners->verbose) {
         g_autofree char *text = maf_pdu_describe(pdu);
         tool_say(stream->peer, "received %s", text);
     }
+    if (status == FRAME_COMPLETE)
+        hear(stream, pdu);
     return status;
 }
 

@@ -7,6 +7,7 @@
 #ifndef MAF_STREAM_H
 #define MAF_STREAM_H
 
+#include "maf-fault.h"
 #include "maf-pdu.h"
 #include "relay.h"
 
@@ -19,6 +20,8 @@ typedef struct maf_manners {
     gboolean glue;  /* messages that may go together go in one write */
     gboolean verbose;
     int linger; /* milliseconds at the end in which the peer may still read before the connection is closed */
+    maf_side_t side;
+    const maf_fault_t *fault; /* the rule that each conversation breaks once, or NULL */
 } maf_manners_t;
 
 /*
@@ -50,15 +53,18 @@ const char *maf_stream_peer(const maf_stream_t *stream);
 /* Goes to a state: what arrives from now on is for it. NULL: nothing is read until the next call. */
 void maf_stream_expect(maf_stream_t *stream, const maf_state_t *state);
 
-/* Says something. The octets are copied. */
+/* Says something, unless the conversation is ending. The octets are copied. */
 void maf_stream_send(maf_stream_t *stream, const GByteArray *octets);
 
 /* Says a frame (draft-00, Subnegotiation). A frame that cannot be encoded ends the conversation. */
 void maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu);
 
 /* maf_pdu_decode() that tells of complete frames when verbose. For use in a state's `receive`. */
-frame_status_t maf_stream_read_pdu(const maf_stream_t *stream, const guint8 *octets, gsize len,
-                                   maf_pdu_t *pdu, gsize *length, GError **error);
+frame_status_t maf_stream_read_pdu(maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu,
+                                   gsize *length, GError **error);
+
+/* maf_fault_slips() of this conversation. */
+gboolean maf_stream_slips(maf_stream_t *stream, maf_slip_t slip);
 
 /* Ends the conversation once everything has been said. Takes the error; NULL ends it well. */
 void maf_stream_end(maf_stream_t *stream, GError *error);

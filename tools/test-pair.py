@@ -95,6 +95,17 @@ def receive(peer, count):
     return data
 
 
+def receive_until_end(peer):
+    """All octets, and whether they end in a reset."""
+    data = b""
+    try:
+        while more := peer.recv(65536):
+            data += more
+    except ConnectionResetError:
+        return data, True
+    return data, False
+
+
 def receive_all(peer):
     data = b""
     while more := peer.recv(65536):
@@ -662,6 +673,180 @@ class ClientAgainstOthers(PairTest):
             self.assertEqual(heard, [bytes.fromhex("050100" + octets)])
 
 
+def list_of(*methods, count=None):
+    return struct.pack(f"!II{len(methods)}I", 0x01000000, len(methods) if count is None else count, *methods)
+
+
+def edited(octets, offset, replacement):
+    return octets[:offset] + replacement + octets[offset + len(replacement):]
+
+
+REQUEST_TO_9 = bytes.fromhex("050100017f0000010009")
+REQUEST_MORE = bytes.fromhex("02000000")
+SUCCESS_TO_FAILURE = edited(SUCCESS, 0, b"\xff")
+UNHEARD_OF = bytes.fromhex("7FFFFFFF")
+MORE_ON_OFFER = ("--offer", "00010000-000100FF,00000001")
+LIST_WITH_MORE = list_of(*range(0x10000, 0x100FE), 2)
+ROUND = PROCESS_HELLO + WHAT_NEXT
+
+# name: the client's exit status with maf-server, what it says between its greeting and its request,
+# or to its end; its options
+CLIENT_FAULTS = {
+    "version-list": (3, edited(LIST, 1, b"\2") + ROUND),
+    "version-what-next": (3, LIST + PROCESS_HELLO + edited(WHAT_NEXT, 1, b"\2")),
+    "flags-what-next": (0, LIST + PROCESS_HELLO + edited(WHAT_NEXT, 3, b"\1")),
+    "instr-unknown": (3, LIST + PROCESS_HELLO + b"\x08\0\0\0" + WHAT_NEXT),
+    "instr-oem": (3, LIST + PROCESS_HELLO + bytes.fromhex("07000000" "00000004" "00000001" "00000000") + WHAT_NEXT),
+    "direction-do": (3, LIST + PROCESS_HELLO + bytes.fromhex("03000000" "00000001" "00000000") + WHAT_NEXT),
+    "sequence-process": (3, bytes.fromhex("05000000" "00000001" "00000000") + LIST + ROUND),
+    "sequence-what-next": (1, LIST + WHAT_NEXT + ROUND),
+    "nmethods-0": (3, list_of() + ROUND),
+    "nmethods-256": (3, list_of(1, *range(0x10001, 0x10100)) + ROUND),
+    "nmethods-width": (0, LIST[:4] + b"\1" + LIST[8:] + ROUND),
+    "duplicate-offer": (0, list_of(1, 1) + ROUND),
+    "duplicate-offer-later": (0, LIST_WITH_MORE + list_of(0x10000, 0x100FE, 0x100FF, 1) + ROUND, *MORE_ON_OFFER),
+    "reserved-offer-success": (0, list_of(0, 1) + ROUND),
+    "reserved-offer-failure": (0, list_of(0xFFFFFFFF, 1) + ROUND),
+    "more-not-last": (0, list_of(2, 1) + ROUND),
+    "method-mismatch": (3, LIST + edited(PROCESS_HELLO, 4, UNHEARD_OF) + WHAT_NEXT),
+    "length-max": (3, LIST + edited(PROCESS_HELLO, 8, b"\xff" * 4) + WHAT_NEXT),
+    "length-limit": (3, LIST + edited(PROCESS_HELLO, 8, struct.pack("!I", 1024 * 1024 + 1)) + WHAT_NEXT),
+    "truncated-fin": (4, LIST + PROCESS_HELLO[:8]),
+    "truncated-rst": (4, LIST + PROCESS_HELLO[:8]),
+    "after-end-what-next": (3, LIST + ROUND + WHAT_NEXT),
+    "wrong-answer": (1, LIST + edited(PROCESS_HELLO, 11, b"\6") + b"!" + WHAT_NEXT),
+}
+
+# name: maf-client's exit status with the server, what a client that does not mind says after its greeting,
+# what the server says after its selection; maf-client's options
+SERVER_FAULTS = {
+    "version-do": (3, LIST + ROUND, edited(DO_HELLO, 1, b"\2") + SUCCESS),
+    "flags-do": (0, LIST + ROUND, edited(DO_HELLO, 2, b"\x80") + SUCCESS),
+    "flags-request-more": (0, LIST_WITH_MORE + LIST + ROUND, edited(REQUEST_MORE, 3, b"\2") + DO_HELLO + SUCCESS,
+                           *MORE_ON_OFFER),
+    "instr-unknown": (3, LIST + ROUND, DO_HELLO + b"\x08\0\0\0" + SUCCESS),
+    "direction-what-next": (3, LIST + ROUND, WHAT_NEXT + DO_HELLO + SUCCESS),
+    "sequence-process": (3, LIST + ROUND, bytes.fromhex("05000000" "00000001" "00000000") + DO_HELLO + SUCCESS),
+    "sequence-success": (4, LIST, DO_HELLO + SUCCESS),
+    "not-offered": (3, LIST + WHAT_NEXT, edited(DO_HELLO, 4, UNHEARD_OF) + FAILURE),
+    "not-a-method-success": (3, LIST + WHAT_NEXT, edited(DO_HELLO, 4, bytes(4)) + FAILURE),
+    "not-a-method-more": (3, LIST + WHAT_NEXT, edited(DO_HELLO, 7, b"\2") + FAILURE),
+    "result-mismatch-success": (3, LIST + ROUND, DO_HELLO + edited(SUCCESS, 7, b"\1")),
+    "result-mismatch-failure": (1, LIST + ROUND, DO_HELLO + SUCCESS_TO_FAILURE),
+    "no-more-available": (3, LIST + LIST + ROUND, REQUEST_MORE + DO_HELLO + SUCCESS),
+    "success-without-method": (0, LIST, SUCCESS),
+    "length-max": (3, LIST + ROUND, edited(DO_HELLO, 8, b"\xff" * 4) + SUCCESS),
+    "length-limit": (3, LIST + ROUND, edited(DO_HELLO, 8, struct.pack("!I", 1024 * 1024 + 1)) + SUCCESS),
+    "truncated-fin": (3, LIST + ROUND, DO_HELLO[:8]),
+    "truncated-rst": (4, LIST + ROUND, DO_HELLO[:8]),
+    "after-end-success": (3, LIST + ROUND, DO_HELLO + SUCCESS + SUCCESS),
+    "after-end-failure": (1, LIST + ROUND, DO_HELLO + FAILURE + SUCCESS),
+}
+
+
+class Faults(PairTest):
+    """--fault NAME on either side: the one rule is broken, and the rest is right."""
+
+    def listed(self, tool):
+        result = subprocess.run([tool, "--fault", "help"], capture_output=True, timeout=PATIENCE, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        lines = [line.split(None, 1) for line in result.stdout.splitlines()]
+        self.assertTrue(all(len(line) == 2 for line in lines), lines)
+        return [name for name, _ in lines]
+
+    def test_help(self):
+        self.assertEqual(sorted(self.listed(CLIENT)), sorted(CLIENT_FAULTS))
+        self.assertEqual(sorted(self.listed(SERVER)), sorted(SERVER_FAULTS))
+
+    def test_unknown(self):
+        for tool in (CLIENT, SERVER):
+            for name in ("no-such-fault", "", "\x1b[31mred", "Version-do"):
+                result = subprocess.run([tool, "--fault", name], capture_output=True, timeout=PATIENCE, text=True)
+                self.assertEqual((result.returncode, result.stdout), (2, ""))
+                self.assertEqual(result.stderr.count("\n"), 1)
+                self.assertIn("--fault help", result.stderr)
+                self.assertTrue(result.stderr.rstrip("\n").isprintable())
+
+    def heard_from_client(self, answer, *options):
+        """All that a client says to a server that tells it everything at once."""
+        heard = []
+
+        def serve(peer):
+            peer.sendall(b"\x05\x08" + answer + DO_HELLO + SUCCESS + REPLY_OK)
+            heard.append(receive_until_end(peer))
+
+        with Listener(serve) as proxy:
+            run_client(proxy.address, "127.0.0.1:9", *options)
+            deadline = time.monotonic() + PATIENCE
+            while not heard and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return heard[0]
+
+    def test_of_the_client_on_the_wire(self):
+        for name, (_, said, *options) in CLIENT_FAULTS.items():
+            answer = REQUEST_MORE if options else b""
+            request = b"" if name.startswith("truncated-") else REQUEST_TO_9
+            for manner in ((), ("--write-size", "1"), ("--glue",)):
+                with self.subTest(name, manner=manner):
+                    if options and manner == ("--glue",):
+                        continue  # no answer to the greeting's list is awaited: the lists differ
+                    heard = self.heard_from_client(answer, "--fault", name, *options, *manner)
+                    self.assertEqual(heard, (GREETING + said + request, name == "truncated-rst"))
+
+    def test_of_the_server_on_the_wire(self):
+        for name, (_, said, heard, *_) in SERVER_FAULTS.items():
+            for manner in ((), ("--write-size", "1"), ("--glue",)):
+                with self.subTest(name, manner=manner), Proxy("--fault", name, *manner) as proxy:
+                    with proxy.connect() as peer:
+                        peer.sendall(GREETING + said)
+                        peer.shutdown(socket.SHUT_WR)
+                        self.assertEqual(receive_until_end(peer), (b"\x05\x08" + heard, name == "truncated-rst"))
+
+    def check_end(self, result, status):
+        self.assertEqual(result.returncode, status, result)
+        self.assertEqual(result.stderr.count(b"\n"), 0 if status == 0 else 1, result.stderr)
+
+    def test_of_the_client_with_the_server(self):
+        with Proxy() as proxy, Listener(echo) as target:
+            for name, (status, _, *options) in CLIENT_FAULTS.items():
+                with self.subTest(name):
+                    self.check_end(run_client(proxy, target.address, "--fault", name, *options), status)
+            self.check_echo(proxy, target.address)
+
+    def test_of_the_server_with_the_client(self):
+        with Listener(echo) as target:
+            for name, (status, _, _, *options) in SERVER_FAULTS.items():
+                with self.subTest(name), Proxy("--fault", name) as proxy:
+                    for _ in range(2):  # each client is served its fault
+                        self.check_end(run_client(proxy, target.address, *options), status)
+
+    def test_no_occasion(self):
+        with Proxy("--fault", "flags-request-more") as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+            proxy.wait_line("no occasion came for --fault flags-request-more")
+            result = run_client(proxy, target.address, "--fault", "duplicate-offer-later")
+            self.assertEqual(result.returncode, 0)
+            self.assertIn(b"no occasion came for --fault duplicate-offer-later", result.stderr)
+
+    def test_a_full_list_takes_no_more(self):
+        offer = ("--offer", "00010000-000100FD,00000001")
+        full = list_of(*range(0x10000, 0x100FE), 1)
+        for name in ("duplicate-offer", "more-not-last"):
+            self.assertEqual(self.heard_from_client(b"", "--fault", name, *offer)[0],
+                             GREETING + full + ROUND + REQUEST_TO_9)
+
+    def test_once_in_a_session(self):
+        with Proxy("--rounds", "2", "--fault", "flags-do") as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + LIST + ROUND + ROUND)
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(receive_all(peer), b"\x05\x08" + edited(DO_HELLO, 2, b"\x80") + DO_HELLO + SUCCESS)
+
+    def test_verbose_tells(self):
+        with Proxy("--fault", "flags-do", "--verbose") as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+            proxy.wait_line("sent Do: X'00000001' (5 octets), as --fault has it")
+
+
 class CommandLine(unittest.TestCase):
     def run_tool(self, *arguments):
         return subprocess.run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, text=True)
@@ -671,6 +856,7 @@ class CommandLine(unittest.TestCase):
             result = self.run_tool(tool, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("--timeout", result.stdout)
+            self.assertIn("--fault", result.stdout)
             result = self.run_tool(tool, "--version")
             self.assertEqual(result.returncode, 0)
             self.assertRegex(result.stdout, rf"^{name} \d+\.\d+\.\d+\n$")
@@ -681,7 +867,7 @@ class CommandLine(unittest.TestCase):
                           (CLIENT, "--write-size", "-1", "a:1"), (CLIENT, "--nmethods-width", "2", "a:1"),
                           (CLIENT, "--offer", "0", "a:1"), (CLIENT, "--socks-method", "255", "a:1"),
                           (CLIENT, "--socks-method", "8,", "a:1"), (CLIENT, "--server", "a", "a:1"),
-                          (CLIENT, "--no-maf", "--socks-method", "8", "a:1"), (SERVER, "argument"),
+                          (CLIENT, "--no-maf", "--socks-method", "8", "a:1"), (CLIENT, "a:1", "--fault"), (SERVER, "argument"),
                           (SERVER, "--port", "65536"), (SERVER, "--port", "http"), (SERVER, "--listen", "localhost"),
                           (SERVER, "--rounds", "0"), (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0")):
             with self.subTest(arguments):

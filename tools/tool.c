@@ -44,11 +44,28 @@ tool_usage_error(const char *format, ...)
     exit(TOOL_EXIT_USAGE);
 }
 
+static void
+take_fault(const char *name, maf_manners_t *manners)
+{
+    if (strcmp(name, "help") == 0) {
+        char *text = maf_fault_help(manners->side);
+        g_print("%s", text);
+        g_free(text);
+        exit(TOOL_EXIT_OK);
+    }
+    manners->fault = maf_fault_find(manners->side, name);
+    if (!manners->fault) {
+        tool_say(NULL, "--fault: '%s' is not a fault of this side; '--fault help' lists them", name);
+        exit(TOOL_EXIT_USAGE);
+    }
+}
+
 void
 tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
            maf_manners_t *manners)
 {
     gboolean version = FALSE;
+    g_autofree char *fault = NULL;
     const GOptionEntry common[] = {
         {"timeout", 0, 0, G_OPTION_ARG_INT, &manners->timeout,
          "Give the peer this long for each message (30)", "SECONDS"},
@@ -56,6 +73,8 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
          "Send at most N octets at a time, a millisecond apart, to try the peer's reassembly", "N"},
         {"glue", 0, 0, G_OPTION_ARG_NONE, &manners->glue, "Send messages that may go together in one write",
          NULL},
+        {"fault", 0, 0, G_OPTION_ARG_STRING, &fault,
+         "Break one rule of the protocol, to see what the peer makes of it; 'help' lists them", "NAME"},
         {"verbose", 0, 0, G_OPTION_ARG_NONE, &manners->verbose, "Tell of every MAF frame", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
@@ -72,6 +91,8 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
         g_print("%s %s\n", g_get_prgname(), MAF_VERSION);
         exit(TOOL_EXIT_OK);
     }
+    if (fault)
+        take_fault(fault, manners);
     if (manners->timeout < 1 || manners->timeout > TIMEOUT_MAX)
         tool_usage_error("--timeout is 1 to %d seconds", TIMEOUT_MAX);
     if (manners->write_size < 0 || manners->write_size > WRITE_SIZE_MAX)

@@ -20,7 +20,8 @@ enum tool_exit {
 
 /*
  * Parses the command line: `own` options, and those of both programs into `manners`, which come with their
- * defaults. What is left in argv is not options. Does not return for --help, --version and mistakes.
+ * side and defaults. What is left in argv is not options. Does not return for --help, --version, --fault help
+ * and mistakes.
  */
 void tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
                 maf_manners_t *manners);
