@@ -43,8 +43,9 @@ maf_id_equal(const maf_id_t *a, const maf_id_t *b)
 {
     if (a->length != b->length)
         return false;
-    return a->length == MAF_COMPACT_ID_LEN ? a->compact == b->compact
-                                           : !memcmp(a->octets, b->octets, a->length);
+    if (a->length == MAF_COMPACT_ID_LEN)
+        return a->compact == b->compact;
+    return a->length == 0 || !memcmp(a->octets, b->octets, a->length);
 }
 
 /* How the octets after the header are laid out (the diagrams of draft-00, Subnegotiation, and of draft-01).

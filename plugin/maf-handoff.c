@@ -52,6 +52,12 @@ typedef enum {
     PHASE_LEFT, /* not MAF: none of our business any more */
 } phase_t;
 
+/* A MAF frame that is not complete yet. What its first octets were taken for holds for the rest of it. */
+typedef struct {
+    uint32_t began; /* number of the capture's frame that has its first octet; 0 if nothing is waited for */
+    int revision;   /* that it is read by, once its header is there; else -1 */
+} partial_t;
+
 /* One TCP connection. */
 typedef struct {
     conversation_t *conversation;
@@ -63,8 +69,8 @@ typedef struct {
     uint32_t client_port;
     phase_t phase[2];      /* by maf_side_t */
     uint32_t continues[2]; /* by maf_side_t: octets of a frame that TCP would not put together */
-    uint32_t began[2]; /* by maf_side_t: number of the frame that has the beginning of one not complete yet */
-    uint32_t ended[2]; /* by maf_side_t: number of the frame that closes the connection inside that one */
+    partial_t partial[2];  /* by maf_side_t */
+    uint32_t ended[2];     /* by maf_side_t: number of the frame that closes the connection inside that one */
     maf_session_t *session;
 } stream_t;
 
@@ -354,25 +360,29 @@ static bool
 learn_frame(learner_t *learner)
 {
     stream_t *stream = learner->stream;
+    partial_t *partial = &stream->partial[learner->from];
     maf_frame_t frame;
     uint32_t missing;
     int revision;
 
-    if (begins_socks(learner)) {
+    if (!partial->began && begins_socks(learner)) {
         hand_back(learner);
         return true;
     }
 
-    revision = maf_session_revision(stream->session, octet_at(learner, 0),
-                                    octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
+    revision = partial->began && partial->revision >= 0
+                   ? partial->revision
+                   : maf_session_revision(stream->session, octet_at(learner, 0),
+                                          octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
     missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
     if (missing && !learner->last) {
-        if (stream->began[learner->from] == 0)
-            stream->began[learner->from] = learner->pinfo->num;
+        if (!partial->began)
+            partial->began = learner->pinfo->num;
+        partial->revision = frame.understood ? revision : -1;
         wait_for(learner, missing);
         return false;
     }
-    stream->began[learner->from] = 0;
+    partial->began = 0;
     if (missing && !learner->ends) {
         frame.end = MAF_FRAME_UNASSEMBLED;
         if (missing != MAF_MISSING_UNKNOWN)
@@ -760,7 +770,9 @@ static void
 note_close(stream_t *stream, const packet_info *pinfo, uint16_t flags)
 {
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        if (stream->began[side] && !stream->ended[side] &&
+        const uint32_t began = stream->partial[side].began;
+
+        if (began && began < pinfo->num && !stream->ended[side] &&
             ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
             stream->ended[side] = pinfo->num;
             cut_streams++;
@@ -785,7 +797,7 @@ watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         note_close(stream, pinfo, flags);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         if (stream->ended[side] == pinfo->num)
-            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, stream->began[side]);
+            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, stream->partial[side].began);
     }
 }
 

@@ -49,7 +49,7 @@ static int ett_test = -1;
 static expert_field ei_cleartext = EI_INIT;
 static expert_field ei_echo = EI_INIT;
 
-static const true_false_string tfs_echo = {"The octets of the Do", "Other octets than those of the Do"};
+static const true_false_string tfs_echo = {"What the server sent", "Not what the server sent"};
 
 static proto_tree *
 add_tree(proto_tree *tree, int proto, int ett, tvbuff_t *tvb, const char *title)
@@ -209,11 +209,12 @@ dissect_scram(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     return length;
 }
 
-/* Internal Test Method: the client returns what the server sent with the do (draft-00, Current MAF
+/* Internal Test Method: the client returns what the server sent (draft-00, Current MAF
  * Sub-Methods) */
 
-/* What a do of the Internal Test Method sent: kept for the round. */
+/* What the server sent first in a round of the Internal Test Method. */
 typedef struct {
+    uint32_t frame;  /* that it was sent in */
     unsigned length; /* in octets */
     const uint8_t *octets;
 } sent_t;
@@ -231,9 +232,12 @@ dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
         (payload->instr != MAF_INSTR_DO && payload->instr != MAF_INSTR_PROCESS))
         return 0;
     sent = (const sent_t *)payload->round->payload;
-    if (!sent && payload->from == MAF_SERVER) {
+    if (sent && sent->frame > pinfo->num) /* on a later pass: not sent yet */
+        sent = NULL;
+    if (!payload->round->payload && payload->from == MAF_SERVER) {
         sent_t *kept = wmem_new(wmem_file_scope(), sent_t);
 
+        kept->frame = pinfo->num;
         kept->length = length;
         kept->octets = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length);
         payload->round->payload = kept;
@@ -319,7 +323,7 @@ proto_register_maf_sasl(void)
           "What the server sends and the client returns", HFILL}},
         {&hf_test_echo,
          {"Returned", "maf.test.echo", FT_BOOLEAN, BASE_NONE, TFS(&tfs_echo), 0,
-          "Whether the client returned what the server sent with the do", HFILL}},
+          "Whether the client returned what the server sent", HFILL}},
     };
     static ei_register_info sasl_experts[] = {
         {&ei_cleartext,
@@ -329,7 +333,7 @@ proto_register_maf_sasl(void)
     static ei_register_info test_experts[] = {
         {&ei_echo,
          {"maf.test.expert.echo", PI_PROTOCOL, PI_WARN,
-          "The client returned other octets; expected those that the server sent with the do", EXPFILL}},
+          "The client returned other octets; expected those that the server sent", EXPFILL}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};
 
