@@ -52,6 +52,14 @@ typedef enum {
     PHASE_LEFT, /* not MAF: none of our business any more */
 } phase_t;
 
+/* How far a side has been read, to know a segment that comes again. TCP knows too, unless the user forbids
+ * it. */
+typedef struct {
+    bool known;
+    bool has_gap;  /* a segment may still come late, and be no repetition */
+    uint32_t next; /* sequence number after the last octet */
+} position_t;
+
 /* A MAF frame that is not complete yet. What its first octets were taken for holds for the rest of it. */
 typedef struct {
     uint32_t began; /* number of the capture's frame that has its first octet; 0 if nothing is waited for */
@@ -67,10 +75,11 @@ typedef struct {
     bool client_known;
     address client;
     uint32_t client_port;
-    phase_t phase[2];      /* by maf_side_t */
-    uint32_t continues[2]; /* by maf_side_t: octets of a frame that TCP would not put together */
-    partial_t partial[2];  /* by maf_side_t */
-    uint32_t ended[2];     /* by maf_side_t: number of the frame that closes the connection inside that one */
+    phase_t phase[2];       /* by maf_side_t */
+    position_t position[2]; /* by maf_side_t */
+    uint32_t continues[2];  /* by maf_side_t: octets of a frame that TCP would not put together */
+    partial_t partial[2];   /* by maf_side_t */
+    uint32_t ended[2]; /* by maf_side_t: number of the frame that closes the connection inside that one */
     maf_session_t *session;
 } stream_t;
 
@@ -520,6 +529,22 @@ static const phase_fn phase_fns[] = {
     [PHASE_LEFT] = learn_nothing,
 };
 
+/* Note what has been read; true if all of it had been read before. */
+static bool
+repeats(position_t *position, uint32_t seq, uint32_t length)
+{
+    const uint32_t next = seq + length;
+
+    if (position->known && !position->has_gap && LE_SEQ(next, position->next))
+        return true;
+    if (position->known && GT_SEQ(seq, position->next))
+        position->has_gap = true;
+    if (!position->known || GT_SEQ(next, position->next))
+        position->next = next;
+    position->known = true;
+    return false;
+}
+
 /* A greeting or a selection that came alone: TCP calls the SOCKS dissector for it without our help. */
 static bool
 is_all_socks(const segment_t *segment)
@@ -545,6 +570,12 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
     };
     uint32_t *continues = &stream->continues[learner.from];
 
+    if (tcpinfo && repeats(&stream->position[learner.from], tcpinfo->seq, tvb_reported_length(tvb))) {
+        if (!in_phase(stream, PHASE_MAF))
+            return NULL;
+        add_rest(&learner, PIECE_DATA);
+        return segment;
+    }
     if (*continues > 0) {
         const uint32_t length = MIN(*continues, octets_left(&learner));
 

@@ -304,7 +304,7 @@ show_list(view_t *view)
 
     view->parts[MAF_PART_NMETHODS] = proto_tree_add_item(view->tree, hf_nmethods, view->tvb, MAF_HEADER_LEN,
                                                          frame->nmethods_width, ENC_BIG_ENDIAN);
-    if (!view->tree || !frame->list)
+    if (!frame->list || (!view->tree && !view->verdict->offer_faults))
         return;
     list = proto_tree_add_subtree_format(view->tree, view->tvb, (int)frame->list_offset,
                                          (int)(frame->nmethods * MAF_METHOD_LEN), ett_methods, NULL,
@@ -335,7 +335,7 @@ show_groups(view_t *view)
     uint32_t offset;
     maf_id_t id;
 
-    if (!view->tree || !frame->list)
+    if (!frame->list || (!view->tree && !view->verdict->offer_faults))
         return;
     for (bool new_group = true; maf_offers_next(&offers, &id, &offset); new_group = offers.count == 0) {
         if (new_group)
