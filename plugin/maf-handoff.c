@@ -495,8 +495,8 @@ learn_socks_message(learner_t *learner)
     else
         add_piece(learner, PIECE_SOCKS, length);
     stream->phase[learner->from] = PHASE_TUNNEL;
-    if (in_phase(stream, PHASE_TUNNEL))
-        pass_on(stream, learner->pinfo, socks_handle);
+    if (in_phase(stream, PHASE_TUNNEL)) /* TCP calls SOCKS by itself where we only stood in front of it */
+        pass_on(stream, learner->pinfo, stream->attached ? NULL : socks_handle);
     return true;
 }
 
