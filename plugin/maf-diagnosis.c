@@ -202,7 +202,7 @@ say_no_more_available(const case_t *c _U_)
 {
     return "More sub-methods are requested, but the client's last list did not say MORE_METHODS_AVAILABLE; "
            "expected "
-           "Do (with METHOD FAILURE if no sub-method will do), Success or Failure";
+           "Do, Success or Failure";
 }
 
 static const char *
@@ -219,9 +219,9 @@ say_length(const case_t *c)
                "decoded";
     return wmem_strdup_printf(
         c->pool,
-        "LEN is %u; expected no more than the preference maf.max_length allows. The rest of the "
-        "segment is not decoded",
-        c->frame->len);
+        "LEN is %u; expected at most %u (preference maf.max_length). The rest of the segment is not "
+        "decoded",
+        c->frame->len, maf_prefs.framing.max_length);
 }
 
 static const char *
