@@ -46,6 +46,12 @@ typedef struct {
 } case_t;
 
 static const char *
+sender_of(const case_t *c)
+{
+    return c->verdict->from == MAF_CLIENT ? "client" : "server";
+}
+
+static const char *
 instr_of(const case_t *c)
 {
     return maf_instr_name(c->frame->revision, c->frame->instr);
@@ -100,14 +106,16 @@ expected_in(const case_t *c)
 static const char *
 say_version(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "VER is X'%02X'; expected X'%02X', that of this session's revision",
-                              c->frame->ver, c->frame->revision);
+    return wmem_strdup_printf(c->pool,
+                              "The %s sent VER X'%02X'; expected X'%02X', that of this session's revision",
+                              sender_of(c), c->frame->ver, c->frame->revision);
 }
 
 static const char *
 say_flags(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "FLAGS is X'%04X'; expected %s", c->frame->flags,
+    return wmem_strdup_printf(c->pool, "The %s sent FLAGS X'%04X'; expected %s", sender_of(c),
+                              c->frame->flags,
                               c->frame->instr == MAF_INSTR_REQUEST_MORE
                                   ? "X'0000' for a relative or X'0001' for an absolute method download"
                                   : "X'0000'");
@@ -116,7 +124,8 @@ say_flags(const case_t *c)
 static const char *
 say_reserved(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "RESERVED is X'%06X'; expected X'000000'", c->frame->reserved);
+    return wmem_strdup_printf(c->pool, "The %s sent RESERVED X'%06X'; expected X'000000'", sender_of(c),
+                              c->frame->reserved);
 }
 
 static const char *
@@ -124,44 +133,50 @@ say_instr(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "INSTR is X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the frame is cannot be "
-        "told, so the rest of the segment is not decoded",
-        c->frame->instr, c->frame->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
+        "The %s sent INSTR X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the frame is "
+        "cannot be told, so the rest of the segment is not decoded",
+        sender_of(c), c->frame->instr,
+        c->frame->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
 }
 
 static const char *
 say_direction(const case_t *c)
 {
-    const bool by_client = c->verdict->from == MAF_CLIENT;
-
-    return wmem_strdup_printf(c->pool, "%s was sent by the %s; expected from the %s only", instr_of(c),
-                              by_client ? "client" : "server", by_client ? "server" : "client");
+    return wmem_strdup_printf(c->pool, "The %s sent %s; expected from the %s only", sender_of(c), instr_of(c),
+                              c->verdict->from == MAF_CLIENT ? "server" : "client");
 }
 
 static const char *
 say_sequence(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s came out of turn; expected %s", instr_of(c), expected_in(c));
+    return wmem_strdup_printf(c->pool, "The %s's %s came out of turn; expected %s", sender_of(c), instr_of(c),
+                              expected_in(c));
 }
 
 static const char *
 say_nmethods(const case_t *c)
 {
     if (c->frame->revision != MAF_VER_00)
-        return "IDLEN of a group is 0; expected 1 to 255. The rest of the segment is not decoded";
+        return wmem_strdup_printf(
+            c->pool,
+            "The %s sent a group whose IDLEN is 0; expected 1 to 255. The rest of the segment is "
+            "not decoded",
+            sender_of(c));
     return wmem_strdup_printf(
         c->pool,
-        "NMETHODS is %u; expected 1 to 255. How long the list is cannot be told, so the rest of "
-        "the segment is not decoded",
-        c->frame->nmethods);
+        "The %s sent NMETHODS %u; expected 1 to 255. How long the list is cannot be told, so the "
+        "rest of the segment is not decoded",
+        sender_of(c), c->frame->nmethods);
 }
 
 static const char *
-say_nmethods_width(const case_t *c _U_)
+say_nmethods_width(const case_t *c)
 {
-    return "NMETHODS is one octet wide, as the text has it; expected four octets, as the diagram has it: a "
-           "peer that "
-           "goes by the diagram cannot read this list";
+    return wmem_strdup_printf(
+        c->pool,
+        "The %s sent NMETHODS as one octet, as the text has it; expected four, as the diagram has "
+        "it: a peer that goes by the diagram cannot read this list",
+        sender_of(c));
 }
 
 static const char *
@@ -169,84 +184,90 @@ say_not_offered(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "Do names %s, which the client has not offered; expected one of the sub-methods in "
-        "METHODS, or FAILURE",
-        method_of(c));
+        "The %s's Do names %s, which the client has not offered; expected one of the sub-methods "
+        "in METHODS, or FAILURE",
+        sender_of(c), method_of(c));
 }
 
 static const char *
 say_not_a_method(const case_t *c)
 {
     return wmem_strdup_printf(
-        c->pool, "Do names %s, which cannot be run; expected a sub-method, or FAILURE if none will do",
-        method_of(c));
+        c->pool,
+        "The %s's Do names %s, which cannot be run; expected a sub-method, or FAILURE if none will "
+        "do",
+        sender_of(c), method_of(c));
 }
 
 static const char *
 say_method_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "Process is for %s; expected %s, which the Do before it named",
-                              method_of(c), running_of(c));
+    return wmem_strdup_printf(c->pool,
+                              "The %s's Process is for %s; expected %s, which the Do before it named",
+                              sender_of(c), method_of(c), running_of(c));
 }
 
 static const char *
 say_result_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s has METHOD %s; expected %s", instr_of(c), method_of(c),
-                              c->frame->instr == MAF_INSTR_SUCCESS ? "SUCCESS (X'00000000')"
-                                                                   : "FAILURE (X'FFFFFFFF')");
+    return wmem_strdup_printf(
+        c->pool, "The %s's %s has METHOD %s; expected %s", sender_of(c), instr_of(c), method_of(c),
+        c->frame->instr == MAF_INSTR_SUCCESS ? "SUCCESS (X'00000000')" : "FAILURE (X'FFFFFFFF')");
 }
 
 static const char *
-say_no_more_available(const case_t *c _U_)
+say_no_more_available(const case_t *c)
 {
-    return "More sub-methods are requested, but the client's last list did not say MORE_METHODS_AVAILABLE; "
-           "expected "
-           "Do, Success or Failure";
+    return wmem_strdup_printf(c->pool,
+                              "The %s requests more sub-methods, but the client's last list did not say "
+                              "MORE_METHODS_AVAILABLE; expected Do, Success or Failure",
+                              sender_of(c));
 }
 
 static const char *
-say_success_without_method(const case_t *c _U_)
+say_success_without_method(const case_t *c)
 {
-    return "Success although no sub-method has been run; expected at least one Do before it";
+    return wmem_strdup_printf(
+        c->pool, "The %s sent Success although no sub-method has been run; expected at least one Do before",
+        sender_of(c));
 }
 
 static const char *
 say_length(const case_t *c)
 {
     if (c->frame->layout == MAF_LAYOUT_GROUPS)
-        return "The list goes on beyond what is believed; expected its end. The rest of the segment is not "
-               "decoded";
+        return wmem_strdup_printf(
+            c->pool,
+            "The %s sent a list longer than is believed; expected its end. The rest of the segment "
+            "is not decoded",
+            sender_of(c));
     return wmem_strdup_printf(
         c->pool,
-        "LEN is %u; expected at most %u (preference maf.max_length). The rest of the segment is not "
-        "decoded",
-        c->frame->len, maf_prefs.framing.max_length);
+        "The %s sent LEN %u; expected at most %u (preference maf.max_length). The rest of the "
+        "segment is not decoded",
+        sender_of(c), c->frame->len, maf_prefs.framing.max_length);
 }
 
 static const char *
 say_truncated(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "The frame ends after %u octet%s; expected more of it",
-                              c->frame->length, plurality(c->frame->length, "", "s"));
+    return wmem_strdup_printf(c->pool, "The %s's frame ends after %u octet%s; expected more of it",
+                              sender_of(c), c->frame->length, plurality(c->frame->length, "", "s"));
 }
 
 static const char *
 say_after_end(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "%s came after the session had %s; expected %s", instr_of(c),
-                              c->verdict->state_before == MAF_STATE_SUCCEEDED ? "succeeded" : "failed",
-                              expected_in(c));
+    return wmem_strdup_printf(
+        c->pool, "The %s's %s came after the session had %s; expected %s", sender_of(c), instr_of(c),
+        c->verdict->state_before == MAF_STATE_SUCCEEDED ? "succeeded" : "failed", expected_in(c));
 }
 
 static const char *
 say_oem_unanswered(const case_t *c)
 {
-    return wmem_strdup_printf(
-        c->pool,
-        "%s came from the %s, which was sent an OEM frame before; expected its OEM frame "
-        "in answer to that",
-        instr_of(c), c->verdict->from == MAF_CLIENT ? "client" : "server");
+    return wmem_strdup_printf(c->pool, "The %s sent %s in answer to an OEM frame; expected an OEM frame",
+                              sender_of(c), instr_of(c));
 }
 
 /* What is said of each fault of a frame, where in the frame, and where in the draft. */
@@ -322,18 +343,18 @@ maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, cons
     if (faults & MAF_FAULT_DUPLICATE_OFFER)
         expert_add_info_format(
             pinfo, item, &ei_duplicate_offer,
-            "%s is offered again; expected each sub-method once, and in a relative method download "
+            "The client offers %s again; expected each sub-method once, and in a relative method download "
             "only those not sent before (%s, Subnegotiation, FLAGS)",
             method, draft);
     if (faults & MAF_FAULT_RESERVED_OFFER)
         expert_add_info_format(
             pinfo, item, &ei_reserved_offer,
-            "%s is offered, but is a result; expected sub-methods (%s, Current MAF Sub-Methods)", method,
-            draft);
+            "The client offers %s, which is a result; expected sub-methods (%s, Current MAF Sub-Methods)",
+            method, draft);
     if (faults & MAF_FAULT_MORE_NOT_LAST)
         expert_add_info_format(
             pinfo, item, &ei_more_not_last,
-            "MORE_METHODS_AVAILABLE stands before other sub-methods; expected as the last METHOD "
+            "The client put MORE_METHODS_AVAILABLE before other sub-methods; expected as the last METHOD "
             "of the list (%s, Subnegotiation, METHODS)",
             draft);
 }
@@ -343,7 +364,7 @@ maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t
 {
     expert_add_info_format(
         pinfo, item, &ei_truncated,
-        "The connection is closed inside a frame of the %s's, which begins in frame %u; expected "
+        "The connection is closed inside a frame of the %s, which begins in frame %u; expected "
         "the rest of it (draft-00, Subnegotiation, the diagrams)",
         from == MAF_CLIENT ? "client" : "server", began);
 }
