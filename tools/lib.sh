@@ -10,8 +10,8 @@ build=${MAF_BUILD_DIR:-$root/build/check}
 [[ $build == /* ]] || build=$PWD/$build
 
 # Debian's names of what building and running takes.
-packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libwireshark-dev
-    tshark wireshark-common iproute2 python3)
+packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev libcrypt-dev
+    libwireshark-dev tshark wireshark-common iproute2 python3)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }

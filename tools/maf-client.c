@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-method.h"
+#include "maf-config.h"
 #include "maf-stream.h"
 #include "socks-pdu.h"
 #include "tool.h"
@@ -14,17 +14,20 @@
 #include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct session {
     maf_manners_t manners;
     maf_settings_t settings;
+    maf_credentials_t credentials;
     char *server_host, *target_host;
     guint16 server_port, target_port;
     GByteArray *socks_methods;
     GArray *offer; /* of maf_id_t */
     gsize nmethods_len;
+    gsize block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
 
     GMainLoop *loop;
     maf_stream_t *stream;
@@ -71,6 +74,16 @@ session_ended(gpointer side, const GError *error)
     g_main_loop_quit(session->loop);
 }
 
+/* What the server adds to a refusal is for the user to read. */
+static void
+refused_with(session_t *session, const char *how, const maf_pdu_t *pdu)
+{
+    g_autofree char *text = g_utf8_make_valid((const char *)pdu->data, (gssize)MIN(pdu->data_len, 200));
+    maf_stream_end(session->stream,
+                   g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "authentication refused: %s%s%s", how,
+                               *text ? ": " : "", text));
+}
+
 static void
 refused(session_t *session, const char *how)
 {
@@ -95,8 +108,9 @@ send_list(session_t *session)
     maf_pdu_t pdu = {.instr = MAF_INSTR_SUPPORTED, .nmethods_len = session->nmethods_len};
     const gsize left = session->offer->len - session->offered;
 
-    session->more_available = left > MAF_NMETHODS_MAX;
-    const gsize count = session->more_available ? MAF_NMETHODS_MAX - 1 : left;
+    session->more_available = left > (session->block ? session->block : MAF_NMETHODS_MAX);
+    const gsize block = session->block ? session->block : MAF_NMETHODS_MAX - 1;
+    const gsize count = session->more_available ? block : left;
     for (gsize i = 0; i < count; i++)
         pdu.offered[pdu.n_offered++] = g_array_index(session->offer, maf_id_t, session->offered++);
     if (session->more_available)
@@ -123,12 +137,14 @@ stop_method(session_t *session)
 }
 
 /* Lets the running sub-method answer; once it is done, whichever way, the server has the next word. */
-static void
-step(session_t *session, const guint8 *in, gsize in_len)
+static frame_status_t
+step(session_t *session, const guint8 *in, gsize in_len, GError **error)
 {
     g_autoptr(GBytes) out = NULL;
 
-    session->verdict = session->method->step(session->run, in, in_len, &out);
+    session->verdict = session->method->step(session->run, in, in_len, &out, error);
+    if (session->verdict == MAF_VERDICT_BROKEN)
+        return FRAME_BAD;
     if (out) {
         maf_pdu_t pdu = {.instr = MAF_INSTR_PROCESS, .method = session->method_id};
         pdu.data = g_bytes_get_data(out, &pdu.data_len);
@@ -138,6 +154,7 @@ step(session_t *session, const guint8 *in, gsize in_len)
         maf_stream_expect(session->stream, &executing);
     else
         send_what_next(session);
+    return FRAME_COMPLETE;
 }
 
 /* What the server says in MAF */
@@ -146,7 +163,7 @@ static frame_status_t
 receive_do(session_t *session, const maf_pdu_t *pdu, GError **error)
 {
     if (maf_id_is(&pdu->method, MAF_METHOD_FAILURE)) {
-        refused(session, "no sub-method offered is acceptable");
+        refused_with(session, "no sub-method offered is acceptable", pdu);
         return FRAME_COMPLETE;
     }
     if (!is_offered(session, &pdu->method)) {
@@ -156,15 +173,15 @@ receive_do(session_t *session, const maf_pdu_t *pdu, GError **error)
     stop_method(session);
     session->method_id = pdu->method;
     session->method = maf_method_find(&pdu->method);
-    if (!session->method) {
+    if (session->method)
+        session->run = session->method->start(MAF_CLIENT, &session->settings);
+    if (!session->run) {
         g_autofree char *id = maf_id_to_string(&pdu->method);
         tool_say(maf_stream_peer(session->stream), "offered METHOD %s, but cannot run it", id);
         send_what_next(session);
         return FRAME_COMPLETE;
     }
-    session->run = session->method->start(MAF_CLIENT, &session->settings);
-    step(session, pdu->data, pdu->data_len);
-    return FRAME_COMPLETE;
+    return step(session, pdu->data, pdu->data_len, error);
 }
 
 static frame_status_t
@@ -217,12 +234,13 @@ receive_decision(gpointer side, const guint8 *octets, gsize len, gsize *length, 
     case MAF_INSTR_REQUEST_MORE:
         return receive_request_more(session, &pdu, error);
     case MAF_INSTR_FAILURE:
-        refused(session, "the server sent Failure");
+        refused_with(session, "the server sent Failure", &pdu);
         return FRAME_COMPLETE;
     case MAF_INSTR_SUCCESS:
         if (!maf_id_is(&pdu.method, MAF_METHOD_SUCCESS))
             return frame_bad(error, "got Success whose METHOD is not SUCCESS");
         stop_method(session);
+        maf_credentials_clear(&session->credentials);
         send_request(session);
         return FRAME_COMPLETE;
     default:
@@ -240,7 +258,7 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
     if (status != FRAME_COMPLETE)
         return status;
     if (pdu.instr == MAF_INSTR_FAILURE) {
-        refused(session, "the server sent Failure");
+        refused_with(session, "the server sent Failure", &pdu);
         return FRAME_COMPLETE;
     }
     if (pdu.instr != MAF_INSTR_PROCESS)
@@ -249,8 +267,7 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
         g_autofree char *id = maf_id_to_string(&pdu.method);
         return frame_bad(error, "got Process for METHOD %s", id);
     }
-    step(session, pdu.data, pdu.data_len);
-    return FRAME_COMPLETE;
+    return step(session, pdu.data, pdu.data_len, error);
 }
 
 /* SOCKS around it (RFC 1928, sections 3 to 6) */
@@ -377,12 +394,48 @@ parse_socks_methods(session_t *session, char **texts, gboolean no_maf)
 }
 
 static void
+find_credentials(session_t *session, const char *file)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!maf_credentials_take_from_environment(&session->credentials, &error) && !file) {
+        tool_say(NULL, "%s", error->message);
+        exit(TOOL_EXIT_USAGE);
+    }
+    g_clear_error(&error);
+    if (file) {
+        maf_credentials_clear(&session->credentials);
+        if (!maf_credentials_load(file, &session->credentials, &error)) {
+            tool_say(NULL, "%s", error->message);
+            exit(TOOL_EXIT_USAGE);
+        }
+    }
+    if (session->credentials.user)
+        session->settings.credentials = &session->credentials;
+}
+
+/* All that this client can do, the strongest first. */
+static void
+offer_everything(session_t *session)
+{
+    static const guint32 methods[] = {MAF_METHOD_SASL_SCRAM_SHA_256, MAF_METHOD_SASL_CRAM_MD5,
+                                      MAF_METHOD_SASL_PLAIN, MAF_METHOD_INTERNAL_TEST};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+        const maf_id_t id = maf_id_compact(methods[i]);
+        const maf_method_t *method = maf_method_find(&id);
+        if (session->settings.credentials || method->need == MAF_SECRET_NONE)
+            g_array_append_val(session->offer, id);
+    }
+}
+
+static void
 parse_options(int argc, char **argv, session_t *session)
 {
-    g_autofree char *server = NULL, *offer = NULL;
+    g_autofree char *server = NULL, *offer = NULL, *credentials = NULL;
     g_auto(GStrv) methods = NULL;
     gboolean no_maf = FALSE;
-    int nmethods_width = MAF_NMETHODS_LEN;
+    int nmethods_width = MAF_NMETHODS_LEN, block = 0;
     const GOptionEntry entries[] = {
         {"server", 0, 0, G_OPTION_ARG_STRING, &server, "The proxy (127.0.0.1:1080)", "HOST:PORT"},
         {"socks-method", 0, 0, G_OPTION_ARG_STRING_ARRAY, &methods,
@@ -390,7 +443,12 @@ parse_options(int argc, char **argv, session_t *session)
          "NUMBER"},
         {"no-maf", 0, 0, G_OPTION_ARG_NONE, &no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
         {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
-         "Sub-methods to offer, in hexadecimal (00000001), such as 00000001,00010000-000100FD", "LIST"},
+         "Sub-methods to offer, in hexadecimal, such as 00000001,00010000-000100FD, instead of all there are",
+         "LIST"},
+        {"block", 0, 0, G_OPTION_ARG_INT, &block,
+         "Offer so many sub-methods at a time, and the next when asked for more (254)", "N"},
+        {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
+         "Who you are: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD of the environment", "FILE"},
         {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &nmethods_width, "Octets of NMETHODS, 1 or 4 (4)", "1|4"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     GError *error = NULL;
@@ -406,18 +464,25 @@ parse_options(int argc, char **argv, session_t *session)
     if (nmethods_width != MAF_NMETHODS_LEN && nmethods_width != MAF_NMETHODS_LEN_BYTE)
         tool_usage_error("--nmethods-width is 1 or 4");
     session->nmethods_len = (gsize)nmethods_width;
+    if (block < 0 || block >= MAF_NMETHODS_MAX)
+        tool_usage_error("--block is 1 to %d", MAF_NMETHODS_MAX - 1);
+    session->block = (gsize)block;
     parse_socks_methods(session, methods, no_maf);
     if (!tool_parse_host_port(argv[1], &session->target_host, &session->target_port, &error) ||
         !tool_parse_host_port(server ? server : "127.0.0.1:1080", &session->server_host,
                               &session->server_port, &error) ||
-        !tool_parse_ids(offer ? offer : "00000001", session->offer, &error))
+        (offer && !tool_parse_ids(offer, session->offer, &error)))
         tool_usage_error("%s", error->message);
+    find_credentials(session, credentials);
+    if (!offer)
+        offer_everything(session);
 }
 
 static void
 session_clear(session_t *session)
 {
     stop_method(session);
+    maf_credentials_clear(&session->credentials);
     maf_stream_free(session->stream);
     g_object_unref(session->input);
     g_object_unref(session->output);

@@ -8,12 +8,15 @@
 #define MAF_METHOD_H
 
 #include "maf-pdu.h"
+#include "maf-users.h"
 
 typedef enum maf_side { MAF_CLIENT, MAF_SERVER } maf_side_t;
 
 /* What the user configured for the sub-methods. Must outlive the runs that use it. */
 typedef struct maf_settings {
-    const char *test_data; /* what the server's Internal Test Method sends */
+    GBytes *test_data;                    /* what the server's Internal Test Method sends */
+    const maf_users_t *users;             /* whom the server knows, or NULL */
+    const maf_credentials_t *credentials; /* who the client is, or NULL */
 } maf_settings_t;
 
 /* What a module says of itself after a step. */
@@ -21,21 +24,27 @@ typedef enum maf_verdict {
     MAF_VERDICT_OPEN,      /* waits for the other side's octets */
     MAF_VERDICT_SUCCEEDED, /* done, and satisfied */
     MAF_VERDICT_FAILED,    /* done, and not */
+    MAF_VERDICT_BROKEN,    /* the other side broke the sub-method's own rules; a client's module only */
 } maf_verdict_t;
 
 typedef struct maf_method {
     guint32 id;
     const char *name;
+    const char *word;  /* what it is called in a policy */
+    maf_secret_t need; /* what the server must know of a user for it */
 
-    /* A new run of this side's module. */
+    /* A new run of this side's module, or NULL when `settings` lack what it takes. */
     gpointer (*start)(maf_side_t side, const maf_settings_t *settings);
 
     /*
      * Gives the run the DATA of a do or process, borrowed; NULL at the first step of the server, which speaks
      * first. Sets *out to the DATA to answer with, which the caller unrefs, or leaves it NULL when there is
-     * nothing to answer.
+     * nothing to answer. Sets `error` for MAF_VERDICT_BROKEN.
      */
-    maf_verdict_t (*step)(gpointer run, const guint8 *in, gsize in_len, GBytes **out);
+    maf_verdict_t (*step)(gpointer run, const guint8 *in, gsize in_len, GBytes **out, GError **error);
+
+    /* The user who has proved to be one, borrowed from the server's succeeded run; NULL when nobody has. */
+    const char *(*user)(gpointer run);
 
     /* Ends the run at any time. */
     void (*stop)(gpointer run);
@@ -43,5 +52,8 @@ typedef struct maf_method {
 
 /* The sub-method of an id, or NULL when this program has none (draft-00, Current MAF Sub-Methods). */
 const maf_method_t *maf_method_find(const maf_id_t *id);
+
+/* The sub-method a policy calls `word`, in any case, or NULL. */
+const maf_method_t *maf_method_find_word(const char *word);
 
 #endif /* MAF_METHOD_H */

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-method.h"
+#include "maf-config.h"
 #include "maf-stream.h"
 #include "socks-pdu.h"
 #include "tool.h"
@@ -15,11 +15,12 @@
 #include <gio/gnetworking.h>
 #include <glib-unix.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-/* Lists that one client may send in a session. */
-#define LISTS_MAX 16
+/* Rounds that --rounds may ask for. */
+#define ROUNDS_MAX 10000
 
 /* Pending connections the kernel keeps, and file descriptors this process keeps from its clients. */
 #define BACKLOG          128
@@ -30,8 +31,8 @@ typedef struct server {
     maf_settings_t settings;
     guint8 socks_method;
     gboolean allow_none;
-    int rounds;
-    char *test_data;
+    maf_policy_t *policy;
+    maf_users_t *users;
     GSocketAddress *address;
 
     GSocketService *service;
@@ -42,8 +43,8 @@ typedef struct server {
 typedef struct client {
     server_t *server;
     maf_stream_t *stream;
-    guint lists;
-    int rounds;
+    maf_policy_run_t policy;
+    char *user; /* who the client has proved to be, or NULL */
 
     /* The running sub-method */
     const maf_method_t *method;
@@ -76,6 +77,8 @@ client_ended(gpointer side, const GError *error)
     else if (server->manners.verbose)
         tool_say(maf_stream_peer(client->stream), "closed");
     stop_method(client);
+    maf_policy_stop(&client->policy);
+    g_free(client->user);
     maf_stream_free(client->stream);
     if (client->target) {
         g_io_stream_close(G_IO_STREAM(client->target), NULL, NULL);
@@ -96,6 +99,7 @@ client_arrived(GSocketService *service, GSocketConnection *connection, GObject *
     if (++server->clients == server->clients_max)
         g_socket_service_stop(service);
     client->server = server;
+    maf_policy_start(&client->policy, server->policy);
     client->stream = maf_stream_new(connection, &server->manners, client_ended, client);
     maf_stream_expect(client->stream, &awaiting_greeting);
     return TRUE;
@@ -154,20 +158,12 @@ send_with_data(client_t *client, guint8 instr, guint32 method, GBytes *data)
     maf_stream_send_pdu(client->stream, &pdu);
 }
 
-/* Says no with `instr` and ends the session. */
-static void
-refuse(client_t *client, guint8 instr, const char *reason)
-{
-    send_with_data(client, instr, MAF_METHOD_FAILURE, NULL);
-    maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "refused: %s", reason));
-}
-
 /* Lets the running sub-method take a step, and sends what it says, if anything, as `instr`. */
 static void
 step(client_t *client, guint8 instr, const guint8 *in, gsize in_len)
 {
     g_autoptr(GBytes) out = NULL;
-    client->verdict = client->method->step(client->run, in, in_len, &out);
+    client->verdict = client->method->step(client->run, in, in_len, &out, NULL);
     if (out)
         send_with_data(client, instr, client->method->id, out);
 }
@@ -175,32 +171,72 @@ step(client_t *client, guint8 instr, const guint8 *in, gsize in_len)
 static void
 succeed(client_t *client)
 {
+    g_autofree char *text = client->server->policy->tells_grade
+                                ? g_strdup_printf("grade=%u", client->policy.grade)
+                                : g_strdup("");
+    g_autoptr(GBytes) data = g_bytes_new(text, strlen(text));
+
     stop_method(client);
-    send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, NULL);
+    if (client->server->manners.verbose)
+        tool_say(maf_stream_peer(client->stream), "authenticated%s%s%s%s", client->user ? " as " : "",
+                 client->user ? client->user : "", *text ? ", " : "", text);
+    send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, data);
     maf_stream_expect(client->stream, &succeeded);
 }
 
+/* Says no with `instr` and ends the session. */
 static void
-start_round(client_t *client, const maf_method_t *method)
+refuse(client_t *client, guint8 instr, const char *reason)
 {
-    if (maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_FOR_DO)) {
-        succeed(client);
-        return;
-    }
-    stop_method(client);
-    client->method = method;
-    client->run = method->start(MAF_SERVER, &client->server->settings);
-    maf_stream_expect(client->stream, &executing);
-    step(client, MAF_INSTR_DO, NULL, 0);
-    if (maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_AFTER_DO))
-        succeed(client);
+    const char *text = client->server->policy->failure_text;
+    g_autoptr(GBytes) data = text ? g_bytes_new(text, strlen(text)) : NULL;
+
+    send_with_data(client, instr, MAF_METHOD_FAILURE, data);
+    maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "refused: %s", reason));
 }
 
 static void
-request_more(client_t *client)
+request_more(client_t *client, guint16 flags)
 {
-    send_header(client, MAF_INSTR_REQUEST_MORE, MAF_FLAGS_RELATIVE);
+    send_header(client, MAF_INSTR_REQUEST_MORE, flags);
     maf_stream_expect(client->stream, &awaiting_list);
+}
+
+/* FALSE when the sub-method cannot be run. */
+static gboolean
+start_round(client_t *client, const maf_method_t *method)
+{
+    stop_method(client);
+    client->method = method;
+    client->run = method->start(MAF_SERVER, &client->server->settings);
+    if (!client->run)
+        return FALSE;
+    maf_stream_expect(client->stream, &executing);
+    step(client, MAF_INSTR_DO, NULL, 0);
+    return TRUE;
+}
+
+/* Does what the policy decides. */
+static void
+decide(client_t *client)
+{
+    maf_decision_t decision = maf_policy_decide(&client->policy);
+
+    if (decision.method && maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_FOR_DO)) {
+        succeed(client);
+        return;
+    }
+    while (decision.method && !start_round(client, decision.method)) {
+        maf_policy_result(&client->policy, FALSE);
+        decision = maf_policy_decide(&client->policy);
+    }
+    if (decision.reason)
+        refuse(client, decision.instr, decision.reason);
+    else if (decision.instr == MAF_INSTR_REQUEST_MORE)
+        request_more(client, decision.flags);
+    else if (decision.instr == MAF_INSTR_SUCCESS ||
+             maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_AFTER_DO))
+        succeed(client);
 }
 
 static frame_status_t
@@ -215,39 +251,36 @@ receive_list(gpointer side, const guint8 *octets, gsize len, gsize *length, GErr
     if (pdu.instr != MAF_INSTR_SUPPORTED)
         return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
 
-    const gboolean has_more = maf_id_is(&pdu.offered[pdu.n_offered - 1], MAF_METHOD_MORE_AVAILABLE);
-    client->lists++;
-    if (!has_more && maf_stream_slips(client->stream, MAF_SLIP_REQUEST_MORE)) {
-        request_more(client);
-        return FRAME_COMPLETE;
-    }
-    for (gsize i = 0; i < pdu.n_offered; i++) {
-        const maf_method_t *method = maf_method_find(&pdu.offered[i]);
-        if (method) {
-            start_round(client, method);
-            return FRAME_COMPLETE;
-        }
-    }
-    if (!has_more) {
-        refuse(client, MAF_INSTR_DO, "no sub-method offered is acceptable");
-    } else if (client->lists == LISTS_MAX) {
-        refuse(client, MAF_INSTR_DO, "no acceptable sub-method in the most lists a client may send");
-    } else {
-        request_more(client);
-    }
+    maf_policy_offer(&client->policy, pdu.offered, pdu.n_offered);
+    if (!client->policy.has_more && maf_stream_slips(client->stream, MAF_SLIP_REQUEST_MORE))
+        request_more(client, MAF_FLAGS_RELATIVE);
+    else
+        decide(client);
     return FRAME_COMPLETE;
+}
+
+/* All sub-methods that tell who the client is must tell the same. */
+static gboolean
+has_passed(client_t *client)
+{
+    if (client->verdict != MAF_VERDICT_SUCCEEDED)
+        return FALSE;
+    const char *user = client->method->user(client->run);
+    if (user && !client->user)
+        client->user = g_strdup(user);
+    return !user || strcmp(user, client->user) == 0;
 }
 
 static void
 decide_next(client_t *client)
 {
-    if (client->verdict != MAF_VERDICT_SUCCEEDED) {
-        refuse(client, MAF_INSTR_FAILURE, "the sub-method did not succeed");
-    } else if (++client->rounds < client->server->rounds) {
-        start_round(client, client->method);
-    } else {
-        succeed(client);
-    }
+    const gboolean passed = has_passed(client);
+
+    if (client->server->manners.verbose)
+        tool_say(maf_stream_peer(client->stream), "%s %s", client->method->name,
+                 passed ? "passed" : "failed");
+    maf_policy_result(&client->policy, passed);
+    decide(client);
 }
 
 static frame_status_t
@@ -462,31 +495,83 @@ quit(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
+/* What the server asks for when it has no configuration. */
+static maf_policy_t *
+test_policy(int rounds)
+{
+    maf_policy_t *policy = maf_policy_new();
+
+    while (rounds--) {
+        GPtrArray *methods = g_ptr_array_new();
+        g_ptr_array_add(methods, (gpointer)maf_method_find_word("internal-test"));
+        maf_policy_add(policy, methods, 0, FALSE);
+    }
+    return policy;
+}
+
+/* So many octets of text that repeats. */
+static GBytes *
+make_test_data(gsize size)
+{
+    char *octets = g_malloc(size + 1);
+
+    for (gsize i = 0; i < size; i++)
+        octets[i] = (char)('a' + i % 26);
+    return g_bytes_new_take(octets, size);
+}
+
+static int
+make_user(const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    char *password = tool_read_password();
+    g_autofree char *group = maf_users_make(name, password ? password : "", &error);
+
+    maf_wipe_and_free(password);
+    if (!group) {
+        tool_say(NULL, "--make-user: %s", error->message);
+        return TOOL_EXIT_USAGE;
+    }
+    g_print("%s", group);
+    return TOOL_EXIT_OK;
+}
+
 static void
 parse_options(int argc, char **argv, server_t *server)
 {
-    g_autofree char *listen = NULL, *port_text = NULL, *method_text = NULL;
+    g_autofree char *listen = NULL, *port_text = NULL, *method_text = NULL, *test_data = NULL, *config = NULL;
+    g_autofree char *new_user = NULL;
+    int rounds = 1, test_data_size = -1;
     const GOptionEntry entries[] = {
         {"listen", 0, 0, G_OPTION_ARG_STRING, &listen, "Listen on this IP address (127.0.0.1)", "ADDRESS"},
         {"port", 0, 0, G_OPTION_ARG_STRING, &port_text, "Listen on this port (1080), 0 for any that is free",
          "PORT"},
+        {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Whom to let in, and how: see maf-server(1)",
+         "FILE"},
+        {"make-user", 0, 0, G_OPTION_ARG_STRING, &new_user,
+         "Read a password, print what the configuration needs to know of this user, and exit", "NAME"},
         {"socks-method", 0, 0, G_OPTION_ARG_STRING, &method_text,
          "The SOCKS METHOD that is MAF (8; 0x80 is fine too)", "NUMBER"},
         {"allow-none", 0, 0, G_OPTION_ARG_NONE, &server->allow_none,
          "Let clients in that offer METHOD 00, no authentication, and not MAF", NULL},
-        {"rounds", 0, 0, G_OPTION_ARG_INT, &server->rounds, "Run the sub-method N times before success (1)",
-         "N"},
-        {"test-data", 0, 0, G_OPTION_ARG_STRING, &server->test_data,
-         "What the Internal Test Method sends (hello)", "TEXT"},
+        {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds,
+         "Without --config, run the Internal Test Method N times before success (1)", "N"},
+        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
+         "TEXT"},
+        {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_data_size,
+         "The same, as so many octets of a text that repeats", "N"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     GError *error = NULL;
     guint port = 1080, number;
 
     tool_parse(&argc, &argv, NULL,
-               "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).", entries,
-               &server->manners);
+               "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).\n"
+               "Without --config it lets in whoever passes the Internal Test Method.",
+               entries, &server->manners);
     if (argc > 1)
         tool_usage_error("'%s' is one argument too many", argv[1]);
+    if (new_user)
+        exit(make_user(new_user));
     if (port_text && !tool_parse_number(port_text, 0, G_MAXUINT16, &port, &error))
         tool_usage_error("%s", error->message);
     server->address = g_inet_socket_address_new_from_string(listen ? listen : "127.0.0.1", port);
@@ -497,17 +582,29 @@ parse_options(int argc, char **argv, server_t *server)
             tool_usage_error("%s", error->message);
         server->socks_method = (guint8)number;
     }
-    if (server->rounds < 1)
-        tool_usage_error("--rounds is 1 or more");
-    server->settings.test_data = server->test_data ? server->test_data : "hello";
+    if (config && rounds != 1)
+        tool_usage_error("--config and --rounds exclude each other");
+    if (rounds < 1 || rounds > ROUNDS_MAX)
+        tool_usage_error("--rounds is 1 to %d", ROUNDS_MAX);
+    if (test_data_size != -1 && (test_data || test_data_size < 0 || test_data_size > MAF_PDU_DATA_MAX))
+        tool_usage_error("--test-data-size is 0 to %d, and excludes --test-data", MAF_PDU_DATA_MAX);
+    server->settings.test_data = test_data_size != -1 ? make_test_data((gsize)test_data_size)
+                                 : test_data          ? g_bytes_new(test_data, strlen(test_data))
+                                                      : g_bytes_new_static("hello", strlen("hello"));
+    if (!config) {
+        server->policy = test_policy(rounds);
+    } else if (!maf_config_load(config, &server->users, &server->policy, &error)) {
+        tool_say(NULL, "%s", error->message);
+        exit(TOOL_EXIT_USAGE);
+    }
+    server->settings.users = server->users;
 }
 
 int
 main(int argc, char **argv)
 {
     server_t server = {.manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER},
-                       .socks_method = MAF_SOCKS_METHOD,
-                       .rounds = 1};
+                       .socks_method = MAF_SOCKS_METHOD};
     g_autoptr(GError) error = NULL;
 
     g_set_prgname("maf-server");
@@ -535,6 +632,8 @@ main(int argc, char **argv)
     g_object_unref(server.service);
     g_object_unref(server.connector);
     g_object_unref(server.address);
-    g_free(server.test_data);
+    g_bytes_unref(server.settings.test_data);
+    maf_policy_free(server.policy);
+    maf_users_free(server.users);
     return TOOL_EXIT_OK;
 }

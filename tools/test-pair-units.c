@@ -194,21 +194,24 @@ test_internal_test_method(void)
     g_assert_nonnull(method);
     g_assert_null(maf_method_find(&other));
     for (gsize i = 0; i < G_N_ELEMENTS(data); i++) {
-        const maf_settings_t settings = {.test_data = data[i]};
+        g_autoptr(GBytes) test_data = g_bytes_new(data[i], strlen(data[i]));
+        const maf_settings_t settings = {.test_data = test_data};
         gpointer server = method->start(MAF_SERVER, &settings), client = method->start(MAF_CLIENT, &settings);
         GBytes *sent = NULL, *returned = NULL, *nothing = NULL;
         gsize len;
 
-        g_assert_cmpint(method->step(server, NULL, 0, &sent), ==, MAF_VERDICT_OPEN);
+        g_assert_cmpint(method->step(server, NULL, 0, &sent, NULL), ==, MAF_VERDICT_OPEN);
         const guint8 *octets = g_bytes_get_data(sent, &len);
         g_assert_cmpmem(octets, len, data[i], strlen(data[i]));
-        g_assert_cmpint(method->step(client, (const guint8 *)data[i], len, &returned), ==,
+        g_assert_cmpint(method->step(client, (const guint8 *)data[i], len, &returned, NULL), ==,
                         MAF_VERDICT_SUCCEEDED);
         g_assert_true(g_bytes_equal(sent, returned));
-        g_assert_cmpint(method->step(server, (const guint8 *)data[i], len, &nothing), ==,
+        g_assert_cmpint(method->step(server, (const guint8 *)data[i], len, &nothing, NULL), ==,
                         MAF_VERDICT_SUCCEEDED);
-        g_assert_cmpint(method->step(server, (const guint8 *)"hellp", 5, &nothing), ==, MAF_VERDICT_FAILED);
-        g_assert_cmpint(method->step(server, (const guint8 *)"hello!", 6, &nothing), ==, MAF_VERDICT_FAILED);
+        g_assert_cmpint(method->step(server, (const guint8 *)"hellp", 5, &nothing, NULL), ==,
+                        MAF_VERDICT_FAILED);
+        g_assert_cmpint(method->step(server, (const guint8 *)"hello!", 6, &nothing, NULL), ==,
+                        MAF_VERDICT_FAILED);
         g_assert_null(nothing);
         g_bytes_unref(sent);
         g_bytes_unref(returned);

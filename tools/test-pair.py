@@ -5,13 +5,19 @@
 usage: test-pair.py MAF-SERVER MAF-CLIENT [unittest arguments]
 """
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -799,7 +805,8 @@ class Faults(PairTest):
                 with self.subTest(name, manner=manner), Proxy("--fault", name, *manner) as proxy:
                     with proxy.connect() as peer:
                         peer.sendall(GREETING + said)
-                        peer.shutdown(socket.SHUT_WR)
+                        with contextlib.suppress(OSError):  # the server may have reset it already
+                            peer.shutdown(socket.SHUT_WR)
                         self.assertEqual(receive_until_end(peer), (b"\x05\x08" + heard, name == "truncated-rst"))
 
     def check_end(self, result, status):
@@ -847,6 +854,559 @@ class Faults(PairTest):
             proxy.wait_line("sent Do: X'00000001' (5 octets), as --fault has it")
 
 
+PASSWORD = "pencil & paper"
+CRYPT_HASH = "$6$aoeuidhtns$iVUMvldr9hmD6Itsdpr/BH5l378CjX9QGbpSezClYf2oOp.OZBEEhOuoANc.NNx/JQLrJ.Zs67I.hNk9gLt8B0"
+SALT = b"salt of alice"
+PLAIN, CRAM_MD5, SCRAM = 0x101, 0x102, 0x103
+
+
+def hmac_sha256(key, text):
+    return hmac.digest(key, text, "sha256")
+
+
+def scram_keys(password, salt, iterations):
+    """ClientKey and ServerKey (RFC 5802, section 3)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    return hmac_sha256(salted, b"Client Key"), hmac_sha256(salted, b"Server Key")
+
+
+def verifier(password, salt=SALT, iterations=4096):
+    client_key, server_key = scram_keys(password, salt, iterations)
+    parts = [base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client_key).digest(), server_key)]
+    return "SCRAM-SHA-256$%d:%s$%s:%s" % (iterations, *parts)
+
+
+USERS = f"""
+[user alice]
+scram={verifier(PASSWORD)}
+crypt={CRYPT_HASH}
+password={PASSWORD}
+
+[user bob]
+scram={verifier("bob's")}
+password=bob's
+"""
+
+
+def steps(*steps, policy=""):
+    """A configuration; each step is its sub-methods and perhaps its grade and what a failure leads to."""
+    text = f"[policy]\n{policy}\n"
+    for n, step in enumerate(steps, 1):
+        text += f"[step {n}]\n" + "\n".join(map("=".join, zip(("methods", "grade", "on-failure"), step))) + "\n"
+    return text + USERS
+
+
+@contextlib.contextmanager
+def private_file(text, mode=0o600):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(text)
+        file.flush()
+        os.chmod(file.name, mode)
+        yield file.name
+
+
+@contextlib.contextmanager
+def configured(*steps_, policy="", options=("--verbose",)):
+    with private_file(steps(*steps_, policy=policy)) as file, Proxy("--config", file, *options) as proxy:
+        yield proxy
+
+
+def login(proxy, target, *options, user="alice", password=PASSWORD, data=b""):
+    address = proxy if isinstance(proxy, str) else proxy.address
+    return subprocess.run([CLIENT, "--server", address, *options, target], input=data, capture_output=True,
+                          timeout=PATIENCE, env={**os.environ, "MAF_USER": user, "MAF_PASSWORD": password})
+
+
+def frame(instr, method, data=b""):
+    return struct.pack("!BxxxII", instr, method, len(data)) + data
+
+
+def process(method, data):
+    return frame(5, method, data)
+
+
+def read_frame(peer):
+    """INSTR, METHOD and DATA of a frame that has them."""
+    instr, method, length = struct.unpack("!BxxxII", receive(peer, 12))
+    return instr, method, receive(peer, length)
+
+
+class LoginTest(PairTest):
+    def check_login(self, proxy, *options, grade=None, **who):
+        with Listener(echo) as target:
+            result = login(proxy, target.address, *options, data=b"octets", **who)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"octets", b""))
+        if grade is not None:
+            self.assertTrue(proxy.wait_line("authenticated").endswith(f"grade={grade}"), proxy.lines)
+            proxy.lines.clear()
+
+    def check_refused(self, proxy, *options, words=b"authentication refused", status=1, **who):
+        self.check_refusal(login(proxy, "127.0.0.1:9", *options, **who), status, words)
+
+
+class Sasl(LoginTest):
+    """The SASL sub-methods, against each other and against RFC 4616, 2195 and 5802 as this file has them."""
+
+    def test_each_mechanism(self):
+        for mechanism in ("PLAIN", "CRAM-MD5", "SCRAM-SHA-256"):
+            for manner in ((), ("--write-size", "1"), ("--glue",)):
+                with self.subTest(mechanism, manner=manner), configured((mechanism,), options=manner) as proxy:
+                    self.check_login(proxy, *manner)
+                    self.check_login(proxy, *manner, user="bob", password="bob's")
+                    self.check_refused(proxy, *manner, password="pencil")
+                    self.check_refused(proxy, *manner, user="bob")
+                    self.check_refused(proxy, *manner, user="carol")
+
+    def test_unicode(self):
+        """SASLprep makes one of what looks the same, on either side."""
+        users = "[user j\u00f6rg]\nscram=%s\npassword=cafe\u0301\n" % verifier("caf\u00e9")
+        for mechanism in ("PLAIN", "CRAM-MD5", "SCRAM-SHA-256"):
+            with private_file(f"[step 1]\nmethods={mechanism}\n{users}") as file, Proxy("--config", file) as proxy:
+                self.check_login(proxy, user="jo\u0308rg", password="caf\u00e9")
+                self.check_login(proxy, user="j\u00f6rg", password="cafe\u0301")
+
+    def test_names_with_commas(self):
+        users = f"[user a=b,c]\nscram={verifier(PASSWORD)}\n"
+        with private_file(f"[step 1]\nmethods=SCRAM-SHA-256\n{users}") as file, Proxy("--config", file) as proxy:
+            self.check_login(proxy, user="a=b,c")
+
+    def test_unknown_users_look_like_known_ones(self):
+        for mechanism in ("PLAIN", "CRAM-MD5", "SCRAM-SHA-256"):
+            with self.subTest(mechanism), configured((mechanism,)) as proxy:
+                seen = []
+                for user in ("alice", "carol"):
+                    self.check_refused(proxy, user=user, password="wrong")
+                    proxy.wait_line("refused:")
+                    seen.append([line.split(": ", 2)[2] for line in proxy.lines])
+                    proxy.lines.clear()
+                self.assertEqual(seen[0], seen[1])
+
+    def server_first(self, proxy, user):
+        with proxy.connect() as peer:
+            peer.sendall(GREETING + list_of(SCRAM) + process(SCRAM, b"n,,n=%s,r=nonce" % user))
+            self.assertEqual(receive(peer, 2), b"\x05\x08")
+            self.assertEqual(read_frame(peer), (3, SCRAM, b""))
+            instr, method, data = read_frame(peer)
+        self.assertEqual((instr, method), (5, SCRAM))
+        nonce, rest = data.split(b",", 1)
+        self.assertTrue(nonce.startswith(b"r=nonce") and len(nonce) > 20)
+        return rest
+
+    def test_unknown_users_keep_their_salt(self):
+        with configured(("SCRAM-SHA-256",), options=()) as proxy, configured(("SCRAM-SHA-256",), options=()) as again:
+            known = self.server_first(proxy, b"alice")
+            self.assertEqual(known, b"s=%s,i=4096" % base64.b64encode(SALT))
+            unknown = self.server_first(proxy, b"carol")
+            self.assertEqual(unknown, self.server_first(proxy, b"carol"))
+            self.assertEqual(unknown, self.server_first(again, b"carol"))
+            self.assertEqual(len(unknown), len(known))
+            self.assertNotEqual(unknown, self.server_first(proxy, b"dave"))
+
+    def test_server_octet_for_octet(self):
+        with configured(("PLAIN",), ("CRAM-MD5",), ("SCRAM-SHA-256",)) as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + list_of(PLAIN, CRAM_MD5, SCRAM))
+            self.assertEqual(receive(peer, 2), b"\x05\x08")
+            self.assertEqual(read_frame(peer), (3, PLAIN, b""))
+            peer.sendall(process(PLAIN, b"\0alice\0" + PASSWORD.encode()) + WHAT_NEXT)
+            instr, method, challenge = read_frame(peer)
+            self.assertEqual((instr, method), (3, CRAM_MD5))
+            self.assertRegex(challenge, rb"^<[^<>]+>$")
+            digest = hmac.new(PASSWORD.encode(), challenge, "md5").hexdigest().encode()
+            peer.sendall(process(CRAM_MD5, b"alice " + digest) + WHAT_NEXT)
+            self.assertEqual(read_frame(peer), (3, SCRAM, b""))
+            first = b"n=alice,r=nonce"
+            peer.sendall(process(SCRAM, b"n,," + first))
+            server_first = read_frame(peer)[2]
+            without_proof = b"c=biws," + server_first.split(b",")[0]
+            message = b",".join((first, server_first, without_proof))
+            client_key, server_key = scram_keys(PASSWORD, SALT, 4096)
+            signature = hmac_sha256(hashlib.sha256(client_key).digest(), message)
+            proof = bytes(a ^ b for a, b in zip(client_key, signature))
+            peer.sendall(process(SCRAM, without_proof + b",p=" + base64.b64encode(proof)))
+            self.assertEqual(read_frame(peer), (5, SCRAM, b"v=" + base64.b64encode(hmac_sha256(server_key, message))))
+            peer.sendall(WHAT_NEXT)
+            self.assertEqual(read_frame(peer), (0, 0, b"grade=3"))
+
+    def test_what_no_mechanism_says(self):
+        cases = [(mechanism, data) for mechanism in (PLAIN, CRAM_MD5, SCRAM)
+                 for data in (b"", b"\0", b"x" * 40, b"\xff" * 100, b"y" * 100000, b" " * 33)]
+        cases += [(PLAIN, b"alice"), (PLAIN, b"\0alice\0"), (PLAIN, b"\0\0" + PASSWORD.encode()),
+                  (PLAIN, b"\0alice\0" + PASSWORD.encode() + b"\0"), (SCRAM, b"n,,n=,r=nonce"),
+                  (SCRAM, b"p=tls-unique,n=alice,r=nonce"), (CRAM_MD5, b"alice" + b"0" * 32),
+                  (PLAIN, b"\0%s\0secret" % (b"\xf0\x9f\x98\x80" * 200))]
+        words = {PLAIN: "PLAIN", CRAM_MD5: "CRAM-MD5", SCRAM: "SCRAM-SHA-256"}
+        for method, word in words.items():
+            with configured((word,)) as proxy:
+                for data in (data for mechanism, data in cases if mechanism == method):
+                    with self.subTest(word, data=data[:40]), proxy.connect() as peer:
+                        peer.sendall(GREETING + list_of(method) + process(method, data) + WHAT_NEXT)
+                        heard = receive_all(peer)
+                        self.assertTrue(heard.endswith(FAILURE), heard)
+                        self.assertEqual(b"e=" in heard, method == SCRAM, heard)
+
+    def test_nobody_acts_for_another(self):
+        secret = PASSWORD.encode()
+        with configured(("PLAIN",)) as proxy:
+            for data, passes in ((b"alice\0alice\0" + secret, True), (b"bob\0alice\0" + secret, False)):
+                with proxy.connect() as peer:
+                    peer.sendall(GREETING + list_of(PLAIN) + process(PLAIN, data) + WHAT_NEXT)
+                    receive(peer, 2)
+                    read_frame(peer)
+                    self.assertEqual(read_frame(peer)[0], 0 if passes else 0xFF)
+
+    def test_one_login_is_one_user(self):
+        with configured(("PLAIN",), ("CRAM-MD5",)) as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + list_of(PLAIN, CRAM_MD5) + process(PLAIN, b"\0alice\0" + PASSWORD.encode()) +
+                         WHAT_NEXT)
+            receive(peer, 2)
+            read_frame(peer)
+            challenge = read_frame(peer)[2]
+            digest = hmac.new(b"bob's", challenge, "md5").hexdigest().encode()
+            peer.sendall(process(CRAM_MD5, b"bob " + digest) + WHAT_NEXT)
+            self.assertEqual(read_frame(peer)[0], 0xFF)
+
+    def scram_server(self, iterations=b"4096", nonce=None, final=None, instr=5):
+        """maf-client against a server that is right but for what it is told to say."""
+        def serve(peer):
+            receive(peer, len(GREETING))
+            peer.sendall(b"\x05\x08")
+            receive(peer, len(list_of(1, 2, 3, 4)))
+            peer.sendall(frame(3, SCRAM))
+            first = read_frame(peer)[2].removeprefix(b"n,,")
+            server_first = b"%s,s=%s,i=%s" % (nonce or first.split(b",")[1] + b"more", base64.b64encode(SALT), iterations)
+            peer.sendall(process(SCRAM, server_first))
+            client_final = read_frame(peer)[2]
+            message = b",".join((first, server_first, client_final.rpartition(b",p=")[0]))
+            signature = hmac_sha256(scram_keys(PASSWORD, SALT, int(iterations))[1], message)
+            peer.sendall(frame(instr, 0 if instr == 0 else SCRAM,
+                               b"v=" + base64.b64encode(signature) if final is None else final))
+            self.assertEqual(receive(peer, 4), WHAT_NEXT)
+            peer.sendall(SUCCESS)
+            receive(peer, len(REQUEST_TO_9))
+            peer.sendall(REPLY_OK)
+
+        def serve_to_its_end(peer):
+            with contextlib.suppress(EOFError):  # the client has heard enough
+                serve(peer)
+
+        with Listener(serve_to_its_end) as proxy:
+            return login(proxy.address, "127.0.0.1:9")
+
+    def test_server_that_is_right(self):
+        result = self.scram_server()
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def test_server_that_does_not_know_the_password(self):
+        self.check_refusal(self.scram_server(final=b"v=" + base64.b64encode(bytes(32))), 3, b"the server has not proved")
+        self.check_refusal(self.scram_server(final=b""), 3, b"SASL SCRAM-SHA-256: ")
+        self.check_refusal(self.scram_server(instr=0, final=b""), 3, b"expected Process: got Success")
+        self.check_refusal(self.scram_server(nonce=b"r=another"), 3, b"SASL SCRAM-SHA-256: ")
+
+    def test_server_that_wants_too_little_or_too_much_work(self):
+        self.check_refusal(self.scram_server(iterations=b"1"), 3, b"1 iterations, not 4096 to 1000000")
+        self.check_refusal(self.scram_server(iterations=b"4294967296"), 3, b"4294967296 iterations")
+
+    def test_server_that_refuses_the_proof(self):
+        result = self.scram_server(final=b"e=invalid-proof")
+        self.assertEqual(result.returncode, 0, result)  # it asks what next, and was let in
+
+    def test_data_of_100_kb(self):
+        with Proxy("--test-data-size", "102400", "--verbose") as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+            proxy.wait_line("sent Do: X'00000001' (102400 octets)")
+
+
+class Policy(LoginTest):
+    """What a policy asks, and what a login is worth."""
+
+    def test_composite_login_is_worth_more(self):
+        with configured(("PLAIN", "1", "next"), ("SCRAM-SHA-256", "2", "next")) as proxy:
+            self.check_login(proxy, grade=3)
+            self.check_login(proxy, "--offer", "101", grade=1)
+            self.check_login(proxy, "--offer", "103", grade=2)
+
+    def test_composite_of_three(self):
+        with configured(("internal-test", "1"), ("PLAIN", "2"), ("SCRAM-SHA-256", "4")) as proxy:
+            self.check_login(proxy, grade=7)
+            self.check_refused(proxy, password="wrong")
+            self.check_refused(proxy, "--offer", "1,101", words=b"no sub-method offered is acceptable")
+
+    def test_order_of_preference_is_the_servers(self):
+        for methods, chosen in (("PLAIN;SCRAM-SHA-256", "00000101"), ("SCRAM-SHA-256, PLAIN", "00000103")):
+            with configured((methods,)) as proxy:
+                self.check_login(proxy, grade=1)
+                self.check_login(proxy)
+                proxy.wait_line(f"sent Do: X'{chosen}'")
+
+    def test_failed_and_stop(self):
+        with configured(("PLAIN", "1", "stop"), ("internal-test",)) as proxy:
+            self.check_refused(proxy, password="wrong", words=b"the server sent Failure")
+            proxy.wait_line("refused: the sub-method did not succeed")
+            self.assertFalse(any("X'00000001'" in line for line in proxy.lines))
+
+    def test_failed_and_another(self):
+        with configured(("SCRAM-SHA-256", "4", "next"), ("internal-test", "1")) as proxy:
+            self.check_login(proxy, password="wrong", grade=1)
+        with configured(("SCRAM-SHA-256;internal-test", "4", "next")) as proxy:
+            self.check_login(proxy, password="wrong", grade=4)
+            self.check_refused(proxy, "--offer", "103", password="wrong")
+            proxy.wait_line("refused: no sub-method succeeded")
+
+    def test_minimum_grade(self):
+        with configured(("PLAIN", "1", "next"), ("internal-test", "2", "next"), policy="minimum-grade=3") as proxy:
+            self.check_login(proxy, grade=3)
+            self.check_refused(proxy, "--offer", "1", words=b"no sub-method offered is acceptable")
+            self.check_refused(proxy, password="wrong", words=b"the server sent Failure")
+            proxy.wait_line("refused: the grade is too low")
+
+    def test_more_relative(self):
+        with configured(("PLAIN",), ("internal-test",)) as proxy:
+            self.check_login(proxy, "--block", "1", grade=2)
+            self.check_login(proxy, "--block", "2")
+            self.check_login(proxy, "--block", "3", "--offer", "103,102,1,101")
+            self.check_login(proxy, "--block", "254")
+
+    def test_more_on_the_wire(self):
+        blocks = [list_of(SCRAM, 2), list_of(CRAM_MD5, 2), list_of(PLAIN, 2), list_of(1)]
+        relative, absolute = REQUEST_MORE, edited(REQUEST_MORE, 3, b"\1")
+        cases = {"relative": [(blocks[0], relative), (blocks[1], relative), (blocks[2], b"")],
+                 "absolute": [(blocks[0], absolute), (blocks[0], relative), (blocks[1], relative), (blocks[2], b"")]}
+        for more, turns in cases.items():
+            with self.subTest(more), configured(("PLAIN",), policy=f"more={more}") as proxy:
+                heard = []
+                with Listener(lambda peer: heard.append(self.record(peer, proxy))) as between:
+                    self.check_login(between.address, "--block", "1")
+                said, answered = heard[0]
+                self.assertTrue(said.startswith(GREETING + b"".join(turn for turn, _ in turns)), said)
+                self.assertTrue(answered.startswith(b"\x05\x08" + b"".join(turn for _, turn in turns) + frame(3, PLAIN)))
+
+    def record(self, peer, proxy):
+        """Passes octets between the client and the proxy, and returns what each said."""
+        said = [b"", b""]
+
+        def copy(side, source, sink):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    said[side] += data
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+
+        with proxy.connect() as other:
+            back = threading.Thread(target=copy, args=(1, other, peer), daemon=True)
+            back.start()
+            copy(0, peer, other)
+            back.join(PATIENCE)
+        return said
+
+    def test_more_never(self):
+        with configured(("PLAIN",), policy="more=never") as proxy:
+            self.check_login(proxy)
+            self.check_refused(proxy, "--block", "1", words=b"no sub-method offered is acceptable")
+
+    def test_more_for_a_later_step(self):
+        with configured(("SCRAM-SHA-256",), ("internal-test",)) as proxy:
+            self.check_login(proxy, "--block", "2", grade=2)
+
+    def test_a_client_that_always_has_more(self):
+        with configured(("PLAIN",), policy="more=absolute") as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + list_of(SCRAM, 2) * 20)
+            heard = receive_all(peer)
+            self.assertEqual(heard, b"\x05\x08" + edited(REQUEST_MORE, 3, b"\1") + REQUEST_MORE * 14 + DO_FAILURE)
+
+    def test_nothing_acceptable(self):
+        for unacceptable, instr in (("do", 3), ("failure", 0xFF)):
+            for text in (b"", b"Come back with a password."):
+                policy = f"unacceptable={unacceptable}\n" + (f"failure-text={text.decode()}" if text else "")
+                with configured(("PLAIN",), policy=policy) as proxy, proxy.connect() as peer:
+                    peer.sendall(GREETING + LIST)
+                    self.assertEqual(receive_all(peer), b"\x05\x08" + frame(instr, 0xFFFFFFFF, text))
+                    self.check_refused(proxy, "--offer", "1", words=text or b"authentication refused")
+
+    def test_failure_text(self):
+        with configured(("PLAIN",), policy="failure-text=No\\\\no\\tno.") as proxy:
+            self.check_refused(proxy, password="wrong", words=b"the server sent Failure: No\\no?no.")
+
+
+class Secrets(LoginTest):
+    """Where users, policies and passwords come from, and where passwords do not go."""
+
+    def run_tool(self, *arguments, data="", env=None):
+        return subprocess.run(arguments, capture_output=True, input=data, timeout=PATIENCE, text=True,
+                              env={**os.environ, **(env or {})})
+
+    def check_error(self, result, tool, *words):
+        self.assertEqual((result.returncode, result.stdout), (2, ""), result)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertTrue(result.stderr.startswith(f"{tool}: "), result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertNotIn("sesame", result.stderr)
+        self.assertTrue(result.stderr.rstrip("\n").isprintable())
+
+    def test_errors_of_the_configuration(self):
+        step = "[step 1]\nmethods=internal-test\n"
+        user = f"[user alice]\nscram={verifier('sesame')}\n"
+        scram = verifier("sesame").split("$")
+        cases = [
+            ("", "[step 1] is not there"),
+            ("methods=PLAIN\n", "line 1 "),
+            (step + "\n# fine\nsesame\n", "line 5 "),
+            (step + "[user alice\n", "line 3 "),
+            ("[step 2]\nmethods=internal-test\n", "[step 1] is not there"),
+            (step + step.replace("1", "3"), "[step 3] no such group"),
+            (step + step.replace("1", "01"), "[step 01] no such group"),
+            (step + "[polcy]\n", "[polcy] no such group"),
+            (step + "[policy]\nmor=relative\n", "[policy] mor: no such key"),
+            (step + "[policy]\nmore=sesame\n", "[policy] more: is none of relative, absolute, never"),
+            (step + "[policy]\nunacceptable=both\n", "[policy] unacceptable: is none of do, failure"),
+            (step + "[policy]\nminimum-grade=-1\n", "[policy] minimum-grade: is not a number of 0 to 1000000"),
+            (step + "[policy]\nfailure-text=a\\b\n", "[policy] failure-text: "),
+            (step + "on-failure=goto\n", "[step 1] on-failure: is none of stop, next"),
+            (step + "grade=high\n", "[step 1] grade: is not a number"),
+            (step + "grades=1\n", "[step 1] grades: no such key"),
+            ("[step 1]\ngrade=1\n", "[step 1] methods: names no sub-method"),
+            ("[step 1]\nmethods=LOGIN\n", "[step 1] methods: 'LOGIN' is no sub-method of this server"),
+            ("[step 1]\nmethods=internal-test;Internal-Test\n", "[step 1] methods: internal-test is there twice"),
+            ("[step 1]\nmethods=PLAIN\n", "[step 1] methods: no user has what PLAIN needs"),
+            ("[step 1]\nmethods=CRAM-MD5\n" + user, "[step 1] methods: no user has what CRAM-MD5 needs"),
+            (step + "[user alice]\n", "[user alice] none of scram, crypt and password"),
+            (step + "[user ]\npassword=sesame\n", "[user ] the name is empty"),
+            (step + "[user a\x07]\npassword=sesame\n", "line 3 "),
+            (step + user + "[user \u00e9]\npassword=sesame\n[user e\u0301]\npassword=sesame\n", "there already"),
+            (step + "[user alice]\nsecret=sesame\n", "[user alice] secret: no such key"),
+            (step + "[user alice]\npassword=\n", "[user alice] password: is empty"),
+            (step + "[user alice]\npassword=sesame\\q\n", "[user alice] password: is not UTF-8, or"),
+            (step + "[user alice]\npassword=sesame\\t\n", "[user alice] password: is empty or has"),
+            (step + "[user alice]\nscram=sesame\n", "[user alice] scram: does not begin with"),
+            (step + f"[user alice]\nscram={scram[0]}$sesame\n", "[user alice] scram: is not SCRAM-SHA-256$"),
+            (step + user.replace(scram[2], scram[2][4:]), "[user alice] scram: is not SCRAM-SHA-256$"),
+            (step + user.replace("4096", "4095"), "[user alice] scram: its iterations are not 4096 to"),
+            (step + "[user alice]\ncrypt=sesame sesame sesame\n", "[user alice] crypt: is not a hash"),
+        ]
+        for text, words in cases:
+            with self.subTest(words), private_file(text) as file:
+                self.check_error(self.run_tool(SERVER, "--port", "0", "--config", file), "maf-server",
+                                 f"{file}: {words}" if not words.startswith("there") else words)
+
+    def test_text_that_is_not_utf_8(self):
+        with private_file("[step 1]\nmethods=internal-test\n[user alice]\n") as file:
+            with open(file, "ab") as more:
+                more.write(b"password=sesame\xff\n")
+            self.check_error(self.run_tool(SERVER, "--config", file), "maf-server", "[user alice] password: is not UTF-8")
+
+    def test_files_that_cannot_be_read(self):
+        for tool, name, option in ((SERVER, "maf-server", "--config"), (CLIENT, "maf-client", "--credentials")):
+            target = ["a:1"] if tool == CLIENT else []
+            with tempfile.TemporaryDirectory() as directory, private_file("#" * 1024 * 1024) as long_file:
+                for file, words in (("/no/such/file", "No such file"), (directory, "Is a directory"),
+                                    (long_file, "is longer than 1048576 octets")):
+                    self.check_error(self.run_tool(tool, option, file, *target), name, file, words)
+
+    def test_files_that_others_may_read(self):
+        credentials = "[credentials]\nuser=alice\npassword=sesame\n"
+        for mode in (0o604, 0o602, 0o644):
+            with private_file(steps(("internal-test",)), mode) as file:
+                self.check_error(self.run_tool(SERVER, "--config", file), "maf-server", file, "everybody may")
+            with private_file(credentials, mode) as file:
+                self.check_error(self.run_tool(CLIENT, "--credentials", file, "a:1"), "maf-client", file, "everybody may")
+
+    def test_errors_of_the_credentials(self):
+        cases = [("", "[credentials] is not there"), ("[credential]\n", "[credentials] is not there"),
+                 ("[credentials]\nuser=alice\n", "[credentials] user and password must both"),
+                 ("[credentials]\npassword=sesame\n", "[credentials] user and password must both"),
+                 ("[credentials]\nuser=alice\npassword=\n", "[credentials] user and password must both"),
+                 ("[credentials]\nuser=alice\npasswort=sesame\n", "[credentials] passwort: no such key"),
+                 ("[credentials]\nuser=alice\nsesame\n", "line 3 "),
+                 ("[credentials]\nuser=alice\npassword=sesame\\!\n", "[credentials] password: ")]
+        for text, words in cases:
+            with self.subTest(words), private_file(text) as file:
+                self.check_error(self.run_tool(CLIENT, "--credentials", file, "a:1"), "maf-client", f"{file}: {words}")
+        for env in ({"MAF_USER": "alice"}, {"MAF_PASSWORD": "sesame"}, {"MAF_USER": "alice", "MAF_PASSWORD": ""},
+                    {"MAF_USER": "\x07", "MAF_PASSWORD": "sesame"}):
+            self.check_error(self.run_tool(CLIENT, "a:1", env=env), "maf-client", "MAF_USER and MAF_PASSWORD: ")
+
+    def test_credentials_of_a_file(self):
+        text = f"# mine\n[credentials]\nuser=alice\npassword={PASSWORD}\n"
+        with configured(("SCRAM-SHA-256",)) as proxy, private_file(text) as file, Listener(echo) as target:
+            for env in ({}, {"MAF_USER": "bob", "MAF_PASSWORD": "sesame"}, {"MAF_USER": "bob"}):
+                result = self.run_tool(CLIENT, "--server", proxy.address, "--credentials", file, target.address,
+                                       data="octets", env=env)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "octets", ""))
+
+    def test_without_credentials(self):
+        with configured(("PLAIN;internal-test",)) as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+            result = run_client(proxy, target.address, "--offer", "101")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"offered METHOD X'00000101', but cannot run it", result.stderr)
+
+    def test_the_environment_is_wiped(self):
+        listening = threading.Event()
+        with Listener(lambda peer: (listening.set(), receive_all(peer))) as proxy:
+            client = subprocess.Popen([CLIENT, "--server", proxy.address, "127.0.0.1:9"], stdin=subprocess.DEVNULL,
+                                      env={"MAF_USER": "alice", "MAF_PASSWORD": "sesame"})
+            self.assertTrue(listening.wait(PATIENCE))
+            with open(f"/proc/{client.pid}/environ", "rb") as environ:
+                self.assertNotIn(b"sesame", environ.read())
+            client.terminate()
+            client.wait(PATIENCE)
+
+    def test_passwords_are_not_told(self):
+        said = []
+        for mechanism in ("PLAIN", "CRAM-MD5", "SCRAM-SHA-256"):
+            with configured((mechanism,)) as proxy:
+                for password in (PASSWORD, "open sesame"):
+                    result = login(proxy, "127.0.0.1:9", "--verbose", password=password)
+                    self.assertIn(result.returncode, (1, 4))
+                    said.append(result.stdout.decode() + result.stderr.decode())
+                proxy.wait_line("refused: ")
+                said += proxy.lines
+        for words in (PASSWORD, "sesame", *(base64.b64encode(w.encode()).decode() for w in (PASSWORD, "open sesame"))):
+            self.assertNotIn(words, "\n".join(said))
+
+    def test_make_user(self):
+        for data in ("sesame\n", "sesame", "sesame\r\nmore\n"):
+            result = self.run_tool(SERVER, "--make-user", "carol", data=data)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            group, scram, crypt_hash, rest = result.stdout.split("\n")
+            self.assertEqual((group, rest), ("[user carol]", ""))
+            iterations, salt = scram.split("$")[1].split(":")
+            self.assertEqual(scram, "scram=" + verifier("sesame", base64.b64decode(salt), int(iterations)))
+            self.assertTrue(crypt_hash.startswith("crypt=$"))
+            for known in (scram, crypt_hash):
+                for mechanism in ("PLAIN", "SCRAM-SHA-256") if known == scram else ("PLAIN",):
+                    text = f"[step 1]\nmethods={mechanism}\n{group}\n{known}\n"
+                    with private_file(text) as file, Proxy("--config", file) as proxy:
+                        self.check_login(proxy, user="carol", password="sesame")
+                        self.check_refused(proxy, user="carol", password="sesam")
+
+    def test_make_user_of_nothing(self):
+        for name, data in (("", "sesame\n"), ("a]b", "sesame\n"), ("a\x07", "sesame\n"), ("carol", ""), ("carol", "\n"),
+                           ("carol", "sesame\x07\n"), ("carol", "sesame" * 200)):
+            with self.subTest(name, data=data[:10]):
+                self.check_error(self.run_tool(SERVER, "--make-user", name, data=data), "maf-server", "--make-user: ")
+
+    def test_make_user_at_a_terminal(self):
+        """The password is asked for, and not shown."""
+        leader, follower = os.openpty()
+        process_ = subprocess.Popen([SERVER, "--make-user", "carol"], stdin=follower, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+        self.assertEqual(process_.stderr.read(len("Password: ")), "Password: ")
+        deadline = time.monotonic() + PATIENCE
+        while termios.tcgetattr(follower)[3] & termios.ECHO and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.write(leader, b"sesame\n")
+        output, _ = process_.communicate(timeout=PATIENCE)
+        self.assertEqual(process_.returncode, 0)
+        self.assertIn("[user carol]", output)
+        self.assertTrue(termios.tcgetattr(follower)[3] & termios.ECHO)
+        os.set_blocking(leader, False)
+        with contextlib.suppress(BlockingIOError):
+            self.assertNotIn(b"sesame", os.read(leader, 1000))
+        os.close(leader)
+        os.close(follower)
+
+
 class CommandLine(unittest.TestCase):
     def run_tool(self, *arguments):
         return subprocess.run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, text=True)
@@ -861,6 +1421,20 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(result.returncode, 0)
             self.assertRegex(result.stdout, rf"^{name} \d+\.\d+\.\d+\n$")
 
+    def test_man_pages_have_every_option(self):
+        for tool, name in ((SERVER, "maf-server"), (CLIENT, "maf-client")):
+            options = set(re.findall(r"--[a-z-]+", self.run_tool(tool, "--help").stdout))
+            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".1"), encoding="utf-8") as page:
+                described = set(re.findall(r"^\.BI? (--[a-z-]+)", page.read().replace("\\-", "-"), re.MULTILINE))
+            self.assertEqual(options, described)
+
+    def test_the_example_configuration(self):
+        example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "maf-server.conf.example")
+        with open(example, encoding="utf-8") as text, private_file(text.read()) as file, Proxy("--config", file) as proxy:
+            self.assertEqual(login(proxy, "127.0.0.1:9", password="example").returncode, 4)
+            self.assertEqual(login(proxy, "127.0.0.1:9", "--offer", "102", password="example").returncode, 4)
+            self.assertIn(b"Ask the help desk", login(proxy, "127.0.0.1:9").stderr)
+
     def test_usage(self):
         for arguments in ((CLIENT,), (CLIENT, "a:1", "b:2"), (CLIENT, "nowhere"), (CLIENT, "--no-such-option", "a:1"),
                           (CLIENT, "--timeout", "0", "a:1"), (CLIENT, "--timeout", "x", "a:1"),
@@ -869,7 +1443,10 @@ class CommandLine(unittest.TestCase):
                           (CLIENT, "--socks-method", "8,", "a:1"), (CLIENT, "--server", "a", "a:1"),
                           (CLIENT, "--no-maf", "--socks-method", "8", "a:1"), (CLIENT, "a:1", "--fault"), (SERVER, "argument"),
                           (SERVER, "--port", "65536"), (SERVER, "--port", "http"), (SERVER, "--listen", "localhost"),
-                          (SERVER, "--rounds", "0"), (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0")):
+                          (CLIENT, "--block", "255", "a:1"), (CLIENT, "--block", "-1", "a:1"),
+                          (SERVER, "--rounds", "0"), (SERVER, "--rounds", "2", "--config", "x"),
+                          (SERVER, "--test-data-size", "1048577"), (SERVER, "--test-data-size", "1", "--test-data", "x"),
+                          (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0")):
             with self.subTest(arguments):
                 result = self.run_tool(*arguments)
                 self.assertEqual((result.returncode, result.stdout), (2, ""))

@@ -7,8 +7,11 @@
 #include "tool.h"
 
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #define IDS_MAX        65536
 #define TIMEOUT_MAX    86400
@@ -101,6 +104,41 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
         memmove(&(*argv)[1], &(*argv)[2], sizeof **argv * (gsize)(*argc - 1));
         --*argc;
     }
+}
+
+static char *
+read_line(void)
+{
+    char *line = NULL, *copy = NULL;
+    size_t size = 0;
+    const ssize_t len = getline(&line, &size, stdin);
+
+    if (len >= 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        copy = g_strdup(line);
+    }
+    if (line)
+        explicit_bzero(line, size);
+    free(line);
+    return copy;
+}
+
+char *
+tool_read_password(void)
+{
+    struct termios shown, hidden;
+
+    setvbuf(stdin, NULL, _IONBF, 0);
+    if (tcgetattr(STDIN_FILENO, &shown) != 0)
+        return read_line();
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+    g_printerr("Password: ");
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    char *password = read_line();
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    g_printerr("\n");
+    return password;
 }
 
 /* Sets the error and returns FALSE. */

@@ -13,7 +13,7 @@
 enum tool_exit {
     TOOL_EXIT_OK = 0,
     TOOL_EXIT_REFUSED = 1,   /* the authentication was refused */
-    TOOL_EXIT_USAGE = 2,     /* the command line is wrong */
+    TOOL_EXIT_USAGE = 2,     /* the command line or a configuration file is wrong */
     TOOL_EXIT_VIOLATION = 3, /* the peer broke the protocol */
     TOOL_EXIT_NETWORK = 4,   /* the peer or the target was not reached, or was lost */
 };
@@ -32,6 +32,12 @@ void tool_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETU
 /* One line on standard error: the program, the peer unless NULL, the message; control characters show as `?`.
  */
 void tool_say(const char *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/*
+ * The first line of standard input, without its end; asked for, and not shown, at a terminal. NULL when there
+ * is none. To be freed with maf_wipe_and_free().
+ */
+char *tool_read_password(void);
 
 /* A number in decimal, or in hexadecimal after 0x, of `min` to `max`. G_OPTION_ERROR otherwise. */
 gboolean tool_parse_number(const char *text, guint min, guint max, guint *number, GError **error);
