@@ -118,6 +118,7 @@ typedef struct {
 } learner_t;
 
 static int proto_maf;
+static int proto_watch;
 static int proto_socks;
 static int proto_tcp;
 static uint32_t stream_count;
@@ -133,11 +134,31 @@ static dissector_handle_t frames_handle;
 
 /* Streams */
 
+/*
+ * With a listener, TCP's header can be fetched while the frame is dissected. The listener itself wants
+ * nothing; but it costs something for every frame, so it waits for the first connection to be watched.
+ */
+static void
+listen_to_tcp(void)
+{
+    GString *problem;
+
+    if (tcp_tap > 0)
+        return;
+    tcp_tap = find_tap_id("tcp");
+    problem = register_tap_listener("tcp", &tcp_tap, NULL, TL_IS_DISSECTOR_HELPER, NULL, NULL, NULL, NULL);
+    if (problem) {
+        ws_warning("%s", problem->str);
+        g_string_free(problem, TRUE);
+    }
+}
+
 static stream_t *
 stream_new(conversation_t *conversation, bool attached, bool late)
 {
     stream_t *stream = wmem_new0(wmem_file_scope(), stream_t);
 
+    listen_to_tcp();
     stream->conversation = conversation;
     stream->number = stream_count++;
     stream->attached = attached;
@@ -870,6 +891,8 @@ void
 maf_handoff_register(int proto)
 {
     proto_maf = proto;
+    proto_watch = proto_register_protocol_in_name_only("MAF watch for SOCKS", "MAF watch", "maf.watch", proto,
+                                                       FT_PROTOCOL); /* spares each frame a layer */
     register_dissector("maf", dissect_decode_as, proto);
     frames_handle = create_dissector_handle(dissect_frames, proto);
     stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
@@ -879,8 +902,6 @@ maf_handoff_register(int proto)
 void
 maf_handoff_connect(void)
 {
-    GString *problem;
-
     tcp_ports = find_dissector_table("tcp.port");
     proto_tcp = proto_get_id_by_filter_name("tcp");
     data_handle = find_dissector("data");
@@ -891,14 +912,6 @@ maf_handoff_connect(void)
 
     if (socks_handle) {
         proto_socks = dissector_handle_get_protocol_index(socks_handle);
-        register_postdissector(create_dissector_handle(watch, proto_maf));
-    }
-
-    /* With a listener, TCP's header can be fetched while the frame is dissected. It wants nothing itself. */
-    tcp_tap = find_tap_id("tcp");
-    problem = register_tap_listener("tcp", &tcp_tap, NULL, TL_IS_DISSECTOR_HELPER, NULL, NULL, NULL, NULL);
-    if (problem) {
-        ws_warning("%s", problem->str);
-        g_string_free(problem, TRUE);
+        register_postdissector(create_dissector_handle(watch, proto_watch));
     }
 }
