@@ -102,11 +102,12 @@ static uint32_t
 judge_place(const maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
 {
     const rule_t *rule = &rules[frame->instr];
+    const uint32_t states = IN(session->state) | (session->ended ? IN_ENDED : 0);
     const bool answers_oem = frame->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
 
     if (!(rule->by & (1U << from)))
         return MAF_FAULT_DIRECTION;
-    if (session->unsure || answers_oem || (rule->in[from] & IN(session->state)))
+    if (session->unsure || answers_oem || (rule->in[from] & states))
         return 0;
     return has_ended(session->state) ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
 }
@@ -415,13 +416,17 @@ static void
 take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
            maf_verdict_t *verdict)
 {
-    const uint32_t misplaced = judge_place(session, frame, (maf_side_t)verdict->from);
+    const maf_side_t from = (maf_side_t)verdict->from;
     const uint8_t state = state_after(session, frame);
+    uint32_t misplaced = judge_place(session, frame, from);
+    const uint32_t unanswered = link_oem(session, frame, from);
 
+    if (unanswered) /* that it is out of turn has the same cause */
+        misplaced &= ~MAF_FAULT_SEQUENCE;
     take_instruction(session, frame, number, verdict);
     if (misplaced) /* one fault, one diagnosis */
         verdict->faults &= OWN_FAULTS;
-    verdict->faults |= misplaced | judge_header(frame) | link_oem(session, frame, (maf_side_t)verdict->from);
+    verdict->faults |= misplaced | unanswered | judge_header(frame);
 
     if (frame->instr == MAF_INSTR_PROCESS || frame->instr == MAF_INSTR_WHAT_NEXT)
         verdict->do_in = session->do_number;

@@ -529,6 +529,16 @@ test_login_01(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_01(f, MAF_SERVER, MAF_INSTR_ACKNOWLEDGE, 0), MAF_STATE_SUCCEEDED, 0);
 }
 
+/* What comes after the end is at fault; the acknowledges after it are still in their place. */
+static void
+test_acknowledged_end(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    reach(f, MAF_STATE_SUCCEEDED);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, MAF_FAULT_AFTER_END);
+    check(send_ack(f, MAF_CLIENT), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_ack(f, MAF_SERVER), MAF_STATE_AWAITING_DECISION, 0);
+}
+
 static void
 test_version_01(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
@@ -564,6 +574,9 @@ test_oem(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(feed(f, MAF_CLIENT, &frame), MAF_STATE_EXECUTING, MAF_FAULT_RESERVED);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_EXECUTING, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_PROCESS, TEST), MAF_STATE_AWAITING_DECISION,
+          MAF_FAULT_OEM_UNANSWERED);
     check(send_01(f, MAF_SERVER, MAF_INSTR_FAILURE, MAF_METHOD_FAILURE), MAF_STATE_FAILED, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
@@ -606,6 +619,7 @@ main(int argc, char **argv)
     ADD("bad-lengths", test_bad_lengths, NULL);
     ADD("late", test_late, late);
     ADD("late-end", test_late_end, late);
+    ADD("acknowledged-end", test_acknowledged_end, NULL);
     ADD("login-01", test_login_01, NULL);
     ADD("version-01", test_version_01, NULL);
     ADD("oem", test_oem, NULL);
