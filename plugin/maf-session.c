@@ -424,7 +424,7 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
     if (unanswered) /* that it is out of turn has the same cause */
         misplaced &= ~MAF_FAULT_SEQUENCE;
     take_instruction(session, frame, number, verdict);
-    if (misplaced) /* one fault, one diagnosis */
+    if (misplaced || unanswered) /* one fault, one diagnosis */
         verdict->faults &= OWN_FAULTS;
     verdict->faults |= misplaced | unanswered | judge_header(frame);
 
