@@ -103,6 +103,9 @@ maf_instr_name(unsigned revision, uint8_t instr)
     return name ? name : "Unknown instruction";
 }
 
+/* The most characters of the DATA of a result that the Info column has room for. */
+#define RESULT_TEXT_MAX 60
+
 /* A frame being shown */
 typedef struct {
     tvbuff_t *tvb;
@@ -248,6 +251,7 @@ static void
 show_data(view_t *view)
 {
     const maf_frame_t *frame = view->frame;
+    const bool is_result = frame->instr == MAF_INSTR_SUCCESS || frame->instr == MAF_INSTR_FAILURE;
     maf_payload_t payload = {
         .instr = frame->instr,
         .revision = frame->revision,
@@ -261,11 +265,14 @@ show_data(view_t *view)
     proto_tree_add_item(view->tree, hf_data, view->tvb, (int)frame->data_offset, (int)frame->len, ENC_NA);
     data = tvb_new_subset_length(view->tvb, (int)frame->data_offset, (int)frame->len);
     if (frame->instr != MAF_INSTR_OEM &&
-        maf_dissect_data(data, view->pinfo, view->parent, &frame->id, &payload))
+        maf_dissect_data(data, view->pinfo, view->parent, &frame->id, &payload)) {
         view->note = payload.note;
-    else if (view->tree && tvb_ascii_isprint(data, 0, -1))
+    } else if ((view->tree || is_result) && tvb_ascii_isprint(data, 0, -1)) {
         proto_item_set_generated(
             proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)frame->len, ENC_ASCII));
+        if (is_result)
+            view->note = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)frame->len, RESULT_TEXT_MAX));
+    }
 }
 
 /* LEN and DATA, with PAD before them if there is any. */
