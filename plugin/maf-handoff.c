@@ -80,7 +80,7 @@ typedef struct {
     uint32_t continues[2];  /* by maf_side_t: octets of a frame that TCP would not put together */
     partial_t partial[2];   /* by maf_side_t */
     uint32_t ended[2]; /* by maf_side_t: number of the frame that closes the connection inside that one */
-    maf_session_t *session;
+    maf_session_t *session; /* NULL before the first MAF frame: most connections never have one */
 } stream_t;
 
 typedef enum {
@@ -163,7 +163,6 @@ stream_new(conversation_t *conversation, bool attached, bool late)
     stream->number = stream_count++;
     stream->attached = attached;
     stream->late = late;
-    stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, late && !attached);
     stream->phase[MAF_CLIENT] = PHASE_GREETING;
     stream->phase[MAF_SERVER] = PHASE_SELECTION;
     conversation_add_proto_data(conversation, proto_maf, stream);
@@ -248,13 +247,15 @@ wait_for(learner_t *learner, uint32_t missing)
     learner->segment->desegment_len = missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
 }
 
-static void
+/* Not MAF: from now on, as if we had never been there. False, for whoever has nothing more to do then. */
+static bool
 leave(learner_t *learner)
 {
     stream_t *stream = learner->stream;
 
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_LEFT;
     pass_on(stream, learner->pinfo, NULL);
+    return false;
 }
 
 static bool
@@ -273,7 +274,7 @@ offers_maf(const learner_t *learner, uint32_t nmethods)
     return false;
 }
 
-/* Octets that are certainly needed, or what is there already makes more of them needless. */
+/* Are that many octets left? If not, they are waited for; if none can come, this is not MAF. */
 static bool
 has_octets(learner_t *learner, uint32_t needed)
 {
@@ -282,9 +283,8 @@ has_octets(learner_t *learner, uint32_t needed)
     if (left >= needed)
         return true;
     if (learner->last)
-        leave(learner);
-    else
-        wait_for(learner, needed - left);
+        return leave(learner);
+    wait_for(learner, needed - left);
     return false;
 }
 
@@ -299,19 +299,15 @@ learn_greeting(learner_t *learner)
 {
     uint32_t length;
 
-    if (octet_at(learner, 0) != SOCKS_VERSION) {
-        leave(learner);
-        return false;
-    }
+    if (octet_at(learner, 0) != SOCKS_VERSION)
+        return leave(learner);
     if (!has_octets(learner, SOCKS_GREETING_HEADER))
         return false;
     length = SOCKS_GREETING_HEADER + octet_at(learner, 1);
     if (!has_octets(learner, length))
         return false;
-    if (!offers_maf(learner, length - SOCKS_GREETING_HEADER)) {
-        leave(learner);
-        return false;
-    }
+    if (!offers_maf(learner, length - SOCKS_GREETING_HEADER))
+        return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, length);
     learner->stream->phase[MAF_CLIENT] = PHASE_EARLY_LIST;
@@ -321,10 +317,8 @@ learn_greeting(learner_t *learner)
 static bool
 learn_early_list(learner_t *learner)
 {
-    if (octet_at(learner, 0) != MAF_INSTR_SUPPORTED) {
-        leave(learner);
-        return false;
-    }
+    if (octet_at(learner, 0) != MAF_INSTR_SUPPORTED)
+        return leave(learner);
     learner->stream->phase[MAF_CLIENT] = PHASE_MAF;
     return true;
 }
@@ -341,16 +335,12 @@ learn_selection(learner_t *learner)
     stream_t *stream = learner->stream;
 
     if (octet_at(learner, 0) != SOCKS_VERSION ||
-        (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN)) {
-        leave(learner);
-        return false;
-    }
+        (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN))
+        return leave(learner);
     if (!has_octets(learner, SOCKS_SELECTION_LEN))
         return false;
-    if (!is_maf_method(octet_at(learner, 1))) {
-        leave(learner);
-        return false;
-    }
+    if (!is_maf_method(octet_at(learner, 1)))
+        return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, SOCKS_SELECTION_LEN);
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
@@ -395,6 +385,9 @@ learn_frame(learner_t *learner)
     uint32_t missing;
     int revision;
 
+    if (!stream->session)
+        stream->session =
+            maf_session_new(wmem_file_scope(), maf_prefs.revision, stream->late && !stream->attached);
     if (!partial->began && begins_socks(learner)) {
         hand_back(learner);
         return true;
