@@ -403,7 +403,7 @@ frame_status_t
 maf_stream_read_pdu(maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu, gsize *length,
                     GError **error)
 {
-    const frame_status_t status = maf_pdu_decode(octets, len, pdu, length, error);
+    const frame_status_t status = maf_pdu_decode(MAF_VER_00, octets, len, pdu, length, error);
     if (status == FRAME_COMPLETE && stream->manners->verbose) {
         g_autofree char *text = maf_pdu_describe(pdu);
         tool_say(stream->peer, "received %s", text);
