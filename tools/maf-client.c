@@ -34,6 +34,7 @@ typedef struct session {
     int status;
 
     /* The block of the offer sent last: where it ended, and whether it said that there are more. */
+    gboolean list_sent;
     gsize offered;
     gboolean more_available;
 
@@ -43,11 +44,14 @@ typedef struct session {
     gpointer run;
     maf_verdict_t verdict;
 
+    GError *refusal; /* what the server's Failure said, once there was one */
+
     GInputStream *input;
     GOutputStream *output;
 } session_t;
 
-static const maf_state_t awaiting_selection, awaiting_decision, executing, awaiting_reply;
+static const maf_state_t awaiting_selection, awaiting_decision, executing, awaiting_acknowledge,
+    awaiting_reply;
 
 /* The end of the session */
 
@@ -68,20 +72,12 @@ session_ended(gpointer side, const GError *error)
 {
     session_t *session = side;
 
+    if (session->refusal) /* which is how it ended, whatever the server said then */
+        error = session->refusal;
     if (error)
         tool_say(maf_stream_peer(session->stream), "%s", error->message);
     session->status = status_of(error);
     g_main_loop_quit(session->loop);
-}
-
-/* What the server adds to a refusal is for the user to read. */
-static void
-refused_with(session_t *session, const char *how, const maf_pdu_t *pdu)
-{
-    g_autofree char *text = g_utf8_make_valid((const char *)pdu->data, (gssize)MIN(pdu->data_len, 200));
-    maf_stream_end(session->stream,
-                   g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "authentication refused: %s%s%s", how,
-                               *text ? ": " : "", text));
 }
 
 static void
@@ -94,11 +90,25 @@ refused(session_t *session, const char *how)
 /* What the client says in MAF (draft-00, Subnegotiation) */
 
 static void
-send_what_next(session_t *session)
+send_header(session_t *session, guint8 instr)
 {
-    const maf_pdu_t pdu = {.instr = MAF_INSTR_WHAT_NEXT};
+    const maf_pdu_t pdu = {.instr = instr};
     maf_stream_send_pdu(session->stream, &pdu);
+}
+
+static void
+send_what_next(gpointer side)
+{
+    session_t *session = side;
+
+    send_header(session, MAF_INSTR_WHAT_NEXT);
     maf_stream_expect(session->stream, &awaiting_decision);
+}
+
+static void
+ask_what_next(session_t *session)
+{
+    maf_stream_exchange_oem(session->stream, MAF_OEM_WHAT_NEXT, send_what_next);
 }
 
 /* The next block of the offer; MORE_METHODS_AVAILABLE closes each but the last. */
@@ -115,7 +125,17 @@ send_list(session_t *session)
         pdu.offered[pdu.n_offered++] = g_array_index(session->offer, maf_id_t, session->offered++);
     if (session->more_available)
         pdu.offered[pdu.n_offered++] = maf_id_compact(MAF_METHOD_MORE_AVAILABLE);
+    session->list_sent = TRUE;
     maf_stream_send_pdu(session->stream, &pdu);
+}
+
+static void
+send_next_list(gpointer side)
+{
+    session_t *session = side;
+
+    send_list(session);
+    maf_stream_expect(session->stream, &awaiting_decision);
 }
 
 static gboolean
@@ -153,8 +173,54 @@ step(session_t *session, const guint8 *in, gsize in_len, GError **error)
     if (session->verdict == MAF_VERDICT_OPEN)
         maf_stream_expect(session->stream, &executing);
     else
-        send_what_next(session);
+        ask_what_next(session);
     return FRAME_COMPLETE;
+}
+
+/* After the end: the request, or nothing */
+
+static void send_request(session_t *session);
+
+static void
+go_on(session_t *session)
+{
+    if (session->refusal)
+        maf_stream_end(session->stream, NULL);
+    else
+        send_request(session);
+}
+
+static void
+acknowledge(gpointer side)
+{
+    session_t *session = side;
+
+    send_header(session, MAF_INSTR_ACKNOWLEDGE);
+    maf_stream_expect(session->stream, &awaiting_acknowledge);
+}
+
+/* Success or Failure has come. */
+static void
+conclude(session_t *session)
+{
+    stop_method(session);
+    maf_credentials_clear(&session->credentials);
+    if (maf_stream_acknowledges(session->stream))
+        maf_stream_exchange_oem(session->stream, MAF_OEM_END, acknowledge);
+    else
+        go_on(session);
+}
+
+/* What the server adds to a refusal is for the user to read. */
+static void
+refused_with(session_t *session, const char *how, const maf_pdu_t *pdu)
+{
+    const char *data = pdu->data ? (const char *)pdu->data : "";
+    g_autofree char *text = g_utf8_make_valid(data, (gssize)MIN(pdu->data_len, 200));
+
+    session->refusal = g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "authentication refused: %s%s%s", how,
+                                   *text ? ": " : "", text);
+    conclude(session);
 }
 
 /* What the server says in MAF */
@@ -178,7 +244,7 @@ receive_do(session_t *session, const maf_pdu_t *pdu, GError **error)
     if (!session->run) {
         g_autofree char *id = maf_id_to_string(&pdu->method);
         tool_say(maf_stream_peer(session->stream), "offered METHOD %s, but cannot run it", id);
-        send_what_next(session);
+        ask_what_next(session);
         return FRAME_COMPLETE;
     }
     return step(session, pdu->data, pdu->data_len, error);
@@ -191,8 +257,7 @@ receive_request_more(session_t *session, const maf_pdu_t *pdu, GError **error)
         session->offered = 0;
     else if (!session->more_available)
         return frame_bad(error, "got a request for more sub-methods, when no more were available");
-    send_list(session);
-    maf_stream_expect(session->stream, &awaiting_decision);
+    maf_stream_exchange_oem(session->stream, MAF_OEM_LIST, send_next_list);
     return FRAME_COMPLETE;
 }
 
@@ -239,9 +304,7 @@ receive_decision(gpointer side, const guint8 *octets, gsize len, gsize *length, 
     case MAF_INSTR_SUCCESS:
         if (!maf_id_is(&pdu.method, MAF_METHOD_SUCCESS))
             return frame_bad(error, "got Success whose METHOD is not SUCCESS");
-        stop_method(session);
-        maf_credentials_clear(&session->credentials);
-        send_request(session);
+        conclude(session);
         return FRAME_COMPLETE;
     default:
         return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
@@ -268,6 +331,21 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
         return frame_bad(error, "got Process for METHOD %s", id);
     }
     return step(session, pdu.data, pdu.data_len, error);
+}
+
+static frame_status_t
+receive_acknowledge(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    session_t *session = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(session->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (pdu.instr != MAF_INSTR_ACKNOWLEDGE)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    go_on(session);
+    return FRAME_COMPLETE;
 }
 
 /* SOCKS around it (RFC 1928, sections 3 to 6) */
@@ -298,9 +376,10 @@ receive_selection(gpointer side, const guint8 *octets, gsize len, gsize *length,
         send_request(session);
         return FRAME_COMPLETE;
     }
-    if (session->offered == 0)
-        send_list(session);
-    maf_stream_expect(session->stream, &awaiting_decision);
+    if (session->list_sent)
+        maf_stream_expect(session->stream, &awaiting_decision);
+    else
+        maf_stream_exchange_oem(session->stream, MAF_OEM_LIST, send_next_list);
     return FRAME_COMPLETE;
 }
 
@@ -334,10 +413,11 @@ receive_reply(gpointer side, const guint8 *octets, gsize len, gsize *length, GEr
 
 /* clang-format off */
 static const maf_state_t
-    awaiting_selection = {"a METHOD selection", receive_selection},
-    awaiting_decision  = {"Do, Request additional sub-methods, Success or Failure", receive_decision},
-    executing          = {"Process", receive_while_executing},
-    awaiting_reply     = {"a SOCKS 5 reply", receive_reply};
+    awaiting_selection   = {"a METHOD selection", receive_selection, FALSE},
+    awaiting_decision    = {"Do, Request additional sub-methods, Success or Failure", receive_decision, TRUE},
+    executing            = {"Process", receive_while_executing, FALSE},
+    awaiting_acknowledge = {"Acknowledge", receive_acknowledge, FALSE},
+    awaiting_reply       = {"a SOCKS 5 reply", receive_reply, FALSE};
 /* clang-format on */
 
 static void
@@ -363,7 +443,8 @@ server_connected(GObject *source, GAsyncResult *result, gpointer user_data)
     socks_greeting_encode(&greeting, octets);
     session->stream = maf_stream_new(connection, &session->manners, session_ended, session);
     maf_stream_send(session->stream, octets);
-    if (session->manners.glue && session->socks_methods->data[0] != SOCKS_METHOD_NONE)
+    if (session->manners.glue && session->manners.oem.place != MAF_OEM_LIST &&
+        session->socks_methods->data[0] != SOCKS_METHOD_NONE)
         send_list(session);
     maf_stream_expect(session->stream, &awaiting_selection);
 }
@@ -429,10 +510,60 @@ offer_everything(session_t *session)
     }
 }
 
+/* The ids of the sub-methods to offer that are compact, or the UUIDs that they are or that stand for them. */
+static void
+append_ids(GArray *ids, const GArray *offer, gboolean uuids)
+{
+    for (guint i = 0; i < offer->len; i++) {
+        maf_id_t id = g_array_index(offer, maf_id_t, i);
+        const gboolean is_uuid = id.len == MAF_LONG_ID_LEN;
+        if (is_uuid == uuids || (uuids && maf_method_uuid(&id, &id)))
+            g_array_append_val(ids, id);
+    }
+}
+
+/* Has the offer made of the kinds of ids that are asked for, in their order. */
+static void
+choose_ids(session_t *session, const char *name)
+{
+    static const struct {
+        const char *name;
+        gsize kinds;
+        gboolean uuids[2];
+    } choices[] = {
+        {"none", 0, {FALSE}},       {"compact", 1, {FALSE}},          {"uuid", 1, {TRUE}},
+        {"both", 2, {FALSE, TRUE}}, {"uuid-first", 2, {TRUE, FALSE}},
+    };
+    gsize i = 0;
+
+    while (i < G_N_ELEMENTS(choices) && strcmp(name, choices[i].name) != 0)
+        i++;
+    if (i == G_N_ELEMENTS(choices))
+        tool_usage_error("--ids is compact, uuid, both, uuid-first or none");
+    g_autoptr(GArray) offer = session->offer;
+    session->offer = g_array_new(FALSE, FALSE, sizeof(maf_id_t));
+    for (gsize kind = 0; kind < choices[i].kinds; kind++)
+        append_ids(session->offer, offer, choices[i].uuids[kind]);
+    if (session->offer->len == 0 && choices[i].kinds > 0)
+        tool_usage_error("--ids %s leaves nothing of the offer", name);
+}
+
+/* Revision 00 has neither UUIDs nor empty lists. */
+static void
+check_revision_00(const session_t *session)
+{
+    gboolean compact = session->offer->len > 0;
+
+    for (guint i = 0; i < session->offer->len; i++)
+        compact = compact && g_array_index(session->offer, maf_id_t, i).len == MAF_METHOD_LEN;
+    if (!compact || session->manners.oem.place != MAF_OEM_NOWHERE)
+        tool_usage_error("UUIDs, empty lists and OEM frames take --revision 1");
+}
+
 static void
 parse_options(int argc, char **argv, session_t *session)
 {
-    g_autofree char *server = NULL, *offer = NULL, *credentials = NULL;
+    g_autofree char *server = NULL, *offer = NULL, *ids = NULL, *credentials = NULL;
     g_auto(GStrv) methods = NULL;
     gboolean no_maf = FALSE;
     int nmethods_width = MAF_NMETHODS_LEN, block = 0;
@@ -443,8 +574,12 @@ parse_options(int argc, char **argv, session_t *session)
          "NUMBER"},
         {"no-maf", 0, 0, G_OPTION_ARG_NONE, &no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
         {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
-         "Sub-methods to offer, in hexadecimal, such as 00000001,00010000-000100FD, instead of all there are",
+         "Sub-methods to offer, in hexadecimal, such as 00000001,00010000-000100FD, instead of all there are "
+         "(--revision 1: also UUIDs)",
          "LIST"},
+        {"ids", 0, 0, G_OPTION_ARG_STRING, &ids,
+         "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method at all",
+         "compact|uuid|both|uuid-first|none"},
         {"block", 0, 0, G_OPTION_ARG_INT, &block,
          "Offer so many sub-methods at a time, and the next when asked for more (254)", "N"},
         {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
@@ -476,6 +611,10 @@ parse_options(int argc, char **argv, session_t *session)
     find_credentials(session, credentials);
     if (!offer)
         offer_everything(session);
+    if (ids)
+        choose_ids(session, ids);
+    if (session->manners.revision == MAF_VER_00)
+        check_revision_00(session);
 }
 
 static void
@@ -488,6 +627,7 @@ session_clear(session_t *session)
     g_object_unref(session->output);
     g_byte_array_unref(session->socks_methods);
     g_array_unref(session->offer);
+    g_clear_error(&session->refusal);
     g_main_loop_unref(session->loop);
     g_free(session->server_host);
     g_free(session->target_host);

@@ -26,8 +26,10 @@ char *maf_fault_help(maf_side_t side);
 typedef struct maf_fault_run {
     const maf_fault_t *fault;
     gboolean done;    /* the rule has been broken */
+    gboolean lasts;   /* and what is said now goes with it */
     guint lists;      /* lists said so far */
     maf_id_t offered; /* the first sub-method of the first of them */
+    gboolean ended;   /* Success or Failure has been said */
 } maf_fault_run_t;
 
 /* How a side goes on after it has said something. */

@@ -31,6 +31,8 @@ echo_step(gpointer run, const guint8 *in, gsize in_len, GBytes **out, GError **e
     const echo_t *echo = run;
 
     if (echo->side == MAF_CLIENT) {
+        if (!in)
+            return MAF_VERDICT_OPEN;
         *out = g_bytes_new(in, in_len);
         return MAF_VERDICT_SUCCEEDED;
     }
@@ -61,11 +63,39 @@ static const maf_method_t echo = {
 static const maf_method_t *const methods[] = {&echo, &maf_sasl_plain, &maf_sasl_cram_md5,
                                               &maf_sasl_scram_sha_256};
 
+gboolean
+maf_method_uuid(const maf_id_t *id, maf_id_t *uuid)
+{
+    static const struct {
+        guint32 number;
+        const char *uuid;
+    } references[] = {
+#define MAF_REFERENCE(number, uuid, name) {number, uuid},
+        MAF_REFERENCE_METHODS(MAF_REFERENCE)
+#undef MAF_REFERENCE
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(references); i++) {
+        if (maf_id_is(id, references[i].number))
+            return maf_id_parse_uuid(references[i].uuid, uuid);
+    }
+    return FALSE;
+}
+
+gboolean
+maf_method_is(const maf_method_t *method, const maf_id_t *id)
+{
+    const maf_id_t number = maf_id_compact(method->id);
+    maf_id_t uuid;
+
+    return maf_id_equal(id, &number) || (maf_method_uuid(&number, &uuid) && maf_id_equal(id, &uuid));
+}
+
 const maf_method_t *
 maf_method_find(const maf_id_t *id)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
-        if (maf_id_is(id, methods[i]->id))
+        if (maf_method_is(methods[i], id))
             return methods[i];
     }
     return NULL;

@@ -37,9 +37,10 @@ typedef struct maf_method {
     gpointer (*start)(maf_side_t side, const maf_settings_t *settings);
 
     /*
-     * Gives the run the DATA of a do or process, borrowed; NULL at the first step of the server, which speaks
-     * first. Sets *out to the DATA to answer with, which the caller unrefs, or leaves it NULL when there is
-     * nothing to answer. Sets `error` for MAF_VERDICT_BROKEN.
+     * Gives the run the DATA of a do or process, borrowed; NULL at its first step when the other side has
+     * said nothing yet: the server's, and in revision 01, where do has no DATA, the client's. Sets *out to
+     * the DATA to answer with, which the caller unrefs, or leaves it NULL when there is nothing to answer.
+     * Sets `error` for MAF_VERDICT_BROKEN.
      */
     maf_verdict_t (*step)(gpointer run, const guint8 *in, gsize in_len, GBytes **out, GError **error);
 
@@ -50,8 +51,14 @@ typedef struct maf_method {
     void (*stop)(gpointer run);
 } maf_method_t;
 
+/* Does the id stand for the sub-method, as its number or as its UUID (draft-01)? */
+gboolean maf_method_is(const maf_method_t *method, const maf_id_t *id);
+
 /* The sub-method of an id, or NULL when this program has none (draft-00, Current MAF Sub-Methods). */
 const maf_method_t *maf_method_find(const maf_id_t *id);
+
+/* The UUID that stands for the same sub-method as the 4-octet id. FALSE when there is none. */
+gboolean maf_method_uuid(const maf_id_t *id, maf_id_t *uuid);
 
 /* The sub-method a policy calls `word`, in any case, or NULL. */
 const maf_method_t *maf_method_find_word(const char *word);

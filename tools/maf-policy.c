@@ -56,8 +56,12 @@ void
 maf_policy_offer(maf_policy_run_t *run, const maf_id_t *ids, gsize count)
 {
     run->lists++;
-    run->has_more = count > 0 && maf_id_is(&ids[count - 1], MAF_METHOD_MORE_AVAILABLE);
-    g_array_append_vals(run->offered, ids, (guint)count);
+    run->has_more = FALSE;
+    for (gsize i = 0; i < count; i++) {
+        run->has_more |= maf_id_is(&ids[i], MAF_METHOD_MORE_AVAILABLE);
+        if (!ids[i].longer)
+            g_array_append_val(run->offered, ids[i]);
+    }
 }
 
 static const maf_step_t *
@@ -89,31 +93,37 @@ maf_policy_result(maf_policy_run_t *run, gboolean passed)
     }
 }
 
-static gboolean
-is_offered(const maf_policy_run_t *run, const maf_method_t *method)
+/* The id by which the sub-method is offered, or NULL. */
+static const maf_id_t *
+find_offer(const maf_policy_run_t *run, const maf_method_t *method)
 {
     for (guint i = 0; i < run->offered->len; i++) {
-        if (maf_id_is(&g_array_index(run->offered, maf_id_t, i), method->id))
-            return TRUE;
+        const maf_id_t *id = &g_array_index(run->offered, maf_id_t, i);
+        if (maf_method_is(method, id))
+            return id;
     }
-    return FALSE;
+    return NULL;
 }
 
-/* The best sub-method of the step that is offered and was not tried yet, or NULL; *left: is any untried? */
-static const maf_method_t *
-choose(maf_policy_run_t *run, const maf_step_t *step, gboolean *left)
+/* The best sub-method of the step that is offered and was not tried yet; FALSE: none. *left: is any untried?
+ */
+static gboolean
+choose(maf_policy_run_t *run, const maf_step_t *step, gboolean *left, maf_decision_t *decision)
 {
     *left = FALSE;
     for (guint i = 0; i < step->methods->len; i++) {
+        const maf_method_t *method = step->methods->pdata[i];
         if (run->tried & 1U << i)
             continue;
         *left = TRUE;
-        if (is_offered(run, step->methods->pdata[i])) {
+        const maf_id_t *id = find_offer(run, method);
+        if (id) {
             run->tried |= 1U << i;
-            return step->methods->pdata[i];
+            *decision = (maf_decision_t){.instr = MAF_INSTR_DO, .method = method, .id = *id};
+            return TRUE;
         }
     }
-    return NULL;
+    return FALSE;
 }
 
 static maf_decision_t
@@ -140,14 +150,14 @@ maf_decision_t
 maf_policy_decide(maf_policy_run_t *run)
 {
     const maf_policy_t *policy = run->policy;
+    maf_decision_t decision;
     gboolean left;
 
     if (run->over)
         return refuse(run, "the sub-method did not succeed");
     for (const maf_step_t *step; (step = current_step(run)) != NULL; next_step(run)) {
-        const maf_method_t *method = choose(run, step, &left);
-        if (method)
-            return (maf_decision_t){.instr = MAF_INSTR_DO, .method = method};
+        if (choose(run, step, &left, &decision))
+            return decision;
         const gboolean may_ask = left && run->has_more && policy->more != MAF_MORE_NEVER;
         if (may_ask && run->lists < MAF_LISTS_MAX)
             return request_more(run);

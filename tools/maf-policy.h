@@ -65,13 +65,15 @@ typedef struct maf_decision {
     guint8 instr;  /* Do, Request additional, Success or Failure */
     guint16 flags; /* of Request additional */
 
-    /* Do: this sub-method, or for NULL FAILURE */
+    /* Do: this sub-method, by the id it was offered with, or for NULL FAILURE */
     const maf_method_t *method;
+    maf_id_t id;
 
     const char *reason; /* why a client is refused, for the server's log; NULL when it is not */
 } maf_decision_t;
 
-/* The client has sent a list, which MORE_METHODS_AVAILABLE may end. */
+/* The client has sent a list, in which MORE_METHODS_AVAILABLE may be. Keeps no id that is longer than a UUID.
+ */
 void maf_policy_offer(maf_policy_run_t *run, const maf_id_t *ids, gsize count);
 
 /* The sub-method decided on last has ended. */

@@ -131,7 +131,7 @@ judge_for_server(sasl_run_t *run, int status, GBytes *message, GBytes **out)
         status = GSASL_AUTHENTICATION_ERROR;
     if (status != GSASL_OK && status != GSASL_NEEDS_MORE)
         return refuse(run, status, out);
-    if (status == GSASL_NEEDS_MORE || g_bytes_get_size(message) > 0)
+    if (g_bytes_get_size(message) > 0)
         *out = g_bytes_ref(message);
     run->proved = status == GSASL_OK;
     return run->proved ? MAF_VERDICT_SUCCEEDED : MAF_VERDICT_OPEN;

@@ -44,9 +44,11 @@ typedef struct client {
     server_t *server;
     maf_stream_t *stream;
     maf_policy_run_t policy;
-    char *user; /* who the client has proved to be, or NULL */
+    char *user;      /* who the client has proved to be, or NULL */
+    GError *refusal; /* why the client is refused, and is to acknowledge */
 
     /* The running sub-method */
+    maf_id_t method_id;
     const maf_method_t *method;
     gpointer run;
     maf_verdict_t verdict;
@@ -54,7 +56,7 @@ typedef struct client {
     GSocketConnection *target;
 } client_t;
 
-static const maf_state_t awaiting_greeting, awaiting_list, executing, succeeded, awaiting_request;
+static const maf_state_t awaiting_greeting, awaiting_list, executing, succeeded, refused, awaiting_request;
 
 /* Life and death of a client */
 
@@ -72,6 +74,8 @@ client_ended(gpointer side, const GError *error)
     client_t *client = side;
     server_t *server = client->server;
 
+    if (client->refusal) /* which is how it ended, whatever the client made of it */
+        error = client->refusal;
     if (error)
         tool_say(maf_stream_peer(client->stream), "%s", error->message);
     else if (server->manners.verbose)
@@ -79,6 +83,7 @@ client_ended(gpointer side, const GError *error)
     stop_method(client);
     maf_policy_stop(&client->policy);
     g_free(client->user);
+    g_clear_error(&client->refusal);
     maf_stream_free(client->stream);
     if (client->target) {
         g_io_stream_close(G_IO_STREAM(client->target), NULL, NULL);
@@ -150,22 +155,32 @@ send_header(client_t *client, guint8 instr, guint16 flags)
 }
 
 static void
-send_with_data(client_t *client, guint8 instr, guint32 method, GBytes *data)
+send_with_data(client_t *client, guint8 instr, const maf_id_t *method, GBytes *data)
 {
-    maf_pdu_t pdu = {.instr = instr, .method = maf_id_compact(method)};
+    maf_pdu_t pdu = {.instr = instr, .method = *method};
     if (data)
         pdu.data = g_bytes_get_data(data, &pdu.data_len);
     maf_stream_send_pdu(client->stream, &pdu);
 }
 
-/* Lets the running sub-method take a step, and sends what it says, if anything, as `instr`. */
-static void
-step(client_t *client, guint8 instr, const guint8 *in, gsize in_len)
+/* Lets the running sub-method take a step. The caller unrefs what it says, if anything. */
+static GBytes *
+step(client_t *client, const guint8 *in, gsize in_len)
 {
-    g_autoptr(GBytes) out = NULL;
+    GBytes *out = NULL;
     client->verdict = client->method->step(client->run, in, in_len, &out, NULL);
-    if (out)
-        send_with_data(client, instr, client->method->id, out);
+    return out;
+}
+
+/* The sub-method's first octets go with Do, or, where that has no DATA, after it. */
+static void
+send_do(client_t *client)
+{
+    g_autoptr(GBytes) first = step(client, NULL, 0);
+
+    send_with_data(client, MAF_INSTR_DO, &client->method_id, first);
+    if (first && !maf_stream_has_data(client->stream, MAF_INSTR_DO))
+        send_with_data(client, MAF_INSTR_PROCESS, &client->method_id, first);
 }
 
 static void
@@ -175,24 +190,30 @@ succeed(client_t *client)
                                 ? g_strdup_printf("grade=%u", client->policy.grade)
                                 : g_strdup("");
     g_autoptr(GBytes) data = g_bytes_new(text, strlen(text));
+    const maf_id_t id = maf_id_compact(MAF_METHOD_SUCCESS);
 
     stop_method(client);
     if (client->server->manners.verbose)
         tool_say(maf_stream_peer(client->stream), "authenticated%s%s%s%s", client->user ? " as " : "",
                  client->user ? client->user : "", *text ? ", " : "", text);
-    send_with_data(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, data);
+    send_with_data(client, MAF_INSTR_SUCCESS, &id, data);
     maf_stream_expect(client->stream, &succeeded);
 }
 
-/* Says no with `instr` and ends the session. */
+/* Says no with `instr` and ends the session, once that is acknowledged if it has to be. */
 static void
 refuse(client_t *client, guint8 instr, const char *reason)
 {
     const char *text = client->server->policy->failure_text;
     g_autoptr(GBytes) data = text ? g_bytes_new(text, strlen(text)) : NULL;
+    const maf_id_t id = maf_id_compact(MAF_METHOD_FAILURE);
 
-    send_with_data(client, instr, MAF_METHOD_FAILURE, data);
-    maf_stream_end(client->stream, g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "refused: %s", reason));
+    client->refusal = g_error_new(MAF_ERROR, MAF_ERROR_REFUSED, "refused: %s", reason);
+    send_with_data(client, instr, &id, data);
+    if (maf_stream_acknowledges(client->stream))
+        maf_stream_expect(client->stream, &refused);
+    else
+        maf_stream_end(client->stream, NULL);
 }
 
 static void
@@ -204,29 +225,35 @@ request_more(client_t *client, guint16 flags)
 
 /* FALSE when the sub-method cannot be run. */
 static gboolean
-start_round(client_t *client, const maf_method_t *method)
+start_round(client_t *client, const maf_decision_t *decision)
 {
     stop_method(client);
-    client->method = method;
-    client->run = method->start(MAF_SERVER, &client->server->settings);
+    client->method_id = decision->id;
+    client->method = decision->method;
+    client->run = client->method->start(MAF_SERVER, &client->server->settings);
     if (!client->run)
         return FALSE;
     maf_stream_expect(client->stream, &executing);
-    step(client, MAF_INSTR_DO, NULL, 0);
+    send_do(client);
     return TRUE;
 }
 
 /* Does what the policy decides. */
 static void
-decide(client_t *client)
+decide(gpointer side)
 {
-    maf_decision_t decision = maf_policy_decide(&client->policy);
+    client_t *client = side;
 
+    if (!client->policy.has_more && maf_stream_slips(client->stream, MAF_SLIP_REQUEST_MORE)) {
+        request_more(client, MAF_FLAGS_RELATIVE);
+        return;
+    }
+    maf_decision_t decision = maf_policy_decide(&client->policy);
     if (decision.method && maf_stream_slips(client->stream, MAF_SLIP_SUCCESS_FOR_DO)) {
         succeed(client);
         return;
     }
-    while (decision.method && !start_round(client, decision.method)) {
+    while (decision.method && !start_round(client, &decision)) {
         maf_policy_result(&client->policy, FALSE);
         decision = maf_policy_decide(&client->policy);
     }
@@ -252,10 +279,7 @@ receive_list(gpointer side, const guint8 *octets, gsize len, gsize *length, GErr
         return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
 
     maf_policy_offer(&client->policy, pdu.offered, pdu.n_offered);
-    if (!client->policy.has_more && maf_stream_slips(client->stream, MAF_SLIP_REQUEST_MORE))
-        request_more(client, MAF_FLAGS_RELATIVE);
-    else
-        decide(client);
+    maf_stream_exchange_oem(client->stream, MAF_OEM_LIST, decide);
     return FRAME_COMPLETE;
 }
 
@@ -280,7 +304,7 @@ decide_next(client_t *client)
         tool_say(maf_stream_peer(client->stream), "%s %s", client->method->name,
                  passed ? "passed" : "failed");
     maf_policy_result(&client->policy, passed);
-    decide(client);
+    maf_stream_exchange_oem(client->stream, MAF_OEM_WHAT_NEXT, decide);
 }
 
 static frame_status_t
@@ -301,11 +325,13 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
         return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
     if (client->verdict != MAF_VERDICT_OPEN)
         return frame_bad(error, "got Process after the sub-method's end");
-    if (!maf_id_is(&pdu.method, client->method->id)) {
+    if (!maf_id_equal(&pdu.method, &client->method_id)) {
         g_autofree char *other = maf_id_to_string(&pdu.method);
         return frame_bad(error, "got Process for METHOD %s", other);
     }
-    step(client, MAF_INSTR_PROCESS, pdu.data, pdu.data_len);
+    g_autoptr(GBytes) out = step(client, pdu.data, pdu.data_len);
+    if (out)
+        send_with_data(client, MAF_INSTR_PROCESS, &client->method_id, out);
     return FRAME_COMPLETE;
 }
 
@@ -327,6 +353,22 @@ receive_after_success(gpointer side, const guint8 *octets, gsize len, gsize *len
         *length = 0;
     }
     maf_stream_expect(client->stream, &awaiting_request);
+    return FRAME_COMPLETE;
+}
+
+static frame_status_t
+receive_after_refusal(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error)
+{
+    client_t *client = side;
+    maf_pdu_t pdu;
+
+    const frame_status_t status = maf_stream_read_pdu(client->stream, octets, len, &pdu, length, error);
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (pdu.instr != MAF_INSTR_ACKNOWLEDGE)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    send_header(client, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE);
+    maf_stream_end(client->stream, NULL);
     return FRAME_COMPLETE;
 }
 
@@ -454,11 +496,12 @@ receive_request(gpointer side, const guint8 *octets, gsize len, gsize *length, G
 
 /* clang-format off */
 static const maf_state_t
-    awaiting_greeting = {"a SOCKS 5 greeting", receive_greeting},
-    awaiting_list     = {"a list of MAF sub-methods", receive_list},
-    executing         = {"Process or What next?", receive_while_executing},
-    succeeded         = {"a SOCKS 5 request", receive_after_success},
-    awaiting_request  = {"a SOCKS 5 request", receive_request};
+    awaiting_greeting = {"a SOCKS 5 greeting", receive_greeting, FALSE},
+    awaiting_list     = {"a list of MAF sub-methods", receive_list, TRUE},
+    executing         = {"Process or What next?", receive_while_executing, TRUE},
+    succeeded         = {"a SOCKS 5 request", receive_after_success, TRUE},
+    refused           = {"Acknowledge", receive_after_refusal, TRUE},
+    awaiting_request  = {"a SOCKS 5 request", receive_request, FALSE};
 /* clang-format on */
 
 /* The program */
@@ -603,8 +646,9 @@ parse_options(int argc, char **argv, server_t *server)
 int
 main(int argc, char **argv)
 {
-    server_t server = {.manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER},
-                       .socks_method = MAF_SOCKS_METHOD};
+    server_t server = {
+        .manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER, .revision = MAF_REVISION_BY_VER},
+        .socks_method = MAF_SOCKS_METHOD};
     g_autoptr(GError) error = NULL;
 
     g_set_prgname("maf-server");

@@ -15,6 +15,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+/* With more octets than this still to write, nothing is read: a peer must listen to be listened to. */
+#define UNWRITTEN_MAX 65536
+
+/* OEM frames that a peer may send in a conversation, each of which keeps it alive. */
+#define OEMS_MAX 256
+
 typedef enum phase {
     TALKING,  /* messages both ways */
     CLOSING,  /* says what is left to say, then closes */
@@ -34,8 +40,11 @@ struct maf_stream {
     maf_ended_t ended;
     gpointer side;
 
+    int revision;
     phase_t phase;
     const maf_state_t *state;
+    void (*after_oem)(gpointer side); /* once the OEM frame that was said is answered */
+    guint oems;                       /* that have come */
     GError *error;
     GCancellable *cancellable;
     guint deadline, wake_up;
@@ -46,12 +55,15 @@ struct maf_stream {
 
     GQueue output; /* of GByteArray: one write each */
     GByteArray *being_written;
+    gsize unwritten; /* octets in both */
 
     maf_fault_run_t fault;
     gboolean reset; /* ends by resetting the connection */
 
     relay_end_t other;
 };
+
+static const maf_state_t awaiting_oem = {"OEM in answer to OEM", NULL, TRUE};
 
 static void proceed(maf_stream_t *stream);
 
@@ -111,7 +123,7 @@ has_read(GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 read_more(maf_stream_t *stream)
 {
-    if (stream->reading)
+    if (stream->reading || stream->unwritten > UNWRITTEN_MAX)
         return;
     stream->reading = TRUE;
     g_input_stream_read_async(stream->in, stream->chunk, sizeof stream->chunk, G_PRIORITY_DEFAULT,
@@ -124,9 +136,11 @@ has_written(GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user_d
     maf_stream_t *stream = user_data;
     g_autoptr(GError) error = NULL;
 
+    stream->unwritten -= stream->being_written->len;
     g_clear_pointer(&stream->being_written, g_byte_array_unref);
     if (!paced_write_finish(result, &error)) {
         g_queue_clear_full(&stream->output, (GDestroyNotify)g_byte_array_unref);
+        stream->unwritten = 0;
         if (stream->phase != CLOSING)
             maf_stream_end(stream, g_steal_pointer(&error));
     }
@@ -143,7 +157,42 @@ write_next(maf_stream_t *stream)
                       (gsize)stream->manners->write_size, stream->cancellable, has_written, stream);
 }
 
+/* OEM frames (draft-01, Process OEM specific) */
+
+static frame_status_t
+receive_oem(maf_stream_t *stream, gsize *length, GError **error)
+{
+    maf_pdu_t pdu, answer;
+    const frame_status_t status =
+        maf_stream_read_pdu(stream, stream->input->data, stream->input->len, &pdu, length, error);
+
+    if (status != FRAME_COMPLETE)
+        return status;
+    if (pdu.instr != MAF_INSTR_OEM)
+        return frame_bad(error, "got %s", maf_instr_name(pdu.instr));
+    if (++stream->oems > OEMS_MAX)
+        return frame_bad(error, "got more OEM frames than this program's limit of %d", OEMS_MAX);
+    if (stream->state == &awaiting_oem) {
+        stream->after_oem(stream->side);
+    } else {
+        maf_oem_answer(&pdu, &answer);
+        maf_stream_send_pdu(stream, &answer);
+    }
+    return FRAME_COMPLETE;
+}
+
 /* Talking: gives the state what has arrived, until it wants more */
+
+static frame_status_t
+receive(maf_stream_t *stream, gsize *length, GError **error)
+{
+    const GByteArray *input = stream->input;
+    const maf_state_t *state = stream->state;
+
+    if (state == &awaiting_oem || (state->oem && input->len > 0 && input->data[0] == MAF_INSTR_OEM))
+        return receive_oem(stream, length, error);
+    return state->receive(stream->side, input->data, input->len, length, error);
+}
 
 static void
 converse(maf_stream_t *stream)
@@ -153,7 +202,7 @@ converse(maf_stream_t *stream)
         g_autoptr(GError) error = NULL;
         gsize length = 0;
 
-        switch (state->receive(stream->side, stream->input->data, stream->input->len, &length, &error)) {
+        switch (receive(stream, &length, &error)) {
         case FRAME_COMPLETE:
             g_byte_array_remove_range(stream->input, 0, (guint)length);
             set_message_deadline(stream);
@@ -302,6 +351,7 @@ maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_
     stream->out = g_io_stream_get_output_stream(G_IO_STREAM(connection));
     stream->peer = describe_peer(connection);
     stream->manners = manners;
+    stream->revision = manners->revision;
     stream->fault.fault = manners->fault;
     stream->ended = ended;
     stream->side = side;
@@ -355,6 +405,7 @@ maf_stream_send(maf_stream_t *stream, const GByteArray *octets)
         g_queue_push_tail(&stream->output, last);
     }
     g_byte_array_append(last, octets->data, octets->len);
+    stream->unwritten += octets->len;
     wake_up(stream);
 }
 
@@ -363,15 +414,19 @@ maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
 {
     g_autoptr(GByteArray) octets = g_byte_array_new();
     const gboolean was_done = stream->fault.done;
+    maf_pdu_t said = *pdu;
     maf_fault_then_t then;
     GError *error = NULL;
 
-    if (!maf_fault_say(&stream->fault, pdu, octets, &then, &error)) {
+    said.ver = (guint8)stream->revision;
+    if (!maf_stream_has_data(stream, said.instr))
+        said.data_len = 0;
+    if (!maf_fault_say(&stream->fault, &said, octets, &then, &error)) {
         maf_stream_end(stream, error);
         return;
     }
     if (stream->manners->verbose) {
-        g_autofree char *text = maf_pdu_describe(pdu);
+        g_autofree char *text = maf_pdu_describe(&said);
         tool_say(stream->peer, "sent %s%s", text,
                  stream->fault.done == was_done ? "" : ", as --fault has it");
     }
@@ -381,6 +436,34 @@ maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
         maf_stream_end(stream, g_error_new(G_IO_ERROR, G_IO_ERROR_CLOSED, "ended as --fault %s has it",
                                            maf_fault_name(stream->fault.fault)));
     }
+}
+
+gboolean
+maf_stream_has_data(const maf_stream_t *stream, guint8 instr)
+{
+    return maf_pdu_has_data((guint8)stream->revision, instr);
+}
+
+gboolean
+maf_stream_acknowledges(const maf_stream_t *stream)
+{
+    return stream->revision == MAF_VER_01;
+}
+
+void
+maf_stream_exchange_oem(maf_stream_t *stream, maf_oem_place_t place, void (*then)(gpointer side))
+{
+    const maf_oem_t *oem = &stream->manners->oem;
+    maf_pdu_t question;
+
+    if (place != oem->place || !maf_stream_has_data(stream, MAF_INSTR_OEM)) {
+        then(stream->side);
+        return;
+    }
+    maf_oem_ask(&oem->id, &question);
+    maf_stream_send_pdu(stream, &question);
+    stream->after_oem = then;
+    maf_stream_expect(stream, &awaiting_oem);
 }
 
 gboolean
@@ -403,7 +486,9 @@ frame_status_t
 maf_stream_read_pdu(maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu, gsize *length,
                     GError **error)
 {
-    const frame_status_t status = maf_pdu_decode(MAF_VER_00, octets, len, pdu, length, error);
+    const frame_status_t status = maf_pdu_decode(stream->revision, octets, len, pdu, length, error);
+    if (status == FRAME_COMPLETE)
+        stream->revision = pdu->ver;
     if (status == FRAME_COMPLETE && stream->manners->verbose) {
         g_autofree char *text = maf_pdu_describe(pdu);
         tool_say(stream->peer, "received %s", text);

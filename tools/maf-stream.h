@@ -8,6 +8,7 @@
 #define MAF_STREAM_H
 
 #include "maf-fault.h"
+#include "maf-oem.h"
 #include "maf-pdu.h"
 #include "relay.h"
 
@@ -21,17 +22,21 @@ typedef struct maf_manners {
     gboolean verbose;
     int linger; /* milliseconds at the end in which the peer may still read before the connection is closed */
     maf_side_t side;
+    int revision; /* of the draft: 0, 1, or MAF_REVISION_BY_VER for the one that the peer's first frame has */
+    maf_oem_t oem;            /* the OEM frame that each conversation of revision 01 has at its place */
     const maf_fault_t *fault; /* the rule that each conversation breaks once, or NULL */
 } maf_manners_t;
 
 /*
  * A state of the conversation: what this side waits for, in words, and the function that decodes it, acts on
  * it and returns what frame_status_t says of the octets so far. Octets of a complete message are gone once it
- * has returned.
+ * has returned. Where the peer may say an OEM frame of its own accord, the state has `oem`; it is answered,
+ * and `receive` does not see it.
  */
 typedef struct maf_state {
     const char *expects;
     frame_status_t (*receive)(gpointer side, const guint8 *octets, gsize len, gsize *length, GError **error);
+    gboolean oem;
 } maf_state_t;
 
 typedef struct maf_stream maf_stream_t;
@@ -56,12 +61,28 @@ void maf_stream_expect(maf_stream_t *stream, const maf_state_t *state);
 /* Says something, unless the conversation is ending. The octets are copied. */
 void maf_stream_send(maf_stream_t *stream, const GByteArray *octets);
 
-/* Says a frame (draft-00, Subnegotiation). A frame that cannot be encoded ends the conversation. */
+/*
+ * Says a frame (draft-00, Subnegotiation), by the conversation's revision whatever pdu->ver is, and without
+ * its DATA where that has none. A frame that cannot be encoded ends the conversation.
+ */
 void maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu);
 
-/* maf_pdu_decode() that tells of complete frames when verbose. For use in a state's `receive`. */
+/* maf_pdu_decode() by the conversation's revision, that tells of complete frames when verbose. For use in a
+ * state's `receive`. */
 frame_status_t maf_stream_read_pdu(maf_stream_t *stream, const guint8 *octets, gsize len, maf_pdu_t *pdu,
                                    gsize *length, GError **error);
+
+/* Has a frame of this INSTR got DATA in the conversation's revision? */
+gboolean maf_stream_has_data(const maf_stream_t *stream, guint8 instr);
+
+/* Are Success and Failure acknowledged in the conversation's revision? (draft-01) */
+gboolean maf_stream_acknowledges(const maf_stream_t *stream);
+
+/*
+ * Calls `then`, which goes to a state; first, if this is the place for it, says the OEM frame that the
+ * manners have and awaits its answer (draft-01, Process OEM specific).
+ */
+void maf_stream_exchange_oem(maf_stream_t *stream, maf_oem_place_t place, void (*then)(gpointer side));
 
 /* maf_fault_slips() of this conversation. */
 gboolean maf_stream_slips(maf_stream_t *stream, maf_slip_t slip);

@@ -136,7 +136,7 @@ test_decisions(void)
         {"p1! t1!", "p+ yes t yes", "p relative t grade=2"},
         {"p1 t1", "t+ x yes", "relative t grade=1"},
         {"sp1", "s+ no p yes", "s relative p grade=1"},
-        {"p1!", "+s", "do"},
+        {"p1!", "+s", "relative"},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -5,6 +5,7 @@
  */
 
 #include "maf-method.h"
+#include "maf-oem.h"
 #include "socks-pdu.h"
 #include "tool.h"
 
@@ -173,6 +174,10 @@ test_offers(void)
     g_array_set_size(ids, 0);
     g_assert_true(tool_parse_ids("FFFFFFFE", ids, NULL));
     g_assert_cmpuint(ids->len, ==, 1);
+    g_array_set_size(ids, 0);
+    g_assert_true(tool_parse_ids("4a78553a-fb3c-4917-9c6c-6e302b6c482d,3", ids, NULL));
+    g_assert_cmpuint(ids->len, ==, 2);
+    g_assert_cmpuint(g_array_index(ids, maf_id_t, 0).len, ==, MAF_LONG_ID_LEN);
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
         g_array_set_size(ids, 0);
@@ -220,6 +225,53 @@ test_internal_test_method(void)
     }
 }
 
+static void
+test_uuids_of_methods(void)
+{
+    static const guint32 numbers[] = {MAF_METHOD_INTERNAL_TEST, MAF_METHOD_SASL_PLAIN,
+                                      MAF_METHOD_SASL_CRAM_MD5, MAF_METHOD_SASL_SCRAM_SHA_256};
+    const maf_id_t other = maf_id_compact(0x00010000);
+    maf_id_t uuid, none;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        const maf_id_t number = maf_id_compact(numbers[i]);
+        g_assert_true(maf_method_uuid(&number, &uuid));
+        g_assert_cmpuint(uuid.len, ==, MAF_LONG_ID_LEN);
+        g_assert_nonnull(maf_method_find(&number));
+        g_assert_true(maf_method_find(&uuid) == maf_method_find(&number));
+        g_assert_false(maf_method_uuid(&uuid, &none));
+    }
+    g_assert_false(maf_method_uuid(&other, &none));
+}
+
+/* OEM frames */
+
+static void
+test_oem(void)
+{
+    const maf_id_t uuid = {.len = MAF_LONG_ID_LEN};
+    maf_pdu_t question, answer;
+
+    g_assert_cmpint(maf_oem_find_place(MAF_CLIENT, "list"), ==, MAF_OEM_LIST);
+    g_assert_cmpint(maf_oem_find_place(MAF_SERVER, "what-next"), ==, MAF_OEM_WHAT_NEXT);
+    g_assert_cmpint(maf_oem_find_place(MAF_CLIENT, "end"), ==, MAF_OEM_END);
+    g_assert_cmpint(maf_oem_find_place(MAF_SERVER, "end"), ==, MAF_OEM_NOWHERE);
+    g_assert_cmpint(maf_oem_find_place(MAF_CLIENT, ""), ==, MAF_OEM_NOWHERE);
+
+    for (guint32 number = 0; number <= MAF_OEM_PROPRIETARY_FIRST; number++) {
+        const maf_id_t id = maf_id_compact(number);
+        const gboolean echoed = number <= MAF_OEM_TEST_LAST;
+        maf_oem_ask(&id, &question);
+        maf_oem_answer(&question, &answer);
+        g_assert_cmpuint(answer.instr, ==, MAF_INSTR_OEM);
+        g_assert_true(maf_id_is(&answer.method, echoed ? number : MAF_OEM_NOT_RECOGNISED));
+        g_assert_cmpmem(answer.data, answer.data_len, question.data, echoed ? question.data_len : 0);
+    }
+    maf_oem_ask(&uuid, &question);
+    maf_oem_answer(&question, &answer);
+    g_assert_true(maf_id_is(&answer.method, MAF_OEM_NOT_RECOGNISED));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -231,5 +283,7 @@ main(int argc, char **argv)
     g_test_add_func("/tool/hosts-and-ports", test_hosts_and_ports);
     g_test_add_func("/tool/offers", test_offers);
     g_test_add_func("/maf-method/internal-test-method", test_internal_test_method);
+    g_test_add_func("/maf-method/uuids", test_uuids_of_methods);
+    g_test_add_func("/maf-oem/places-and-answers", test_oem);
     return g_test_run();
 }

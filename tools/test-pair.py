@@ -498,7 +498,7 @@ class ServerAgainstOthers(PairTest):
             (b"\x05\x00", "expected a SOCKS 5 greeting: NMETHODS is 0"),
             (b"\x05", "expected a SOCKS 5 greeting: the peer closed the connection inside a message"),
             (b"", "expected a SOCKS 5 greeting: the peer closed the connection"),
-            (GREETING + b"\x1b[31mred", "expected a list of MAF sub-methods: VER is 5B, not 00 (INSTR 1B)"),
+            (GREETING + b"\x1b[31mred", "expected a list of MAF sub-methods: VER is 5B, neither 00 nor 01 (INSTR 1B)"),
             (GREETING + b"\x08\x00", "expected a list of MAF sub-methods: INSTR is 08"),
             (GREETING + b"\x01\x00\x00\x00\x00\x00\x01\x00", "expected a list of MAF sub-methods: NMETHODS is 256"),
             (GREETING + b"\x01\x00\x00\x00\x00\x00\x00\x00", "expected a list of MAF sub-methods: NMETHODS is 0"),
@@ -719,6 +719,7 @@ CLIENT_FAULTS = {
     "length-limit": (3, LIST + edited(PROCESS_HELLO, 8, struct.pack("!I", 1024 * 1024 + 1)) + WHAT_NEXT),
     "truncated-fin": (4, LIST + PROCESS_HELLO[:8]),
     "truncated-rst": (4, LIST + PROCESS_HELLO[:8]),
+    "truncated-list": (4, LIST[:6]),
     "after-end-what-next": (3, LIST + ROUND + WHAT_NEXT),
     "wrong-answer": (1, LIST + edited(PROCESS_HELLO, 11, b"\6") + b"!" + WHAT_NEXT),
 }
@@ -750,57 +751,141 @@ SERVER_FAULTS = {
 }
 
 
-class Faults(PairTest):
-    """--fault NAME on either side: the one rule is broken, and the rest is right."""
+def padded(octets):
+    return octets + bytes(-len(octets) % 4)
 
-    def listed(self, tool):
-        result = subprocess.run([tool, "--fault", "help"], capture_output=True, timeout=PATIENCE, text=True)
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        lines = [line.split(None, 1) for line in result.stdout.splitlines()]
-        self.assertTrue(all(len(line) == 2 for line in lines), lines)
-        return [name for name, _ in lines]
 
-    def test_help(self):
-        self.assertEqual(sorted(self.listed(CLIENT)), sorted(CLIENT_FAULTS))
-        self.assertEqual(sorted(self.listed(SERVER)), sorted(SERVER_FAULTS))
+def in_01(instr, method=b"", data=None, ver=1, reserved=b""):
+    """A frame of revision 01."""
+    header = struct.pack("!BBH", instr, ver, 0) + reserved + (bytes([len(method)]) + method if method else b"")
+    return header if data is None else padded(header) + struct.pack("!I", len(data)) + data
 
-    def test_unknown(self):
-        for tool in (CLIENT, SERVER):
-            for name in ("no-such-fault", "", "\x1b[31mred", "Version-do"):
-                result = subprocess.run([tool, "--fault", name], capture_output=True, timeout=PATIENCE, text=True)
-                self.assertEqual((result.returncode, result.stdout), (2, ""))
-                self.assertEqual(result.stderr.count("\n"), 1)
-                self.assertIn("--fault help", result.stderr)
-                self.assertTrue(result.stderr.rstrip("\n").isprintable())
+
+def groups(*ids):
+    """A list of revision 01 with a group for each id."""
+    return b"\1\1\0\0" + b"".join(b"\1" + bytes([len(id_)]) + id_ for id_ in ids) + b"\0"
+
+
+def oem(id_, data=b"ping"):
+    return in_01(7, id_, data, reserved=bytes(3))
+
+
+def number(value):
+    return struct.pack("!I", value)
+
+
+TEST, TEST_UUID = number(1), bytes.fromhex("4a78553afb3c49179c6c6e302b6c482d")
+UUID_UNHEARD_OF = bytes.fromhex("5f0e7c1a6d3b4f0c9a550c2d8e4b7f61")
+LIST_01 = groups(TEST)
+DO_01, PROCESS_01, WHAT_NEXT_01 = in_01(3, TEST), in_01(5, TEST, b"hello"), in_01(4)
+SUCCESS_01, FAILURE_01, DO_FAILURE_01 = in_01(0, bytes(4)), in_01(0xFF, b"\xff" * 4), in_01(3, b"\xff" * 4)
+ACKNOWLEDGE_01, REQUEST_MORE_01 = in_01(6), in_01(2)
+NOT_RECOGNISED = oem(b"\xff" * 4, b"")
+ROUND_01 = PROCESS_01 + WHAT_NEXT_01
+ROUND_01_OF_SERVER = DO_01 + PROCESS_01
+MORE_ON_OFFER_01 = ("--offer", "00010000,00000001", "--block", "1")
+LIST_01_WITH_MORE = bytes.fromhex("01010000" "0204" "00010000" "00000002" "00")
+REVISION_1 = ("--revision", "1")
+
+# As CLIENT_FAULTS, but to its end if that comes before the Acknowledge
+CLIENT_FAULTS_01 = {
+    "version-what-next": (3, LIST_01 + PROCESS_01 + edited(WHAT_NEXT_01, 1, b"\2")),
+    "version-old": (3, LIST_01 + PROCESS_01 + WHAT_NEXT),
+    "flags-what-next": (0, LIST_01 + PROCESS_01 + edited(WHAT_NEXT_01, 3, b"\1")),
+    "instr-unknown": (3, LIST_01 + PROCESS_01 + b"\x08\0\0\0" + WHAT_NEXT_01),
+    "direction-do": (3, LIST_01 + PROCESS_01 + DO_01 + WHAT_NEXT_01),
+    "sequence-process": (3, in_01(5, TEST, b"") + LIST_01 + ROUND_01),
+    "sequence-what-next": (1, LIST_01 + WHAT_NEXT_01 + ROUND_01),
+    "nmethods-idlen": (3, edited(LIST_01, 5, b"\0") + ROUND_01),
+    "duplicate-offer": (0, bytes.fromhex("01010000" "0204" "00000001" "00000001" "00") + ROUND_01),
+    "duplicate-offer-later": (0, LIST_01_WITH_MORE + bytes.fromhex("01010000" "0204" "00010000" "00000001" "00") +
+                              ROUND_01, *MORE_ON_OFFER_01),
+    "reserved-offer-success": (0, bytes.fromhex("01010000" "0204" "00000000" "00000001" "00") + ROUND_01),
+    "reserved-offer-failure": (0, bytes.fromhex("01010000" "0204" "FFFFFFFF" "00000001" "00") + ROUND_01),
+    "method-mismatch": (3, LIST_01 + in_01(5, UNHEARD_OF, b"hello") + WHAT_NEXT_01),
+    "method-mismatch-uuid": (3, LIST_01 + in_01(5, UUID_UNHEARD_OF, b"hello") + WHAT_NEXT_01),
+    "length-max": (3, LIST_01 + edited(PROCESS_01, 12, b"\xff" * 4) + WHAT_NEXT_01),
+    "length-limit": (3, LIST_01 + edited(PROCESS_01, 12, number(1024 * 1024 + 1)) + WHAT_NEXT_01),
+    "truncated-fin": (4, LIST_01 + PROCESS_01[:10]),
+    "truncated-rst": (4, LIST_01 + PROCESS_01[:10]),
+    "truncated-list": (4, LIST_01[:5]),
+    "truncated-pad": (4, LIST_01 + PROCESS_01[:11]),
+    "after-end-acknowledged": (3, LIST_01 + ROUND_01 + ACKNOWLEDGE_01 + WHAT_NEXT_01),
+    "reserved-oem": (0, edited(oem(bytes(4)), 6, b"\1") + LIST_01 + ROUND_01, "--oem", "list"),
+    "wrong-answer": (1, LIST_01 + in_01(5, TEST, b"hello!") + WHAT_NEXT_01),
+}
+
+SERVER_FAULTS_01 = {
+    "version-do": (3, LIST_01 + ROUND_01, edited(DO_01, 1, b"\2") + PROCESS_01 + SUCCESS_01),
+    "version-old": (3, LIST_01 + ROUND_01, edited(DO_01, 1, b"\0") + PROCESS_01 + SUCCESS_01),
+    "flags-do": (0, LIST_01 + ROUND_01, edited(DO_01, 2, b"\x80") + PROCESS_01 + SUCCESS_01),
+    "flags-request-more": (0, LIST_01_WITH_MORE + LIST_01 + ROUND_01,
+                           edited(REQUEST_MORE_01, 3, b"\2") + ROUND_01_OF_SERVER + SUCCESS_01, *MORE_ON_OFFER_01),
+    "instr-unknown": (3, LIST_01 + ROUND_01, DO_01 + b"\x08\0\0\0" + PROCESS_01 + SUCCESS_01),
+    "direction-what-next": (3, LIST_01 + ROUND_01, WHAT_NEXT_01 + ROUND_01_OF_SERVER + SUCCESS_01),
+    "sequence-process": (3, LIST_01 + ROUND_01, in_01(5, TEST, b"") + ROUND_01_OF_SERVER + SUCCESS_01),
+    "sequence-success": (3, LIST_01, ROUND_01_OF_SERVER + SUCCESS_01),
+    "sequence-oem": (3, LIST_01 + ROUND_01, DO_01 + oem(bytes(4), b"") + PROCESS_01 + SUCCESS_01),
+    "not-offered": (3, LIST_01 + WHAT_NEXT_01, in_01(3, UNHEARD_OF) + in_01(5, UNHEARD_OF, b"hello") + FAILURE_01),
+    "not-offered-uuid": (3, LIST_01 + WHAT_NEXT_01,
+                         in_01(3, UUID_UNHEARD_OF) + in_01(5, UUID_UNHEARD_OF, b"hello") + FAILURE_01),
+    "not-a-method-success": (3, LIST_01 + WHAT_NEXT_01,
+                             in_01(3, bytes(4)) + in_01(5, bytes(4), b"hello") + FAILURE_01),
+    "not-a-method-more": (3, LIST_01 + WHAT_NEXT_01,
+                          in_01(3, number(2)) + in_01(5, number(2), b"hello") + FAILURE_01),
+    "result-mismatch-success": (3, LIST_01 + ROUND_01, ROUND_01_OF_SERVER + in_01(0, TEST)),
+    "result-mismatch-failure": (1, LIST_01 + ROUND_01, ROUND_01_OF_SERVER + in_01(0xFF, bytes(4))),
+    "no-more-available": (3, LIST_01 + LIST_01 + ROUND_01, REQUEST_MORE_01 + ROUND_01_OF_SERVER + SUCCESS_01),
+    "success-without-method": (0, LIST_01, SUCCESS_01),
+    "length-process": (3, LIST_01 + ROUND_01, DO_01 + edited(PROCESS_01, 12, b"\xff" * 4) + SUCCESS_01),
+    "truncated-fin": (3, LIST_01 + ROUND_01, DO_01[:4]),
+    "truncated-rst": (4, LIST_01 + ROUND_01, DO_01[:4]),
+    "after-end-success": (3, LIST_01 + ROUND_01, ROUND_01_OF_SERVER + SUCCESS_01 + SUCCESS_01),
+    "after-end-failure": (1, LIST_01 + ROUND_01, ROUND_01_OF_SERVER + FAILURE_01 + SUCCESS_01),
+    "after-end-oem": (3, LIST_01 + ROUND_01 + ACKNOWLEDGE_01,
+                      ROUND_01_OF_SERVER + SUCCESS_01 + oem(bytes(4), b"") + ACKNOWLEDGE_01),
+    "reserved-oem": (0, oem(bytes(4)) + LIST_01 + ROUND_01,
+                     edited(oem(bytes(4)), 6, b"\1") + ROUND_01_OF_SERVER + SUCCESS_01, "--oem", "list"),
+    "oem-unanswered": (3, LIST_01 + ROUND_01 + oem(bytes(4)), ROUND_01_OF_SERVER + SUCCESS_01 + ACKNOWLEDGE_01,
+                       "--oem", "end"),
+    "success-ver-00": (0, LIST_01 + ROUND_01, ROUND_01_OF_SERVER + edited(SUCCESS_01, 1, b"\0")),
+}
+
+
+
+class EveryFault:
+    """--fault NAME on either side of one revision: the one rule is broken, and the rest is right."""
 
     def heard_from_client(self, answer, *options):
         """All that a client says to a server that tells it everything at once."""
         heard = []
 
         def serve(peer):
-            peer.sendall(b"\x05\x08" + answer + DO_HELLO + SUCCESS + REPLY_OK)
+            peer.sendall(b"\x05\x08" + answer + self.answers + REPLY_OK)
             heard.append(receive_until_end(peer))
 
         with Listener(serve) as proxy:
-            run_client(proxy.address, "127.0.0.1:9", *options)
+            run_client(proxy.address, "127.0.0.1:9", *self.revision, *options)
             deadline = time.monotonic() + PATIENCE
             while not heard and time.monotonic() < deadline:
                 time.sleep(0.01)
         return heard[0]
 
     def test_of_the_client_on_the_wire(self):
-        for name, (_, said, *options) in CLIENT_FAULTS.items():
-            answer = REQUEST_MORE if options else b""
+        for name, (_, said, *options) in self.client_faults.items():
+            answer = self.request_more if "--offer" in options else oem(bytes(4)) if options else b""
             request = b"" if name.startswith("truncated-") else REQUEST_TO_9
+            if request and not name.startswith("after-end"):
+                request = self.acknowledge + request
             for manner in ((), ("--write-size", "1"), ("--glue",)):
                 with self.subTest(name, manner=manner):
-                    if options and manner == ("--glue",):
-                        continue  # no answer to the greeting's list is awaited: the lists differ
+                    if manner == ("--glue",) and (options or name == "truncated-list"):
+                        continue  # the list goes with the greeting, and nothing is read before it
                     heard = self.heard_from_client(answer, "--fault", name, *options, *manner)
                     self.assertEqual(heard, (GREETING + said + request, name == "truncated-rst"))
 
     def test_of_the_server_on_the_wire(self):
-        for name, (_, said, heard, *_) in SERVER_FAULTS.items():
+        for name, (_, said, heard, *_) in self.server_faults.items():
             for manner in ((), ("--write-size", "1"), ("--glue",)):
                 with self.subTest(name, manner=manner), Proxy("--fault", name, *manner) as proxy:
                     with proxy.connect() as peer:
@@ -815,17 +900,44 @@ class Faults(PairTest):
 
     def test_of_the_client_with_the_server(self):
         with Proxy() as proxy, Listener(echo) as target:
-            for name, (status, _, *options) in CLIENT_FAULTS.items():
+            for name, (status, _, *options) in self.client_faults.items():
                 with self.subTest(name):
-                    self.check_end(run_client(proxy, target.address, "--fault", name, *options), status)
-            self.check_echo(proxy, target.address)
+                    self.check_end(run_client(proxy, target.address, *self.revision, "--fault", name, *options), status)
+            self.check_echo(proxy, target.address, *self.revision)
 
     def test_of_the_server_with_the_client(self):
         with Listener(echo) as target:
-            for name, (status, _, _, *options) in SERVER_FAULTS.items():
+            for name, (status, _, _, *options) in self.server_faults.items():
                 with self.subTest(name), Proxy("--fault", name) as proxy:
                     for _ in range(2):  # each client is served its fault
-                        self.check_end(run_client(proxy, target.address, *options), status)
+                        self.check_end(run_client(proxy, target.address, *self.revision, *options), status)
+
+
+class Faults(EveryFault, PairTest):
+    """--fault NAME of revision 00, and what is the same for both."""
+
+    revision, client_faults, server_faults = (), CLIENT_FAULTS, SERVER_FAULTS
+    answers, acknowledge, request_more = DO_HELLO + SUCCESS, b"", REQUEST_MORE
+
+    def listed(self, tool):
+        result = subprocess.run([tool, "--fault", "help"], capture_output=True, timeout=PATIENCE, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        lines = [line.split(None, 1) for line in result.stdout.splitlines()]
+        self.assertTrue(all(len(line) == 2 for line in lines), lines)
+        return [name for name, _ in lines]
+
+    def test_help(self):
+        self.assertEqual(set(self.listed(CLIENT)), CLIENT_FAULTS.keys() | CLIENT_FAULTS_01.keys() | {"oem-unanswered"})
+        self.assertEqual(set(self.listed(SERVER)), SERVER_FAULTS.keys() | SERVER_FAULTS_01.keys())
+
+    def test_unknown(self):
+        for tool in (CLIENT, SERVER):
+            for name in ("no-such-fault", "", "\x1b[31mred", "Version-do"):
+                result = subprocess.run([tool, "--fault", name], capture_output=True, timeout=PATIENCE, text=True)
+                self.assertEqual((result.returncode, result.stdout), (2, ""))
+                self.assertEqual(result.stderr.count("\n"), 1)
+                self.assertIn("--fault help", result.stderr)
+                self.assertTrue(result.stderr.rstrip("\n").isprintable())
 
     def test_no_occasion(self):
         with Proxy("--fault", "flags-request-more") as proxy, Listener(echo) as target:
@@ -852,6 +964,38 @@ class Faults(PairTest):
         with Proxy("--fault", "flags-do", "--verbose") as proxy, Listener(echo) as target:
             self.check_echo(proxy, target.address)
             proxy.wait_line("sent Do: X'00000001' (5 octets), as --fault has it")
+
+
+class FaultsOfRevision01(EveryFault, PairTest):
+    """--fault NAME of revision 01."""
+
+    revision, client_faults, server_faults = REVISION_1, CLIENT_FAULTS_01, SERVER_FAULTS_01
+    answers = ROUND_01_OF_SERVER + SUCCESS_01 + ACKNOWLEDGE_01
+    acknowledge, request_more = ACKNOWLEDGE_01, REQUEST_MORE_01
+
+    def test_client_that_does_not_answer_oem(self):
+        with Proxy("--oem", "list") as proxy:
+            self.check_refusal(run_client(proxy, "127.0.0.1:9", *REVISION_1, "--fault", "oem-unanswered"), 3,
+                               b"closed the connection")
+            proxy.wait_line("expected OEM in answer to OEM: got What next?")
+        heard, _ = self.heard_from_client(oem(bytes(4)), "--fault", "oem-unanswered")
+        self.assertEqual(heard, GREETING + LIST_01 + WHAT_NEXT_01 + ROUND_01 + ACKNOWLEDGE_01 + REQUEST_TO_9)
+
+    def test_only_in_their_revision(self):
+        with Proxy("--fault", "length-process") as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+            proxy.wait_line("no occasion came for --fault length-process")
+            result = run_client(proxy, target.address, "--fault", "version-old")
+            self.assertEqual(result.returncode, 0)
+            self.assertIn(b"no occasion came for --fault version-old", result.stderr)
+        with Proxy() as proxy, Listener(echo) as target:
+            result = run_client(proxy, target.address, *REVISION_1, "--fault", "nmethods-0")
+            self.assertEqual(result.returncode, 0)
+            self.assertIn(b"no occasion came for --fault nmethods-0", result.stderr)
+
+    def test_empty_lists_have_nothing_to_spoil(self):
+        for name in ("duplicate-offer", "nmethods-idlen", "reserved-offer-success"):
+            self.assertTrue(self.heard_from_client(b"", "--fault", name, "--ids", "none")[0].startswith(GREETING + groups()))
 
 
 PASSWORD = "pencil & paper"
@@ -1407,6 +1551,252 @@ class Secrets(LoginTest):
         os.close(follower)
 
 
+class Revision01(LoginTest):
+    """Revision 01 of the draft, with each other and against peers that this file plays."""
+
+    def said_by_client(self, answers, *options, status=None):
+        """What a client says to a server that tells it everything at once, after the greeting."""
+        heard = []
+
+        def serve(peer):
+            peer.sendall(b"\x05\x08" + answers)
+            heard.append(receive_all(peer))
+
+        with Listener(serve) as proxy:
+            result = run_client(proxy.address, "127.0.0.1:9", *REVISION_1, *options)
+            deadline = time.monotonic() + PATIENCE
+            while not heard and time.monotonic() < deadline:
+                time.sleep(0.01)
+        if status is not None:
+            self.assertEqual(result.returncode, status, result)
+        self.assertTrue(heard[0].startswith(GREETING))
+        return heard[0][len(GREETING):]
+
+    def said_by_server(self, octets, *options):
+        """What a server says to a client that tells it everything at once, after the selection."""
+        with Proxy(*options) as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + octets)
+            peer.shutdown(socket.SHUT_WR)
+            heard = receive_all(peer)
+        self.assertTrue(heard.startswith(b"\x05\x08"))
+        return heard[2:]
+
+    def test_together(self):
+        for ids in ("compact", "uuid", "both", "uuid-first"):
+            for manner in ((), ("--write-size", "1"), ("--glue",)):
+                with self.subTest(ids, manner=manner), Proxy(*manner) as proxy, Listener(echo) as target:
+                    self.check_echo(proxy, target.address, *REVISION_1, "--ids", ids, *manner)
+
+    def test_both_revisions_at_one_server(self):
+        with Proxy("--rounds", "2", "--test-data", "", "--verbose") as proxy, Listener(echo) as target:
+            for revision in ("1", "0", "1"):
+                self.check_echo(proxy, target.address, "--revision", revision)
+            self.assertEqual(sum("sent Acknowledge" in line for line in proxy.lines), 2)
+
+    def test_one_revision_only(self):
+        with Listener(echo) as target:
+            for revision, other, words in (("0", "1", "VER is 01, not 00"), ("1", "0", "VER is 00, not 01")):
+                with Proxy("--revision", revision) as proxy:
+                    self.check_refusal(run_client(proxy, target.address, "--revision", other), 3, b"closed the connection")
+                    proxy.wait_line("expected a list of MAF sub-methods: " + words)
+                    self.check_echo(proxy, target.address, "--revision", revision)
+
+    def test_client_octet_for_octet(self):
+        for ids, offer, method in (("compact", groups(TEST), TEST), ("uuid", groups(TEST_UUID), TEST_UUID),
+                                   ("both", groups(TEST, TEST_UUID), TEST_UUID),
+                                   ("uuid-first", groups(TEST_UUID, TEST), TEST)):
+            with self.subTest(ids):
+                hello = in_01(5, method, b"hello")
+                said = self.said_by_client(in_01(3, method) + hello + SUCCESS_01 + ACKNOWLEDGE_01 + REPLY_OK,
+                                           "--ids", ids, status=0)
+                self.assertEqual(said, offer + hello + WHAT_NEXT_01 + ACKNOWLEDGE_01 + REQUEST_TO_9)
+
+    def test_server_octet_for_octet(self):
+        for offer, method in ((groups(TEST), TEST), (groups(TEST_UUID, TEST), TEST_UUID), (groups(TEST, TEST_UUID), TEST),
+                              (groups(b"x", b"y" * 255, bytes(16), number(2), TEST_UUID, b"z" * 17), TEST_UUID),
+                              (bytes.fromhex("01010000" "0304" "00000002" "00010000" "00000001" "00"), TEST)):
+            with self.subTest(offer):
+                hello = in_01(5, method, b"hello")
+                said = self.said_by_server(offer + hello + WHAT_NEXT_01 + ACKNOWLEDGE_01)
+                self.assertEqual(said, in_01(3, method) + hello + SUCCESS_01 + ACKNOWLEDGE_01)
+
+    def test_offer_by_uuid(self):
+        uuid = "4a78553a-fb3c-4917-9c6c-6e302b6c482d"
+        with Proxy() as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address, *REVISION_1, "--offer", uuid)
+            self.check_echo(proxy, target.address, *REVISION_1, "--offer", f"00010000-00010010,{uuid},00010011")
+            self.check_echo(proxy, target.address, *REVISION_1, "--offer", f"00010000,{uuid}", "--ids", "uuid")
+            self.check_echo(proxy, target.address, *REVISION_1, "--offer", f"00010000-000101FF,{uuid}")
+            other = "5f0e7c1a-6d3b-4f0c-9a55-0c2d8e4b7f61"
+            self.check_refusal(run_client(proxy, target.address, *REVISION_1, "--offer", other), 1, b"no sub-method offered")
+
+    def test_long_lists(self):
+        group = b"\xff\x10" + b"".join(UUID_UNHEARD_OF[:15] + bytes([i]) for i in range(255))
+        end = b"\1\4" + TEST + b"\0"
+        self.assertTrue(self.said_by_server(b"\1\1\0\0" + group * 4 + end).startswith(DO_01))
+        self.assertEqual(self.said_by_server(b"\1\1\0\0" + group * 5 + end), b"")
+
+    def test_no_acceptable_method(self):
+        for offer in (groups(), groups(b"x"), groups(UUID_UNHEARD_OF, number(0x10000))):
+            self.assertEqual(self.said_by_server(offer + ACKNOWLEDGE_01), DO_FAILURE_01 + ACKNOWLEDGE_01)
+        self.assertEqual(self.said_by_client(DO_FAILURE_01 + ACKNOWLEDGE_01, "--ids", "none", status=1),
+                         groups() + ACKNOWLEDGE_01)
+        with Proxy() as proxy:
+            for manner in ((), ("--glue",)):
+                self.check_refusal(run_client(proxy, "127.0.0.1:9", *REVISION_1, "--ids", "none", *manner), 1,
+                                   b"no sub-method offered is acceptable")
+
+    def test_failure_is_acknowledged(self):
+        wrong = in_01(5, TEST, b"HELLO")
+        self.assertEqual(self.said_by_server(LIST_01 + wrong + WHAT_NEXT_01 + ACKNOWLEDGE_01),
+                         ROUND_01_OF_SERVER + FAILURE_01 + ACKNOWLEDGE_01)
+        self.assertEqual(self.said_by_client(ROUND_01_OF_SERVER + FAILURE_01 + ACKNOWLEDGE_01, status=1),
+                         LIST_01 + ROUND_01 + ACKNOWLEDGE_01)
+
+    def test_a_refusal_stands_without_acknowledges(self):
+        """Whatever comes in their place, or does not come."""
+        for rest in (b"", b"\x06", WHAT_NEXT_01, b"GET / HTTP/1.0"):
+            with Proxy() as proxy, proxy.connect() as peer:
+                peer.sendall(GREETING + groups() + rest)
+                peer.shutdown(socket.SHUT_WR)
+                self.assertEqual(receive_all(peer), b"\x05\x08" + DO_FAILURE_01)
+                proxy.wait_line("refused: no sub-method offered is acceptable")
+                self.assertEqual(len(proxy.lines), 1)
+        for rest in (SUCCESS_01, b"\x05\0", b"HTTP/1.1"):
+            self.said_by_client(ROUND_01_OF_SERVER + FAILURE_01 + rest, status=1)
+
+    def test_success_without_acknowledges(self):
+        """A client that does not acknowledge is served none the less; the other way round it is a violation."""
+        request = b"\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50"
+        said = self.said_by_server(LIST_01 + ROUND_01 + request)
+        self.assertEqual(said[:-10], ROUND_01_OF_SERVER + SUCCESS_01)
+        self.said_by_client(ROUND_01_OF_SERVER + SUCCESS_01 + REPLY_OK, status=3)
+
+    def test_results_with_ver_00(self):
+        for ver in (0, 1):
+            self.said_by_client(ROUND_01_OF_SERVER + in_01(0, bytes(4), ver=ver) + ACKNOWLEDGE_01 + REPLY_OK, status=0)
+            self.said_by_client(ROUND_01_OF_SERVER + in_01(0xFF, b"\xff" * 4, ver=ver) + ACKNOWLEDGE_01, status=1)
+        self.said_by_client(in_01(3, TEST, ver=0), status=3)
+
+    def test_oem_from_the_client(self):
+        echoed = oem(bytes(4))
+        rest = ROUND_01_OF_SERVER + SUCCESS_01 + ACKNOWLEDGE_01 + REPLY_OK
+        cases = {
+            "list": (echoed + rest, echoed + LIST_01 + ROUND_01 + ACKNOWLEDGE_01),
+            "what-next": (ROUND_01_OF_SERVER + echoed + SUCCESS_01 + ACKNOWLEDGE_01 + REPLY_OK,
+                          LIST_01 + PROCESS_01 + echoed + WHAT_NEXT_01 + ACKNOWLEDGE_01),
+            "end": (ROUND_01_OF_SERVER + SUCCESS_01 + echoed + ACKNOWLEDGE_01 + REPLY_OK,
+                    LIST_01 + ROUND_01 + echoed + ACKNOWLEDGE_01),
+        }
+        for place, (answers, said) in cases.items():
+            for manner in ((), ("--write-size", "1"), ("--glue",)):
+                with self.subTest(place, manner=manner):
+                    self.assertEqual(self.said_by_client(answers, "--oem", place, *manner, status=0), said + REQUEST_TO_9)
+        self.said_by_client(rest, "--oem", "list", status=3)
+        self.said_by_client(ROUND_01_OF_SERVER + FAILURE_01 + NOT_RECOGNISED + ACKNOWLEDGE_01, "--oem", "end", status=1)
+
+    def test_oem_from_the_server(self):
+        question = oem(bytes(4))
+        after_list = question + ROUND_01_OF_SERVER + SUCCESS_01
+        after_what_next = ROUND_01_OF_SERVER + question + SUCCESS_01
+        for manner in ((), ("--write-size", "1"), ("--glue",)):
+            self.assertEqual(self.said_by_server(LIST_01 + question + ROUND_01, "--oem", "list", *manner), after_list)
+            self.assertEqual(self.said_by_server(LIST_01 + ROUND_01 + question, "--oem", "what-next", *manner),
+                             after_what_next)
+        self.assertEqual(self.said_by_server(LIST_01 + ROUND_01, "--oem", "list"), question)
+        self.assertEqual(self.said_by_server(LIST + ROUND, "--oem", "list"), DO_HELLO + SUCCESS)
+
+    def test_oem_is_answered(self):
+        answers = {bytes(4): b"ping", number(3): b"", number(4): None, number(5): None, b"\xff" * 4: None,
+                   TEST_UUID: None, b"x" * 255: None}
+        for id_, echoed in answers.items():
+            asked = oem(id_, echoed or b"")
+            answer = NOT_RECOGNISED if echoed is None else asked
+            with self.subTest(id_):
+                said = self.said_by_server(asked + asked + LIST_01 + asked + PROCESS_01 + asked + WHAT_NEXT_01 + asked +
+                                           ACKNOWLEDGE_01)
+                self.assertEqual(said, answer * 2 + DO_01 + PROCESS_01 + answer * 2 + SUCCESS_01 + answer + ACKNOWLEDGE_01)
+                said = self.said_by_client(asked + ROUND_01_OF_SERVER + asked + SUCCESS_01 + ACKNOWLEDGE_01 + REPLY_OK,
+                                           status=0)
+                self.assertEqual(said, LIST_01 + answer + ROUND_01 + answer + ACKNOWLEDGE_01 + REQUEST_TO_9)
+
+    def test_oem_where_it_may_not_be(self):
+        self.said_by_client(DO_01 + oem(bytes(4)), status=3)
+        self.said_by_client(ROUND_01_OF_SERVER + SUCCESS_01 + oem(bytes(4)), status=3)
+        with Proxy() as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + LIST + edited(oem(bytes(4)), 1, b"\0"))
+            receive_all(peer)
+            proxy.wait_line("INSTR is 07, which revision 00 does not have")
+
+    def test_oem_together(self):
+        with Listener(echo) as target:
+            for place in ("list", "what-next"):
+                for id_ in ("", ":3", ":00010000", ":5f0e7c1a-6d3b-4f0c-9a55-0c2d8e4b7f61"):
+                    with Proxy("--oem", place + id_, "--rounds", "2") as proxy:
+                        self.check_echo(proxy, target.address, *REVISION_1)
+                        self.check_echo(proxy, target.address, *REVISION_1, "--oem", "what-next" + id_)
+                        self.check_echo(proxy, target.address, *REVISION_1, "--oem", "end" + id_, "--write-size", "1")
+                        self.check_echo(proxy, target.address, *REVISION_1, "--oem", "list" + id_, *MORE_ON_OFFER_01)
+                        self.check_echo(proxy, target.address)
+
+    def test_a_peer_that_only_talks(self):
+        """Its OEM frames are not read when it does not read the answers."""
+        question = oem(bytes(4), bytes(100000))
+        with Proxy("--timeout", "2") as proxy, Listener(echo) as target, proxy.connect() as peer:
+            peer.sendall(GREETING)
+            peer.settimeout(1)
+            sent = 0
+            with contextlib.suppress(OSError):
+                while sent < 200 * 1000 * 1000:
+                    peer.sendall(question)
+                    sent += len(question)
+            self.assertLess(sent, 100 * 1000 * 1000)
+            self.check_echo(proxy, target.address)
+            proxy.wait_line("nothing within 2 s")
+
+    def test_oem_without_end(self):
+        with Proxy() as proxy, proxy.connect() as peer:
+            peer.sendall(GREETING + oem(bytes(4)) * 300)
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(receive_all(peer), b"\x05\x08" + oem(bytes(4)) * 256)
+            proxy.wait_line("got more OEM frames than this program's limit of 256")
+
+    def test_sasl(self):
+        with Listener(echo) as target:
+            for mechanism in ("PLAIN", "CRAM-MD5", "SCRAM-SHA-256"):
+                for ids in ("compact", "uuid"):
+                    for manner in ((), ("--write-size", "1"), ("--glue",)):
+                        with self.subTest(mechanism, ids=ids, manner=manner), configured((mechanism,)) as proxy:
+                            self.check_login(proxy, *REVISION_1, "--ids", ids, *manner, grade=1)
+                            self.check_refused(proxy, *REVISION_1, "--ids", ids, *manner, password="pencil")
+
+    def test_policies(self):
+        with configured(("PLAIN", "1", "next"), ("SCRAM-SHA-256", "2", "next")) as proxy:
+            self.check_login(proxy, *REVISION_1, "--ids", "uuid-first", grade=3)
+            self.check_login(proxy, *REVISION_1, "--offer", "101", grade=1)
+            self.check_login(proxy, *REVISION_1, "--ids", "both", "--block", "2", grade=3)
+        for more in ("relative", "absolute"):
+            with configured(("PLAIN",), policy=f"more={more}\nfailure-text=No.") as proxy:
+                self.check_login(proxy, *REVISION_1, "--ids", "uuid", "--block", "1")
+                self.check_refused(proxy, *REVISION_1, "--ids", "uuid", "--block", "1", password="pencil")
+        with configured(("PLAIN",), policy="unacceptable=failure") as proxy:
+            self.check_refused(proxy, *REVISION_1, "--ids", "none", words=b"the server sent Failure")
+
+    def test_random_octets(self):
+        chance = random.Random(6)
+        starts = [b"", LIST_01, LIST_01 + ROUND_01, LIST_01 + ROUND_01 + ACKNOWLEDGE_01, oem(bytes(4))]
+        with Proxy() as proxy, Listener(echo) as target:
+            for i in range(200):
+                with proxy.connect() as peer, contextlib.suppress(OSError):
+                    octets = bytearray(chance.randbytes(chance.randrange(100)))
+                    octets[:2] = bytes([chance.randrange(9), 1])
+                    peer.sendall(GREETING + starts[i % 5] + octets)
+                    if i % 3:
+                        peer.shutdown(socket.SHUT_WR)
+                        receive_all(peer)
+            self.check_echo(proxy, target.address, *REVISION_1)
+
+
 class CommandLine(unittest.TestCase):
     def run_tool(self, *arguments):
         return subprocess.run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, text=True)
@@ -1441,6 +1831,13 @@ class CommandLine(unittest.TestCase):
                           (CLIENT, "--write-size", "-1", "a:1"), (CLIENT, "--nmethods-width", "2", "a:1"),
                           (CLIENT, "--offer", "0", "a:1"), (CLIENT, "--socks-method", "255", "a:1"),
                           (CLIENT, "--socks-method", "8,", "a:1"), (CLIENT, "--server", "a", "a:1"),
+                          (CLIENT, "--revision", "2", "a:1"), (CLIENT, "--ids", "all", "a:1"),
+                          (CLIENT, "--ids", "uuid", "a:1"), (CLIENT, "--ids", "none", "a:1"), (CLIENT, "--oem", "list", "a:1"),
+                          (CLIENT, "--offer", "4a78553a-fb3c-4917-9c6c-6e302b6c482d", "a:1"),
+                          (CLIENT, "--revision", "1", "--ids", "uuid", "--offer", "00010000", "a:1"),
+                          (CLIENT, "--revision", "1", "--oem", "middle", "a:1"),
+                          (CLIENT, "--revision", "1", "--oem", "list:x", "a:1"), (SERVER, "--oem", "end"), (SERVER, "--oem", ""),
+                          (SERVER, "--revision", "-1"), (SERVER, "--revision", ""),
                           (CLIENT, "--no-maf", "--socks-method", "8", "a:1"), (CLIENT, "a:1", "--fault"), (SERVER, "argument"),
                           (SERVER, "--port", "65536"), (SERVER, "--port", "http"), (SERVER, "--listen", "localhost"),
                           (CLIENT, "--block", "255", "a:1"), (CLIENT, "--block", "-1", "a:1"),

@@ -63,13 +63,75 @@ take_fault(const char *name, maf_manners_t *manners)
     }
 }
 
+/* Sets the error and returns FALSE. */
+static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (error)
+        *error = g_error_new_valist(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, format, args);
+    va_end(args);
+    return FALSE;
+}
+
+static gboolean
+parse_id(const char *text, guint32 *id, GError **error)
+{
+    guint64 value;
+
+    if (!g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT32, &value, NULL))
+        return refuse(error, "'%s' is not an id in hexadecimal", text);
+    *id = (guint32)value;
+    return TRUE;
+}
+
+static void
+take_revision(const char *text, maf_manners_t *manners)
+{
+    GError *error = NULL;
+    guint revision;
+
+    if (!tool_parse_number(text, MAF_VER_00, MAF_VER_01, &revision, &error))
+        tool_usage_error("--revision: %s", error->message);
+    manners->revision = (int)revision;
+}
+
+/* WHERE[:ID] */
+static void
+take_oem(const char *text, maf_manners_t *manners)
+{
+    g_auto(GStrv) parts = g_strsplit(text, ":", 2);
+    const char *id = *parts && parts[1] ? parts[1] : "00000000";
+    GError *error = NULL;
+    guint32 number = 0;
+
+    manners->oem.place = maf_oem_find_place(manners->side, *parts ? *parts : "");
+    if (manners->oem.place == MAF_OEM_NOWHERE)
+        tool_usage_error("--oem: '%s' is not %s", text,
+                         manners->side == MAF_CLIENT ? "list, what-next or end" : "list or what-next");
+    if (maf_id_parse_uuid(id, &manners->oem.id))
+        return;
+    if (!parse_id(id, &number, &error))
+        tool_usage_error("--oem: %s, nor a UUID", error->message);
+    manners->oem.id = maf_id_compact(number);
+}
+
 void
 tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
            maf_manners_t *manners)
 {
     gboolean version = FALSE;
-    g_autofree char *fault = NULL;
+    g_autofree char *fault = NULL, *revision = NULL, *oem = NULL;
     const GOptionEntry common[] = {
+        {"revision", 0, 0, G_OPTION_ARG_STRING, &revision,
+         manners->side == MAF_CLIENT ? "The revision of the draft to speak (0)"
+                                     : "The only revision of the draft to speak, instead of the client's",
+         "0|1"},
+        {"oem", 0, 0, G_OPTION_ARG_STRING, &oem,
+         manners->side == MAF_CLIENT
+             ? "In revision 1, send an OEM frame before the list or What next?, or after the end"
+             : "In revision 1, answer the list or What next? with an OEM frame first",
+         manners->side == MAF_CLIENT ? "list|what-next|end[:ID]" : "list|what-next[:ID]"},
         {"timeout", 0, 0, G_OPTION_ARG_INT, &manners->timeout,
          "Give the peer this long for each message (30)", "SECONDS"},
         {"write-size", 0, 0, G_OPTION_ARG_INT, &manners->write_size,
@@ -96,6 +158,10 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
     }
     if (fault)
         take_fault(fault, manners);
+    if (revision)
+        take_revision(revision, manners);
+    if (oem)
+        take_oem(oem, manners);
     if (manners->timeout < 1 || manners->timeout > TIMEOUT_MAX)
         tool_usage_error("--timeout is 1 to %d seconds", TIMEOUT_MAX);
     if (manners->write_size < 0 || manners->write_size > WRITE_SIZE_MAX)
@@ -141,17 +207,6 @@ tool_read_password(void)
     return password;
 }
 
-/* Sets the error and returns FALSE. */
-static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (error)
-        *error = g_error_new_valist(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, format, args);
-    va_end(args);
-    return FALSE;
-}
-
 gboolean
 tool_parse_number(const char *text, guint min, guint max, guint *number, GError **error)
 {
@@ -190,17 +245,6 @@ tool_parse_host_port(const char *text, char **host, guint16 *port, GError **erro
 }
 
 static gboolean
-parse_id(const char *text, guint32 *id, GError **error)
-{
-    guint64 value;
-
-    if (!g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT32, &value, NULL))
-        return refuse(error, "'%s' is not a sub-method id in hexadecimal", text);
-    *id = (guint32)value;
-    return TRUE;
-}
-
-static gboolean
 offerable(guint32 id)
 {
     return id != MAF_METHOD_SUCCESS && id != MAF_METHOD_FAILURE && id != MAF_METHOD_MORE_AVAILABLE;
@@ -216,6 +260,12 @@ tool_parse_ids(const char *text, GArray *ids, GError **error)
     for (char **range = ranges; *range; range++) {
         g_auto(GStrv) ends = g_strsplit(*range, "-", 2);
         guint32 first = 0, last;
+        maf_id_t uuid;
+
+        if (maf_id_parse_uuid(*range, &uuid)) {
+            g_array_append_val(ids, uuid);
+            continue;
+        }
 
         if (!parse_id(*ends ? ends[0] : "", &first, error))
             return FALSE;

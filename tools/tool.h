@@ -50,9 +50,9 @@ gboolean tool_parse_host_port(const char *text, char **host, guint16 *port, GErr
 
 /*
  * Appends to `ids`, an array of maf_id_t, the 4-octet sub-method ids of a list of hexadecimal numbers and
- * ranges of them, such as 00000001,00010000-000100FD. G_OPTION_ERROR for anything else, for ids that no list
- * may hold (draft-00, Current MAF Sub-Methods: SUCCESS, FAILURE and MORE_METHODS_AVAILABLE), and beyond 65536
- * ids.
+ * ranges of them, such as 00000001,00010000-000100FD, and of UUIDs. G_OPTION_ERROR for anything else, for ids
+ * that no list may hold (draft-00, Current MAF Sub-Methods: SUCCESS, FAILURE and MORE_METHODS_AVAILABLE), and
+ * beyond 65536 ids.
  */
 gboolean tool_parse_ids(const char *text, GArray *ids, GError **error);
 
