@@ -92,7 +92,9 @@ expected_in(const case_t *c)
     case MAF_STATE_AWAITING_MORE:
         return "the client's next list of sub-methods";
     case MAF_STATE_EXECUTING:
-        return wmem_strdup_printf(c->pool, "Process for %s, or the client's What next?", running_of(c));
+        return c->frame
+                   ? wmem_strdup_printf(c->pool, "Process for %s, or the client's What next?", running_of(c))
+                   : "Process, or the client's What next?";
     case MAF_STATE_SUCCEEDED:
         return "Acknowledge, or the client's SOCKS request";
     case MAF_STATE_FAILED:
@@ -251,6 +253,10 @@ say_length(const case_t *c)
 static const char *
 say_truncated(const case_t *c)
 {
+    if (c->frame->snapped)
+        return wmem_strdup_printf(c->pool,
+                                  "The capture lacks the rest of the %s's frame; expected all that was sent",
+                                  sender_of(c));
     return wmem_strdup_printf(c->pool, "The %s's frame ends after %u octet%s; expected more of it",
                               sender_of(c), c->frame->length, plurality(c->frame->length, "", "s"));
 }
@@ -357,6 +363,18 @@ maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, cons
             "The client put MORE_METHODS_AVAILABLE before other sub-methods; expected as the last METHOD "
             "of the list (%s, Subnegotiation, METHODS)",
             draft);
+}
+
+void
+maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state)
+{
+    const maf_verdict_t verdict = {.state_before = (uint8_t)state};
+    const case_t c = {.pool = pinfo->pool, .verdict = &verdict};
+
+    expert_add_info_format(pinfo, item, state == MAF_STATE_FAILED ? &ei_after_end : &ei_sequence,
+                           "The client's SOCKS request came %s; expected %s (draft-00, Subnegotiation)",
+                           state == MAF_STATE_FAILED ? "after the session had failed" : "before success",
+                           expected_in(&c));
 }
 
 void

@@ -42,6 +42,9 @@ void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], 
 void maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, const maf_id_t *id,
                         uint32_t faults);
 
+/* Say that the client sent its SOCKS request in a state in which it may not. */
+void maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state);
+
 /* Say that the connection was closed inside a frame of that side, which began in the capture's frame `began`.
  */
 void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t began);

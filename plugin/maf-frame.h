@@ -81,6 +81,8 @@ typedef struct {
     uint8_t end;         /* maf_frame_end_t */
     uint32_t understood; /* octets whose meaning is known: all of them if whole, none if the header is cut */
     uint32_t length;     /* of the whole frame; if it is not whole, of what there is of it */
+    uint32_t beyond;     /* octets that are known to come after those */
+    bool snapped;        /* more was sent than was captured */
 
     uint8_t nmethods_width; /* of NMETHODS: 1 or 4 */
     uint32_t nmethods;      /* METHODs in the list: NMETHODS, or the sum of all COUNTs */

@@ -12,7 +12,10 @@
 #include <string.h>
 
 /* The longest list of revision 01 believed, in octets: the draft sets no limit, but a reader must. */
-#define LIST_MAX 65536
+#define LIST_MAX 8192
+
+/* With as many octets missing at least, TCP need not give us each segment in between. */
+#define WORTH_ASKING 256
 
 typedef struct {
     tvbuff_t *tvb;
@@ -41,15 +44,21 @@ bad(const reader_t *reader, maf_frame_t *frame, maf_frame_end_t why)
     return 0;
 }
 
-/* The frame goes on beyond what was captured; if it was sent none the less, there is nothing to wait for. */
+/*
+ * The frame goes on beyond what was captured: to `length` at least, or to exactly that. If all of what is
+ * captured was sent, the rest can be waited for.
+ */
 static uint32_t
 cut(const reader_t *reader, maf_frame_t *frame, uint32_t length, bool length_known)
 {
     frame->end = MAF_FRAME_CUT;
     frame->length = length_known ? MIN(length, reader->sent) : reader->sent;
-    if (reader->sent > reader->captured)
+    frame->beyond = length_known && length > reader->sent ? length - reader->sent : 0;
+    frame->snapped = reader->sent > reader->captured;
+    if (frame->snapped)
         return 0;
-    return length_known ? length - reader->sent : MAF_MISSING_UNKNOWN;
+    return length_known || length - reader->sent >= WORTH_ASKING ? length - reader->sent
+                                                                 : MAF_MISSING_UNKNOWN;
 }
 
 static uint8_t

@@ -36,9 +36,6 @@
 #define SOCKS_ATYP_IPV6       4
 #define SOCKS_TCP_PORT        1080
 
-/* The most octets of tunnelled data, sent before the SOCKS reply, that are kept back until after it. */
-#define EARLY_TUNNEL_MAX 4096
-
 /* What a side of the stream is expected to send next. */
 typedef enum {
     PHASE_GREETING,   /* client: versions and methods */
@@ -60,9 +57,11 @@ typedef struct {
     uint32_t next; /* sequence number after the last octet */
 } position_t;
 
-/* A MAF frame that is not complete yet. What its first octets were taken for holds for the rest of it. */
+/* The last MAF frame that came in several segments. What its first octets were taken for holds for the rest.
+ */
 typedef struct {
-    uint32_t began; /* number of the capture's frame that has its first octet; 0 if nothing is waited for */
+    uint32_t began; /* number of the capture's frame that has its first octet; 0 if there was none yet */
+    uint32_t done;  /* number of the frame that has its last octet; 0 if it is still waited for */
     int revision;   /* that it is read by, once its header is there; else -1 */
 } partial_t;
 
@@ -72,21 +71,26 @@ typedef struct {
     uint32_t number; /* of the stream in the capture file, to tell segments of different streams apart */
     bool attached;   /* in front of SOCKS, which TCP would call if we did not; else chosen by Decode As */
     bool late;       /* the capture began after the greeting */
-    bool client_known;
     address client;
     uint32_t client_port;
+    uint16_t target_port;   /* of the SOCKS request */
     phase_t phase[2];       /* by maf_side_t */
     position_t position[2]; /* by maf_side_t */
-    uint32_t continues[2];  /* by maf_side_t: octets of a frame that TCP would not put together */
-    partial_t partial[2];   /* by maf_side_t */
-    uint32_t ended[2]; /* by maf_side_t: number of the frame that closes the connection inside that one */
-    maf_session_t *session; /* NULL before the first MAF frame: most connections never have one */
+    uint32_t
+        continues[2]; /* by maf_side_t: octets of the last frame that are still to come, to be passed over */
+    bool lost[2];     /* by maf_side_t: the end of the last frame could not be told */
+    partial_t partial[2]; /* by maf_side_t */
+    uint32_t ended[2];    /* by maf_side_t: number of the frame that closes the connection inside that one */
+    bool has_missed;      /* octets that were sent */
+    maf_session_t *session; /* NULL before the first MAF frame */
 } stream_t;
 
 typedef enum {
-    PIECE_SOCKS, /* for the SOCKS dissector */
-    PIECE_FRAME, /* a MAF frame */
-    PIECE_DATA,  /* nobody's */
+    PIECE_SOCKS,     /* for the SOCKS dissector */
+    PIECE_FRAME,     /* a MAF frame */
+    PIECE_UNDECODED, /* MAF, but no frame can be made of it */
+    PIECE_TUNNEL,    /* for the dissector of the target's port */
+    PIECE_DATA,      /* nobody's */
 } piece_kind_t;
 
 /* Part of a segment, in the order of the stream. */
@@ -102,6 +106,7 @@ typedef struct {
     piece_t *pieces;
     int desegment_offset;
     uint32_t desegment_len; /* 0 if every octet is in a piece */
+    uint8_t request_in;     /* maf_state_t in which the SOCKS request came too early or too late; else 0 */
 } segment_t;
 
 /* A segment being learnt. */
@@ -182,7 +187,6 @@ set_client(stream_t *stream, const address *client, uint32_t client_port)
 {
     copy_address_wmem(wmem_file_scope(), &stream->client, client);
     stream->client_port = client_port;
-    stream->client_known = true;
 }
 
 static maf_side_t
@@ -194,9 +198,35 @@ side_of(const stream_t *stream, const packet_info *pinfo)
 }
 
 static bool
+is_waiting(const stream_t *stream, maf_side_t side)
+{
+    return stream->partial[side].began && !stream->partial[side].done;
+}
+
+static bool
 in_phase(const stream_t *stream, phase_t phase)
 {
     return stream->phase[MAF_CLIENT] == phase && stream->phase[MAF_SERVER] == phase;
+}
+
+static void
+lose_track(stream_t *stream)
+{
+    stream->has_missed = true;
+    if (stream->session)
+        maf_session_lose_track(stream->session);
+}
+
+/* Most connections never need a session, so it is made for the first MAF frame. */
+static void
+begin_session(stream_t *stream)
+{
+    if (stream->session)
+        return;
+    stream->session =
+        maf_session_new(wmem_file_scope(), maf_prefs.revision, stream->late && !stream->attached);
+    if (stream->has_missed)
+        maf_session_lose_track(stream->session);
 }
 
 /* From the next frame on, this connection is dissected by `handle`; NULL: as if we had never been there. */
@@ -348,19 +378,25 @@ learn_selection(learner_t *learner)
 }
 
 /*
- * Once a session has succeeded, X'05' begins the SOCKS request or its reply (spec: States). Should a stray
- * frame have come after success, it may begin a process frame as well; the fourth octet tells: FLAGS end in
- * 00, and no kind of address is 0.
+ * X'05' begins a process frame as well as a SOCKS message. Once the session has succeeded it is SOCKS (spec:
+ * States). Before that, and after a stray frame, the fourth octet tells: FLAGS end in 00, and no kind of
+ * address is 0. A server replies only to a request.
  */
 static bool
 begins_socks(const learner_t *learner)
 {
-    const maf_session_t *session = learner->stream->session;
+    const stream_t *stream = learner->stream;
 
-    if (octet_at(learner, 0) != SOCKS_VERSION || !maf_session_has_succeeded(session))
+    if (octet_at(learner, 0) != SOCKS_VERSION)
         return false;
-    return maf_session_state(session) == MAF_STATE_SUCCEEDED ||
-           (octets_left(learner) > SOCKS_ATYP_OFFSET && octet_at(learner, SOCKS_ATYP_OFFSET) != 0);
+    if (maf_session_state(stream->session) == MAF_STATE_SUCCEEDED)
+        return true;
+    if (learner->from == MAF_SERVER && stream->phase[MAF_CLIENT] == PHASE_MAF)
+        return false;
+    return octets_left(learner) > SOCKS_ATYP_OFFSET && octet_at(learner, 2) == 0 &&
+           (octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_IPV4 ||
+            octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_DOMAIN ||
+            octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_IPV6);
 }
 
 static void
@@ -369,6 +405,8 @@ hand_back(learner_t *learner)
     stream_t *stream = learner->stream;
 
     if (maf_prefs.dissect_socks) {
+        if (learner->from == MAF_CLIENT)
+            learner->segment->request_in = maf_session_request(stream->session);
         stream->phase[learner->from] = learner->from == MAF_CLIENT ? PHASE_REQUEST : PHASE_REPLY;
     } else {
         add_rest(learner, PIECE_DATA);
@@ -376,41 +414,53 @@ hand_back(learner_t *learner)
     }
 }
 
+/* After a frame whose end could not be told, only what looks like a frame is taken for one. */
+static bool
+looks_like_frame(const maf_frame_t *frame)
+{
+    return frame->understood >= MAF_HEADER_LEN && frame->layout != MAF_LAYOUT_UNKNOWN &&
+           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE;
+}
+
 static bool
 learn_frame(learner_t *learner)
 {
     stream_t *stream = learner->stream;
     partial_t *partial = &stream->partial[learner->from];
+    const bool goes_on = is_waiting(stream, learner->from);
     maf_frame_t frame;
     uint32_t missing;
     int revision;
 
-    if (!stream->session)
-        stream->session =
-            maf_session_new(wmem_file_scope(), maf_prefs.revision, stream->late && !stream->attached);
-    if (!partial->began && begins_socks(learner)) {
+    begin_session(stream);
+    if (!goes_on && begins_socks(learner)) {
         hand_back(learner);
         return true;
     }
 
-    revision = partial->began && partial->revision >= 0
+    revision = goes_on && partial->revision >= 0
                    ? partial->revision
                    : maf_session_revision(stream->session, octet_at(learner, 0),
                                           octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
     missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
+    if (stream->lost[learner->from] && !looks_like_frame(&frame)) {
+        add_rest(learner, PIECE_UNDECODED);
+        return true;
+    }
     if (missing && !learner->last) {
-        if (!partial->began)
-            partial->began = learner->pinfo->num;
+        if (!goes_on)
+            *partial = (partial_t){.began = learner->pinfo->num};
         partial->revision = frame.understood ? revision : -1;
         wait_for(learner, missing);
         return false;
     }
-    partial->began = 0;
-    if (missing && !learner->ends) {
+    if (goes_on)
+        partial->done = learner->pinfo->num;
+    if (missing && !learner->ends)
         frame.end = MAF_FRAME_UNASSEMBLED;
-        if (missing != MAF_MISSING_UNKNOWN)
-            stream->continues[learner->from] = missing;
-    }
+    stream->continues[learner->from] = frame.beyond;
+    stream->lost[learner->from] = frame.end == MAF_FRAME_BAD_INSTR || frame.end == MAF_FRAME_BAD_COUNT ||
+                                  frame.end == MAF_FRAME_BAD_LENGTH;
     add_piece(learner, PIECE_FRAME, frame.length)->verdict = maf_session_frame(
         stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
     return true;
@@ -502,6 +552,8 @@ learn_socks_message(learner_t *learner)
         wait_for(learner, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
         return false;
     }
+    if (learner->from == MAF_CLIENT && length > 0 && length <= left)
+        stream->target_port = tvb_get_ntohs(learner->tvb, (int)(learner->offset + length) - 2);
     if (learner->from == MAF_CLIENT)
         prime_socks(stream, learner->tvb, learner->pinfo);
     if (length == 0 || length > left)
@@ -514,18 +566,12 @@ learn_socks_message(learner_t *learner)
     return true;
 }
 
-/*
- * The SOCKS dissector looks into the tunnel from the frame after the reply on. What comes sooner is kept back
- * for it, to be put before the side's next segment.
+/* The SOCKS dissector looks into the tunnel from the frame after the reply on: what comes sooner is for us.
  */
 static bool
 learn_tunnel(learner_t *learner)
 {
-    if (!learner->last && octets_left(learner) <= EARLY_TUNNEL_MAX) {
-        wait_for(learner, MAF_MISSING_UNKNOWN);
-        return false;
-    }
-    add_rest(learner, PIECE_DATA);
+    add_rest(learner, PIECE_TUNNEL);
     return true;
 }
 
@@ -559,6 +605,19 @@ repeats(position_t *position, uint32_t seq, uint32_t length)
     return false;
 }
 
+/* Octets that were sent and never came to us: before this segment, or acknowledged by it. */
+static bool
+misses_octets(const stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo)
+{
+    const maf_side_t other = from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
+    const position_t *mine = &stream->position[from];
+    const position_t *theirs = &stream->position[other];
+
+    if (mine->known && GT_SEQ(tcpinfo->seq, mine->next))
+        return true;
+    return theirs->known && !is_waiting(stream, other) && GT_SEQ(tcpinfo->lastackseq, theirs->next);
+}
+
 /* A greeting or a selection that came alone: TCP calls the SOCKS dissector for it without our help. */
 static bool
 is_all_socks(const segment_t *segment)
@@ -584,6 +643,8 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
     };
     uint32_t *continues = &stream->continues[learner.from];
 
+    if (tcpinfo && misses_octets(stream, learner.from, tcpinfo))
+        lose_track(stream);
     if (tcpinfo && repeats(&stream->position[learner.from], tcpinfo->seq, tvb_reported_length(tvb))) {
         if (!in_phase(stream, PHASE_MAF))
             return NULL;
@@ -591,7 +652,7 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
         return segment;
     }
     if (*continues > 0) {
-        const uint32_t length = MIN(*continues, octets_left(&learner));
+        const uint32_t length = MIN(*continues, tvb_reported_length(tvb));
 
         *continues -= length;
         add_piece(&learner, PIECE_DATA, length);
@@ -599,9 +660,12 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
     while (octets_left(&learner) > 0 && phase_fns[stream->phase[learner.from]](&learner))
         ;
 
+    if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
+        lose_track(stream);
+
     if (in_phase(stream, PHASE_LEFT))
         return NULL;
-    if (segment->desegment_len == 0 && stream->attached && is_all_socks(segment))
+    if (segment->desegment_len == 0 && !segment->request_in && stream->attached && is_all_socks(segment))
         return NULL;
     return segment;
 }
@@ -628,6 +692,23 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     return tvb_captured_length(tvb);
 }
 
+/* Show tunnelled octets as the SOCKS dissector does: by the target's port, in the place of the proxy's. */
+static void
+show_tunnel(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const dissector_handle_t handle = dissector_get_uint_handle(tcp_ports, stream->target_port);
+    uint32_t *port = side_of(stream, pinfo) == MAF_CLIENT ? &pinfo->destport : &pinfo->srcport;
+    const uint32_t proxy_port = *port;
+    const uint16_t can_desegment = pinfo->can_desegment;
+
+    *port = stream->target_port;
+    pinfo->can_desegment = 0;
+    if (!handle || handle == socks_handle || !call_dissector_only(handle, tvb, pinfo, tree, NULL))
+        call_data_dissector(tvb, pinfo, tree);
+    pinfo->can_desegment = can_desegment;
+    *port = proxy_port;
+}
+
 /* Show one piece, or as many as there are MAF frames in a row; returns the first that is not shown yet. */
 static piece_t *
 show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo,
@@ -643,21 +724,25 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
     }
     piece_tvb = tvb_new_subset_length(tvb, *offset, length);
 
+    if (*offset > 0) {
+        col_append_str(pinfo->cinfo, COL_INFO, ", ");
+        col_set_fence(pinfo->cinfo, COL_INFO);
+    }
     switch ((piece_kind_t)piece->kind) {
     case PIECE_SOCKS:
-        if (*offset > 0) {
-            col_append_str(pinfo->cinfo, COL_INFO, ", ");
-            col_set_fence(pinfo->cinfo, COL_INFO);
-        }
         call_dissector_with_data(socks_handle, piece_tvb, pinfo, tree, tcpinfo);
         break;
     case PIECE_FRAME:
-        if (*offset > 0)
-            col_set_fence(pinfo->cinfo, COL_INFO);
         if (stream->attached)
             call_dissector_with_data(frames_handle, piece_tvb, pinfo, tree, piece);
         else
             dissect_frames(piece_tvb, pinfo, tree, piece);
+        break;
+    case PIECE_UNDECODED:
+        maf_show_undecoded(piece_tvb, pinfo, tree);
+        break;
+    case PIECE_TUNNEL:
+        show_tunnel(stream, piece_tvb, pinfo, tree);
         break;
     case PIECE_DATA:
         call_data_dissector(piece_tvb, pinfo, tree);
@@ -685,6 +770,8 @@ dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree 
     if (!segment)
         return 0;
 
+    if (segment->request_in)
+        maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->request_in);
     for (piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
@@ -701,8 +788,6 @@ dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 
     if (!stream)
         return 0;
-    if (!stream->client_known)
-        set_client(stream, &pinfo->src, pinfo->srcport); /* in SOCKS the client speaks first */
     return dissect_segment(stream, tvb, pinfo, tree, data);
 }
 
@@ -789,14 +874,15 @@ attach(conversation_t *conversation, packet_info *pinfo)
 
     if (!port || !proto_is_protocol_enabled(find_protocol_by_id(proto_socks)))
         return;
+    if (!late && conversation_get_dissector(conversation, pinfo->num)) /* somebody else knows whose this is */
+        return;
     stream = stream_new(conversation, true, late);
-    if (late) {
+    if (late)
         stream->phase[MAF_CLIENT] = PHASE_UNSEEN;
-        if (pinfo->srcport == port)
-            set_client(stream, &pinfo->dst, pinfo->destport);
-        else
-            set_client(stream, &pinfo->src, pinfo->srcport);
-    }
+    if (pinfo->srcport == port)
+        set_client(stream, &pinfo->dst, pinfo->destport);
+    else
+        set_client(stream, &pinfo->src, pinfo->srcport);
     pass_on(stream, pinfo, stream_handle);
 }
 
@@ -815,10 +901,10 @@ static void
 note_close(stream_t *stream, const packet_info *pinfo, uint16_t flags)
 {
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        const uint32_t began = stream->partial[side].began;
+        const partial_t *partial = &stream->partial[side];
 
-        if (began && began < pinfo->num && !stream->ended[side] &&
-            ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
+        if (partial->began && partial->began < pinfo->num && (!partial->done || partial->done > pinfo->num) &&
+            !stream->ended[side] && ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
             stream->ended[side] = pinfo->num;
             cut_streams++;
         }

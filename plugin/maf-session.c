@@ -357,17 +357,6 @@ ending_new(const maf_session_t *session, const nstime_t *when)
     return ending;
 }
 
-/* A frame that could not be read may have hidden others: judge mildly what depends on having seen all. */
-static void
-lose_track(maf_session_t *session)
-{
-    session->unsure = true;
-    session->complete = false;
-    session->offered_known = false;
-    session->more_known = false;
-    session->oem_from = 0;
-}
-
 static uint32_t
 fault_of_end(const maf_frame_t *frame)
 {
@@ -391,9 +380,19 @@ fault_of_end(const maf_frame_t *frame)
 static bool
 names_instruction(const maf_frame_t *frame)
 {
-    if (frame->end == MAF_FRAME_UNASSEMBLED)
-        return frame->layout == MAF_LAYOUT_LIST || frame->layout == MAF_LAYOUT_GROUPS || frame->id_offset > 0;
-    return frame->end != MAF_FRAME_BAD_INSTR && frame->end != MAF_FRAME_CUT;
+    switch ((maf_frame_end_t)frame->end) {
+    case MAF_FRAME_BAD_INSTR:
+        return false;
+    case MAF_FRAME_CUT:
+    case MAF_FRAME_UNASSEMBLED:
+        return frame->layout == MAF_LAYOUT_LIST || frame->layout == MAF_LAYOUT_GROUPS ? frame->understood > 0
+                                                                                      : frame->id_offset > 0;
+    case MAF_FRAME_WHOLE:
+    case MAF_FRAME_BAD_COUNT:
+    case MAF_FRAME_BAD_LENGTH:
+        break;
+    }
+    return true;
 }
 
 /* Each OEM is answered by one (draft-01); the frame that comes in the place of the answer is to blame. */
@@ -434,12 +433,17 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
         session->do_number = 0;
         session->running = NULL;
     }
-    if (has_ended(state) && !session->ended) {
+    if (has_ended(state) && !session->ended && misplaced != MAF_FAULT_DIRECTION) {
         session->ended = true;
         verdict->ending = ending_new(session, when);
     }
     if (rules[frame->instr].next != SAME_STATE)
         session->unsure = false;
+    if (misplaced &
+        (MAF_FAULT_DIRECTION | MAF_FAULT_SEQUENCE)) { /* what follows from it is no fault of its own */
+        session->unsure = true;
+        session->complete = false;
+    }
     session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
 }
@@ -474,10 +478,20 @@ maf_session_state(const maf_session_t *session)
     return (maf_state_t)session->state;
 }
 
-bool
-maf_session_has_succeeded(const maf_session_t *session)
+void
+maf_session_lose_track(maf_session_t *session)
 {
-    return session->succeeded;
+    session->unsure = true;
+    session->complete = false;
+    session->offered_known = false;
+    session->more_known = false;
+    session->oem_from = 0;
+}
+
+maf_state_t
+maf_session_request(const maf_session_t *session)
+{
+    return session->succeeded || session->unsure ? MAF_STATE_UNKNOWN : (maf_state_t)session->state;
 }
 
 maf_verdict_t *
@@ -502,7 +516,7 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
     if (fault_of_end(frame)) /* what else seems wrong with it has the same cause */
         verdict->faults = fault_of_end(frame);
     if (frame->end != MAF_FRAME_WHOLE)
-        lose_track(session);
+        maf_session_lose_track(session);
 
     verdict->state = session->state;
     verdict->round = session->round;

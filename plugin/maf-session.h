@@ -115,8 +115,14 @@ int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ve
 /* The state after the last frame. */
 maf_state_t maf_session_state(const maf_session_t *session);
 
-/* Whether there was a success, whatever came after it. */
-bool maf_session_has_succeeded(const maf_session_t *session);
+/* Frames may be missing before the next one: what depends on having seen all is not held against it. */
+void maf_session_lose_track(maf_session_t *session);
+
+/*
+ * The client sends its SOCKS request (spec: States, succeeded). Returns MAF_STATE_UNKNOWN if it may; else the
+ * state in which it may not.
+ */
+maf_state_t maf_session_request(const maf_session_t *session);
 
 /*
  * Take in the next frame (spec: States; draft-00, Subnegotiation) and judge it.

@@ -332,7 +332,7 @@ proto_register_maf_sasl(void)
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,
-         {"maf.test.expert.echo", PI_PROTOCOL, PI_WARN,
+         {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE,
           "The client returned other octets; expected those that the server sent", EXPFILL}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};

@@ -12,6 +12,7 @@
 
 #include <epan/expert.h>
 #include <epan/prefs.h>
+#include <epan/proto_data.h>
 #include <epan/tfs.h>
 #include <wsutil/str_util.h>
 
@@ -247,6 +248,15 @@ show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t
 
 /* DATA */
 
+/* Is the METHOD the one of the round? Only then is what the round keeps of its payload for the same
+ * dissector. */
+static bool
+runs_method(const view_t *view)
+{
+    return view->frame->instr == MAF_INSTR_DO ||
+           (view->frame->instr == MAF_INSTR_PROCESS && !(view->verdict->faults & MAF_FAULT_METHOD_MISMATCH));
+}
+
 static void
 show_data(view_t *view)
 {
@@ -256,7 +266,7 @@ show_data(view_t *view)
         .instr = frame->instr,
         .revision = frame->revision,
         .from = (maf_side_t)view->verdict->from,
-        .round = view->verdict->round,
+        .round = runs_method(view) ? view->verdict->round : NULL,
     };
     tvbuff_t *data;
 
@@ -450,6 +460,18 @@ show_session(const view_t *view)
     }
 }
 
+/* Add a phrase to the Info column, after those of the frames before it in the packet. */
+static void
+add_info(packet_info *pinfo, const char *phrase)
+{
+    enum { HAS_INFO_KEY = 1 };
+    const bool has_info = p_get_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY) != NULL;
+
+    col_append_sep_str(pinfo->cinfo, COL_INFO, has_info ? ", " : "", phrase);
+    if (!has_info)
+        p_add_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY, pinfo);
+}
+
 void
 maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_frame_t *frame,
                const maf_verdict_t *verdict)
@@ -472,9 +494,31 @@ maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_fr
     if (tree || col_get_writable(pinfo->cinfo, COL_INFO)) {
         const char *summary = summary_of(&view);
 
-        col_append_sep_str(pinfo->cinfo, COL_INFO, ", ", summary);
+        add_info(pinfo, summary);
         proto_item_append_text(top, ", %s", summary);
     }
+}
+
+void
+maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, -1, ENC_NA);
+
+    proto_item_append_text(item, ", Undecoded");
+    proto_tree_add_item(proto_item_add_subtree(item, ett_maf), hf_undecoded, tvb, 0, -1, ENC_NA);
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
+    col_clear(pinfo->cinfo, COL_INFO);
+    add_info(pinfo, "Undecoded");
+}
+
+void
+maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    proto_item_append_text(item, ", SOCKS request out of turn");
+    proto_item_set_generated(item);
+    maf_diagnose_request(pinfo, item, state);
 }
 
 void

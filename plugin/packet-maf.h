@@ -44,6 +44,13 @@ const char *maf_instr_name(unsigned revision, uint8_t instr);
 void maf_show_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_frame_t *frame,
                     const maf_verdict_t *verdict);
 
+/* Show octets of MAF that no frame can be made of, after one whose end could not be told; tvb holds just
+ * them. */
+void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
+
+/* Show that the client sent its SOCKS request, which tvb begins with, in a state in which it may not. */
+void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state);
+
 /*
  * Show that a connection was closed inside a frame.
  *
