@@ -378,13 +378,13 @@ maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state)
 }
 
 void
-maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t began)
+maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began)
 {
     expert_add_info_format(
         pinfo, item, &ei_truncated,
-        "The connection is closed inside a frame of the %s, which begins in frame %u; expected "
-        "the rest of it (draft-00, Subnegotiation, the diagrams)",
-        from == MAF_CLIENT ? "client" : "server", began);
+        "The connection is closed inside a frame of the %s, which begins in frame %u; expected the "
+        "rest of it (%s, Subnegotiation, the diagrams)",
+        from == MAF_CLIENT ? "client" : "server", began, draft_name(revision));
 }
 
 void

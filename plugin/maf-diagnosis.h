@@ -47,6 +47,7 @@ void maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t stat
 
 /* Say that the connection was closed inside a frame of that side, which began in the capture's frame `began`.
  */
-void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, uint32_t began);
+void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision,
+                      uint32_t began);
 
 #endif /* MAF_DIAGNOSIS_H */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* The longest list of revision 01 believed, in octets: the draft sets no limit, but a reader must. */
-#define LIST_MAX 8192
+#define LIST_MAX 20480
 
 /* With as many octets missing at least, TCP need not give us each segment in between. */
 #define WORTH_ASKING 256

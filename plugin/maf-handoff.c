@@ -928,7 +928,8 @@ watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         note_close(stream, pinfo, flags);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         if (stream->ended[side] == pinfo->num)
-            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, stream->partial[side].began);
+            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(stream->partial[side].revision, 0),
+                         stream->partial[side].began);
     }
 }
 

@@ -55,9 +55,10 @@ void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
  * Show that a connection was closed inside a frame.
  *
  * tvb    holds the frame that closes it, which has no octet of MAF
- * from   whose frame was cut off
+ * from   whose frame was cut off, read by `revision`
  * began  number of the frame that has its first octets
  */
-void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, uint32_t began);
+void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
+                  uint32_t began);
 
 #endif /* PACKET_MAF_H */
