@@ -499,12 +499,11 @@ find_credentials(session_t *session, const char *file)
 static void
 offer_everything(session_t *session)
 {
-    static const guint32 methods[] = {MAF_METHOD_SASL_SCRAM_SHA_256, MAF_METHOD_SASL_CRAM_MD5,
-                                      MAF_METHOD_SASL_PLAIN, MAF_METHOD_INTERNAL_TEST};
+    static const char *const words[] = {"SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "internal-test"};
 
-    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
-        const maf_id_t id = maf_id_compact(methods[i]);
-        const maf_method_t *method = maf_method_find(&id);
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        const maf_method_t *method = maf_method_find_word(words[i]);
+        const maf_id_t id = maf_id_compact(method->id);
         if (session->settings.credentials || method->need == MAF_SECRET_NONE)
             g_array_append_val(session->offer, id);
     }

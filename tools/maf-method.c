@@ -50,7 +50,7 @@ echo_user(gpointer run G_GNUC_UNUSED)
     return NULL;
 }
 
-static const maf_method_t echo = {
+static maf_method_t echo = {
     .id = MAF_METHOD_INTERNAL_TEST,
     .name = "Internal Test Method",
     .word = "internal-test",
@@ -62,6 +62,19 @@ static const maf_method_t echo = {
 
 static const maf_method_t *const methods[] = {&echo, &maf_sasl_plain, &maf_sasl_cram_md5,
                                               &maf_sasl_scram_sha_256};
+
+gboolean
+maf_method_rename_test(const maf_id_t *id)
+{
+    guint32 number = 0;
+
+    if (id->len != MAF_METHOD_LEN || maf_method_find(id))
+        return FALSE;
+    for (gsize i = 0; i < MAF_METHOD_LEN; i++)
+        number = number << 8 | id->octets[i];
+    echo.id = number;
+    return TRUE;
+}
 
 gboolean
 maf_method_uuid(const maf_id_t *id, maf_id_t *uuid)

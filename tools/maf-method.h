@@ -63,4 +63,10 @@ gboolean maf_method_uuid(const maf_id_t *id, maf_id_t *uuid);
 /* The sub-method a policy calls `word`, in any case, or NULL. */
 const maf_method_t *maf_method_find_word(const char *word);
 
+/*
+ * From now on the Internal Test Method goes by this number, as a sub-method of somebody's own would
+ * (draft-00, Current MAF Sub-Methods). FALSE for an id that is no number, or that another sub-method has.
+ */
+gboolean maf_method_rename_test(const maf_id_t *id);
+
 #endif /* MAF_METHOD_H */

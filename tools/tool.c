@@ -6,6 +6,8 @@
 
 #include "tool.h"
 
+#include "maf-method.h"
+
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,12 +118,24 @@ take_oem(const char *text, maf_manners_t *manners)
     manners->oem.id = maf_id_compact(number);
 }
 
+static void
+take_test_method(const char *text)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(maf_id_t));
+    GError *error = NULL;
+
+    if (!tool_parse_ids(text, ids, &error))
+        tool_usage_error("--test-method: %s", error->message);
+    if (ids->len != 1 || !maf_method_rename_test(&g_array_index(ids, maf_id_t, 0)))
+        tool_usage_error("--test-method: '%s' is not one number that is free", text);
+}
+
 void
 tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
            maf_manners_t *manners)
 {
     gboolean version = FALSE;
-    g_autofree char *fault = NULL, *revision = NULL, *oem = NULL;
+    g_autofree char *fault = NULL, *revision = NULL, *oem = NULL, *test_method = NULL;
     const GOptionEntry common[] = {
         {"revision", 0, 0, G_OPTION_ARG_STRING, &revision,
          manners->side == MAF_CLIENT ? "The revision of the draft to speak (0)"
@@ -140,6 +154,9 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
          NULL},
         {"fault", 0, 0, G_OPTION_ARG_STRING, &fault,
          "Break one rule of the protocol, to see what the peer makes of it; 'help' lists them", "NAME"},
+        {"test-method", 0, 0, G_OPTION_ARG_STRING, &test_method,
+         "Call the Internal Test Method by another number, to play a sub-method of your own (00000001)",
+         "ID"},
         {"verbose", 0, 0, G_OPTION_ARG_NONE, &manners->verbose, "Tell of every MAF frame", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
@@ -162,6 +179,8 @@ tool_parse(int *argc, char ***argv, const char *arguments, const char *summary, 
         take_revision(revision, manners);
     if (oem)
         take_oem(oem, manners);
+    if (test_method)
+        take_test_method(test_method);
     if (manners->timeout < 1 || manners->timeout > TIMEOUT_MAX)
         tool_usage_error("--timeout is 1 to %d seconds", TIMEOUT_MAX);
     if (manners->write_size < 0 || manners->write_size > WRITE_SIZE_MAX)
