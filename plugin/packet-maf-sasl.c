@@ -215,44 +215,60 @@ dissect_scram(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 /* What the server sent first in a round of the Internal Test Method. */
 typedef struct {
     uint32_t frame;  /* that it was sent in */
+    uint32_t again;  /* the next frame that the server sent more in; 0 if there is none */
     unsigned length; /* in octets */
     const uint8_t *octets;
 } sent_t;
+
+static sent_t *
+keep_sent(tvbuff_t *tvb, const packet_info *pinfo, unsigned length)
+{
+    sent_t *sent = wmem_new0(wmem_file_scope(), sent_t);
+
+    sent->frame = pinfo->num;
+    sent->length = length;
+    sent->octets = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length);
+    return sent;
+}
+
+static void
+show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool same)
+{
+    proto_item *item = proto_tree_add_boolean(tree, hf_test_echo, tvb, 0, 0, same);
+
+    proto_item_set_generated(item);
+    if (!same)
+        expert_add_info(pinfo, item, &ei_echo);
+}
 
 static int
 dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     maf_payload_t *payload = (maf_payload_t *)data;
     const unsigned length = tvb_captured_length(tvb);
-    const sent_t *sent;
-    proto_item *item;
+    sent_t *sent;
     bool same;
 
     if (!payload || !payload->round ||
         (payload->instr != MAF_INSTR_DO && payload->instr != MAF_INSTR_PROCESS))
         return 0;
-    sent = (const sent_t *)payload->round->payload;
-    if (sent && sent->frame > pinfo->num) /* on a later pass: not sent yet */
-        sent = NULL;
-    if (!payload->round->payload && payload->from == MAF_SERVER) {
-        sent_t *kept = wmem_new(wmem_file_scope(), sent_t);
-
-        kept->frame = pinfo->num;
-        kept->length = length;
-        kept->octets = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length);
-        payload->round->payload = kept;
-    }
-
     tree = add_tree(tree, proto_test, ett_test, tvb, payload->from == MAF_SERVER ? "sent" : "returned");
     proto_tree_add_item(tree, hf_test_data, tvb, 0, (int)length, ENC_NA);
-    if (payload->from == MAF_CLIENT && sent) {
-        same = length == sent->length && tvb_memeql(tvb, 0, sent->octets, length) == 0;
-        item = proto_tree_add_boolean(tree, hf_test_echo, tvb, 0, 0, same);
-        proto_item_set_generated(item);
-        if (!same)
-            expert_add_info(pinfo, item, &ei_echo);
-        payload->note = same ? "returned unchanged" : "returned changed";
+
+    sent = (sent_t *)payload->round->payload;
+    if (payload->from == MAF_SERVER) {
+        if (!sent)
+            payload->round->payload = keep_sent(tvb, pinfo, length);
+        else if (!sent->again && sent->frame < pinfo->num)
+            sent->again = pinfo->num;
+        return (int)length;
     }
+    /* On a later pass, what is kept may have been sent later. And of several, which one is returned? */
+    if (!sent || sent->frame > pinfo->num || (sent->again && sent->again < pinfo->num))
+        return (int)length;
+    same = length == sent->length && tvb_memeql(tvb, 0, sent->octets, length) == 0;
+    show_echo(tvb, pinfo, tree, same);
+    payload->note = same ? "returned unchanged" : "returned changed";
     return (int)length;
 }
 
