@@ -463,6 +463,56 @@ test_many_lists(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
 }
 
+/* Frames that the capture lacks are nobody's fault. */
+static void
+test_missing_frames(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
+    maf_session_lose_track(f->session);
+    check(send_process(f, MAF_CLIENT, OTHER), MAF_STATE_EXECUTING, 0);
+    maf_session_lose_track(f->session);
+    check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+}
+
+/* What follows from a frame out of place is not held against the next one as well. */
+static void
+test_no_cascade(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_SEQUENCE);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
+    check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+}
+
+/* The client does not decide how the session went. */
+static void
+test_forged_success(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_verdict_t *verdict;
+
+    reach(f, MAF_STATE_AWAITING_DECISION);
+    verdict = send_method(f, MAF_CLIENT, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS);
+    check(verdict, MAF_STATE_SUCCEEDED, MAF_FAULT_DIRECTION);
+    g_assert_null(verdict->ending);
+    verdict = send_failure(f);
+    check(verdict, MAF_STATE_FAILED, 0);
+    g_assert_nonnull(verdict->ending);
+}
+
+static void
+test_request(fixture_t *f, const void *late)
+{
+    for (int state = MAF_STATE_AWAITING_LIST; state <= MAF_STATE_FAILED; state++) {
+        tear_down(f, late);
+        set_up(f, late);
+        reach(f, (maf_state_t)state);
+        g_assert_cmpuint(maf_session_request(f->session), ==,
+                         state == MAF_STATE_SUCCEEDED ? MAF_STATE_UNKNOWN : state);
+        maf_session_lose_track(f->session);
+        g_assert_cmpuint(maf_session_request(f->session), ==, MAF_STATE_UNKNOWN);
+    }
+}
+
 /* Revision 01 */
 
 static maf_frame_t
@@ -619,6 +669,10 @@ main(int argc, char **argv)
     ADD("bad-lengths", test_bad_lengths, NULL);
     ADD("late", test_late, late);
     ADD("late-end", test_late_end, late);
+    ADD("missing-frames", test_missing_frames, NULL);
+    ADD("no-cascade", test_no_cascade, NULL);
+    ADD("forged-success", test_forged_success, NULL);
+    ADD("request", test_request, NULL);
     ADD("acknowledged-end", test_acknowledged_end, NULL);
     ADD("login-01", test_login_01, NULL);
     ADD("version-01", test_version_01, NULL);

@@ -22,6 +22,7 @@ typedef struct octets {
 #define OCTETS(literal) {(literal), sizeof(literal) - 1}
 #define OEM_00          OCTETS("\x07\x00\x00\x00" "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x00\x00\x00\x00")
 #define UNKNOWN         OCTETS("\x08\x00\x00\x00")
+#define REQUEST         OCTETS("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x09")
 /* clang-format on */
 
 /* A frame without DATA said beside another, in the same revision; or octets as they are. */
@@ -38,6 +39,7 @@ static const extra_t process = {.instr = MAF_INSTR_PROCESS, .method = MAF_METHOD
 static const extra_t oem = {.instr = MAF_INSTR_OEM};
 static const extra_t oem_00 = {.octets = OEM_00};
 static const extra_t unknown = {.octets = UNKNOWN};
+static const extra_t request = {.octets = REQUEST};
 
 /* When a rule is broken: as this side says a frame, once it has heard one, or where it decides. */
 typedef enum occasion { SAYING, HEARING, DECIDING } occasion_t;
@@ -235,6 +237,8 @@ static const maf_fault_t faults[] = {
      .instr = MAF_INSTR_SUPPORTED, .before = &process},
     {"sequence-what-next", MAF_CLIENT, "What next? right after the list, before Do",
      .instr = MAF_INSTR_SUPPORTED, .after = &what_next},
+    {"sequence-request", MAF_CLIENT, "a SOCKS request, to port 9 of 127.0.0.1, right after What next?",
+     .scope = ONLY_00, .instr = MAF_INSTR_WHAT_NEXT, .after = &request},
     {"sequence-process", MAF_SERVER, "Process before Do",
      .instr = MAF_INSTR_DO, .before = &process},
     {"sequence-success", MAF_SERVER, "Success right after Do, while the sub-method runs",
