@@ -204,9 +204,8 @@ say_not_a_method(const case_t *c)
 static const char *
 say_method_mismatch(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "The %s's Process is for %s; expected %s, which the Do before it named",
-                              sender_of(c), method_of(c), running_of(c));
+    return wmem_strdup_printf(c->pool, "The %s's Process is for %s; expected %s, as in the Do", sender_of(c),
+                              method_of(c), running_of(c));
 }
 
 static const char *

@@ -22,7 +22,7 @@ typedef struct octets {
 #define OCTETS(literal) {(literal), sizeof(literal) - 1}
 #define OEM_00          OCTETS("\x07\x00\x00\x00" "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x00\x00\x00\x00")
 #define UNKNOWN         OCTETS("\x08\x00\x00\x00")
-#define REQUEST         OCTETS("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x09")
+#define REQUEST         OCTETS("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x01")
 /* clang-format on */
 
 /* A frame without DATA said beside another, in the same revision; or octets as they are. */
@@ -237,7 +237,7 @@ static const maf_fault_t faults[] = {
      .instr = MAF_INSTR_SUPPORTED, .before = &process},
     {"sequence-what-next", MAF_CLIENT, "What next? right after the list, before Do",
      .instr = MAF_INSTR_SUPPORTED, .after = &what_next},
-    {"sequence-request", MAF_CLIENT, "a SOCKS request, to port 9 of 127.0.0.1, right after What next?",
+    {"sequence-request", MAF_CLIENT, "a SOCKS request, to port 1 of 127.0.0.1, right after What next?",
      .scope = ONLY_00, .instr = MAF_INSTR_WHAT_NEXT, .after = &request},
     {"sequence-process", MAF_SERVER, "Process before Do",
      .instr = MAF_INSTR_DO, .before = &process},

@@ -706,7 +706,7 @@ CLIENT_FAULTS = {
     "direction-do": (3, LIST + PROCESS_HELLO + bytes.fromhex("03000000" "00000001" "00000000") + WHAT_NEXT),
     "sequence-process": (3, bytes.fromhex("05000000" "00000001" "00000000") + LIST + ROUND),
     "sequence-what-next": (1, LIST + WHAT_NEXT + ROUND),
-    "sequence-request": (4, LIST + ROUND + REQUEST_TO_9),
+    "sequence-request": (4, LIST + ROUND + bytes.fromhex("050100017f0000010001")),
     "nmethods-0": (3, list_of() + ROUND),
     "nmethods-256": (3, list_of(1, *range(0x10001, 0x10100)) + ROUND),
     "nmethods-width": (0, LIST[:4] + b"\1" + LIST[8:] + ROUND),
