@@ -141,7 +141,7 @@ take_text(const reader_t *in, const char *group, const char *key, char **text)
 }
 
 static gboolean
-take_number(const reader_t *in, const char *group, const char *key, guint max, guint *number)
+take_number(const reader_t *in, const char *group, const char *key, guint min, guint max, guint *number)
 {
     g_autofree char *text = NULL;
     guint64 value;
@@ -150,8 +150,8 @@ take_number(const reader_t *in, const char *group, const char *key, guint max, g
         return FALSE;
     if (!text)
         return TRUE;
-    if (!g_ascii_string_to_unsigned(text, 10, 0, max, &value, NULL))
-        return complain(in, group, key, "is not a number of 0 to %u", max);
+    if (!g_ascii_string_to_unsigned(text, 10, min, max, &value, NULL))
+        return complain(in, group, key, "is not a number of %u to %u", min, max);
     *number = (guint)value;
     return TRUE;
 }
@@ -200,12 +200,25 @@ read_policy(const reader_t *in, const char *group, maf_policy_t *policy)
 
     if (!has_only(in, group, keys) || !take_word(in, group, "more", mores, &more) ||
         !take_word(in, group, "unacceptable", instrs, &instr) ||
-        !take_number(in, group, "minimum-grade", GRADE_MAX, &policy->minimum_grade) ||
+        !take_number(in, group, "minimum-grade", 0, GRADE_MAX, &policy->minimum_grade) ||
         !take_text(in, group, "failure-text", &policy->failure_text))
         return FALSE;
     policy->more = (maf_more_t)more;
     policy->unacceptable = instr == 0 ? MAF_INSTR_DO : MAF_INSTR_FAILURE;
     return TRUE;
+}
+
+static gboolean
+read_limits(const reader_t *in, const char *group, maf_limits_t *limits)
+{
+    static const char *const keys[] = {"connections", "connections-per-address", "login-time", "message-size",
+                                       NULL};
+
+    return has_only(in, group, keys) &&
+           take_number(in, group, keys[0], 1, MAF_CONNECTIONS_MAX, &limits->connections) &&
+           take_number(in, group, keys[1], 1, MAF_CONNECTIONS_MAX, &limits->connections_per_address) &&
+           take_number(in, group, keys[2], 1, MAF_LOGIN_TIME_MAX, &limits->login_time) &&
+           take_number(in, group, keys[3], MAF_MESSAGE_SIZE_MIN, MAF_MESSAGE_SIZE_MAX, &limits->message_size);
 }
 
 static gboolean
@@ -240,7 +253,7 @@ read_step(const reader_t *in, const char *group, const maf_users_t *users, maf_p
     guint grade = 1, way = 0;
 
     if (!has_only(in, group, keys) || !read_methods(in, group, users, methods) ||
-        !take_number(in, group, "grade", GRADE_MAX, &grade) ||
+        !take_number(in, group, "grade", 0, GRADE_MAX, &grade) ||
         !take_word(in, group, "on-failure", ways, &way))
         return FALSE;
     maf_policy_add(policy, g_steal_pointer(&methods), grade, way == 1);
@@ -286,7 +299,8 @@ is_step(const char *group, guint steps)
 
 /* Users are known by now. */
 static gboolean
-read_the_rest(const reader_t *in, char **groups, const maf_users_t *users, maf_policy_t *policy)
+read_the_rest(const reader_t *in, char **groups, const maf_users_t *users, maf_policy_t *policy,
+              maf_limits_t *limits)
 {
     for (guint n = 1;; n++) {
         g_autofree char *group = g_strdup_printf("step %u", n);
@@ -301,16 +315,21 @@ read_the_rest(const reader_t *in, char **groups, const maf_users_t *users, maf_p
         if (strcmp(*group, "policy") == 0) {
             if (!read_policy(in, *group, policy))
                 return FALSE;
+        } else if (strcmp(*group, "limits") == 0) {
+            if (!read_limits(in, *group, limits))
+                return FALSE;
         } else if (!g_str_has_prefix(*group, "user ") && !is_step(*group, policy->steps->len)) {
-            return complain(in, *group, NULL,
-                            "no such group; they are [policy], [user NAME], [step 1], [step 2] and so on");
+            return complain(
+                in, *group, NULL,
+                "no such group; they are [policy], [limits], [user NAME], [step 1], [step 2] and so on");
         }
     }
     return TRUE;
 }
 
 gboolean
-maf_config_load(const char *file, maf_users_t **users, maf_policy_t **policy, GError **error)
+maf_config_load(const char *file, maf_users_t **users, maf_policy_t **policy, maf_limits_t *limits,
+                GError **error)
 {
     reader_t in;
     gboolean done = FALSE;
@@ -319,11 +338,14 @@ maf_config_load(const char *file, maf_users_t **users, maf_policy_t **policy, GE
         g_auto(GStrv) groups = g_key_file_get_groups(in.keys, NULL);
         maf_users_t *new_users = maf_users_new(in.digest, sizeof in.digest);
         maf_policy_t *new_policy = maf_policy_new();
+        maf_limits_t new_limits = *limits;
         new_policy->tells_grade = TRUE;
-        done = read_users(&in, groups, new_users) && read_the_rest(&in, groups, new_users, new_policy);
+        done = read_users(&in, groups, new_users) &&
+               read_the_rest(&in, groups, new_users, new_policy, &new_limits);
         if (done) {
             *users = g_steal_pointer(&new_users);
             *policy = g_steal_pointer(&new_policy);
+            *limits = new_limits;
         }
         maf_users_free(new_users);
         maf_policy_free(new_policy);

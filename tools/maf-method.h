@@ -32,6 +32,7 @@ typedef struct maf_method {
     const char *name;
     const char *word;  /* what it is called in a policy */
     maf_secret_t need; /* what the server must know of a user for it */
+    gboolean slow; /* a step of the server's may take a processor's time for as long as a person notices */
 
     /* A new run of this side's module, or NULL when `settings` lack what it takes. */
     gpointer (*start)(maf_side_t side, const maf_settings_t *settings);
@@ -40,7 +41,7 @@ typedef struct maf_method {
      * Gives the run the DATA of a do or process, borrowed; NULL at its first step when the other side has
      * said nothing yet: the server's, and in revision 01, where do has no DATA, the client's. Sets *out to
      * the DATA to answer with, which the caller unrefs, or leaves it NULL when there is nothing to answer.
-     * Sets `error` for MAF_VERDICT_BROKEN.
+     * Sets `error` for MAF_VERDICT_BROKEN. Touches nothing but the run, so it may be called in a thread.
      */
     maf_verdict_t (*step)(gpointer run, const guint8 *in, gsize in_len, GBytes **out, GError **error);
 

@@ -260,6 +260,7 @@ const maf_method_t maf_sasl_plain = {
     .name = "SASL PLAIN",
     .word = "PLAIN",
     .need = MAF_SECRET_FOR_PASSWORD,
+    .slow = TRUE,
     .start = plain_start,
     .step = sasl_step,
     .user = sasl_user,

@@ -9,22 +9,17 @@
 
 #include "maf-config.h"
 #include "maf-stream.h"
+#include "maf-turns.h"
 #include "socks-pdu.h"
 #include "tool.h"
 
-#include <gio/gnetworking.h>
 #include <glib-unix.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* Rounds that --rounds may ask for. */
 #define ROUNDS_MAX 10000
-
-/* Pending connections the kernel keeps, and file descriptors this process keeps from its clients. */
-#define BACKLOG          128
-#define DESCRIPTORS_KEPT 32
 
 typedef struct server {
     maf_manners_t manners;
@@ -33,16 +28,20 @@ typedef struct server {
     gboolean allow_none;
     maf_policy_t *policy;
     maf_users_t *users;
+    maf_limits_t limits;
     GSocketAddress *address;
 
-    GSocketService *service;
+    maf_door_t *door;
+    maf_turns_t *turns;
     GSocketClient *connector;
-    guint clients, clients_max;
 } server_t;
 
+/* A reference is held for the stream, for the turn of a step, and for the way to the target. */
 typedef struct client {
     server_t *server;
-    maf_stream_t *stream;
+    GBytes *address;
+    maf_stream_t *stream; /* NULL once it has ended */
+    guint login_deadline;
     maf_policy_run_t policy;
     char *user;      /* who the client has proved to be, or NULL */
     GError *refusal; /* why the client is refused, and is to acknowledge */
@@ -53,6 +52,12 @@ typedef struct client {
     gpointer run;
     maf_verdict_t verdict;
 
+    /* Its step in a thread, if one is under way; its message and the answer */
+    maf_turn_t *turn;
+    GByteArray *in;
+    GBytes *out;
+
+    GCancellable *connecting;
     GSocketConnection *target;
 } client_t;
 
@@ -69,6 +74,25 @@ stop_method(client_t *client)
 }
 
 static void
+client_clear(gpointer data)
+{
+    client_t *client = data;
+
+    stop_method(client);
+    maf_policy_stop(&client->policy);
+    g_free(client->user);
+    g_clear_error(&client->refusal);
+    g_object_unref(client->connecting);
+    g_bytes_unref(client->address);
+}
+
+static void
+client_unref(client_t *client)
+{
+    g_rc_box_release_full(client, client_clear);
+}
+
+static void
 client_ended(gpointer side, const GError *error)
 {
     client_t *client = side;
@@ -80,34 +104,44 @@ client_ended(gpointer side, const GError *error)
         tool_say(maf_stream_peer(client->stream), "%s", error->message);
     else if (server->manners.verbose)
         tool_say(maf_stream_peer(client->stream), "closed");
-    stop_method(client);
-    maf_policy_stop(&client->policy);
-    g_free(client->user);
-    g_clear_error(&client->refusal);
-    maf_stream_free(client->stream);
+    g_clear_pointer(&client->stream, maf_stream_free);
+    g_clear_handle_id(&client->login_deadline, g_source_remove);
+    if (client->turn)
+        maf_turn_give_up(client->turn);
+    g_cancellable_cancel(client->connecting);
     if (client->target) {
         g_io_stream_close(G_IO_STREAM(client->target), NULL, NULL);
         g_object_unref(client->target);
     }
-    g_free(client);
-    if (server->clients-- == server->clients_max)
-        g_socket_service_start(server->service);
+    maf_door_leave(server->door, client->address);
+    client_unref(client);
 }
 
 static gboolean
-client_arrived(GSocketService *service, GSocketConnection *connection, GObject *source G_GNUC_UNUSED,
-               gpointer user_data)
+login_deadline_passed(gpointer user_data)
 {
-    server_t *server = user_data;
-    client_t *client = g_new0(client_t, 1);
+    client_t *client = user_data;
 
-    if (++server->clients == server->clients_max)
-        g_socket_service_stop(service);
+    client->login_deadline = 0;
+    maf_stream_give_up(client->stream,
+                       g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "not logged in within %u s",
+                                   client->server->limits.login_time));
+    return G_SOURCE_REMOVE;
+}
+
+static void
+client_arrived(gpointer owner, GSocketConnection *connection, GBytes *address)
+{
+    server_t *server = owner;
+    client_t *client = g_rc_box_new0(client_t);
+
     client->server = server;
+    client->address = g_bytes_ref(address);
+    client->connecting = g_cancellable_new();
     maf_policy_start(&client->policy, server->policy);
     client->stream = maf_stream_new(connection, &server->manners, client_ended, client);
+    client->login_deadline = g_timeout_add_seconds(server->limits.login_time, login_deadline_passed, client);
     maf_stream_expect(client->stream, &awaiting_greeting);
-    return TRUE;
 }
 
 /* The greeting and the selection (RFC 1928, section 3) */
@@ -170,6 +204,48 @@ step(client_t *client, const guint8 *in, gsize in_len)
     GBytes *out = NULL;
     client->verdict = client->method->step(client->run, in, in_len, &out, NULL);
     return out;
+}
+
+static void
+send_answer(client_t *client, GBytes *out)
+{
+    if (out)
+        send_with_data(client, MAF_INSTR_PROCESS, &client->method_id, out);
+}
+
+/* Until step_done() nobody else touches the run. */
+static void
+step_in_thread(gpointer data)
+{
+    client_t *client = data;
+    client->out = step(client, client->in->data, client->in->len);
+}
+
+static void
+step_done(gpointer data)
+{
+    client_t *client = data;
+
+    client->turn = NULL;
+    explicit_bzero(client->in->data, client->in->len);
+    g_clear_pointer(&client->in, g_byte_array_unref);
+    if (client->stream) {
+        send_answer(client, client->out);
+        maf_stream_expect(client->stream, &executing);
+    }
+    g_clear_pointer(&client->out, g_bytes_unref);
+    client_unref(client);
+}
+
+/* Has the step taken in a thread, when it is the client's turn. Nothing is read before it is done. */
+static void
+step_in_turn(client_t *client, const guint8 *in, gsize in_len)
+{
+    client->in = g_byte_array_sized_new((guint)in_len);
+    g_byte_array_append(client->in, in, (guint)in_len);
+    maf_stream_expect(client->stream, NULL);
+    client->turn = maf_turns_wait(client->server->turns, client->address, step_in_thread, step_done,
+                                  g_rc_box_acquire(client));
 }
 
 /* The sub-method's first octets go with Do, or, where that has no DATA, after it. */
@@ -329,9 +405,12 @@ receive_while_executing(gpointer side, const guint8 *octets, gsize len, gsize *l
         g_autofree char *other = maf_id_to_string(&pdu.method);
         return frame_bad(error, "got Process for METHOD %s", other);
     }
+    if (client->method->slow) {
+        step_in_turn(client, pdu.data, pdu.data_len);
+        return FRAME_COMPLETE;
+    }
     g_autoptr(GBytes) out = step(client, pdu.data, pdu.data_len);
-    if (out)
-        send_with_data(client, MAF_INSTR_PROCESS, &client->method_id, out);
+    send_answer(client, out);
     return FRAME_COMPLETE;
 }
 
@@ -439,28 +518,36 @@ rep_of(const GError *error)
     return SOCKS_REP_FAILURE;
 }
 
+/* Relays between the client and its target from now on. */
 static void
-target_connected(GObject *source, GAsyncResult *result, gpointer user_data)
+join(client_t *client, GSocketConnection *target_connection)
 {
-    client_t *client = user_data;
-    g_autoptr(GError) error = NULL;
+    GSocket *socket = g_socket_connection_get_socket(target_connection);
 
-    client->target = g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, &error);
-    if (!client->target) {
-        decline(client, rep_of(error), error->message);
-        return;
-    }
-    GSocket *socket = g_socket_connection_get_socket(client->target);
+    client->target = g_object_ref(target_connection);
     g_socket_set_timeout(socket, 0);
-    g_socket_set_keepalive(socket, TRUE);
-    g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
-
+    relay_tune(socket);
     g_autoptr(GSocketAddress) bound = g_socket_connection_get_local_address(client->target, NULL);
     const relay_end_t target = {.in = g_io_stream_get_input_stream(G_IO_STREAM(client->target)),
                                 .out = g_io_stream_get_output_stream(G_IO_STREAM(client->target)),
                                 .socket = socket};
     send_reply(client, SOCKS_REP_SUCCEEDED, bound);
     maf_stream_bridge(client->stream, &target);
+}
+
+static void
+target_connected(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    client_t *client = user_data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSocketConnection) target =
+        g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, &error);
+
+    if (client->stream && target)
+        join(client, target);
+    else if (client->stream)
+        decline(client, rep_of(error), error->message);
+    client_unref(client);
 }
 
 static frame_status_t
@@ -490,7 +577,9 @@ receive_request(gpointer side, const guint8 *octets, gsize len, gsize *length, G
         g_autofree char *text = g_socket_connectable_to_string(target);
         tool_say(maf_stream_peer(client->stream), "connecting to %s", text);
     }
-    g_socket_client_connect_async(client->server->connector, target, NULL, target_connected, client);
+    g_clear_handle_id(&client->login_deadline, g_source_remove);
+    g_socket_client_connect_async(client->server->connector, target, client->connecting, target_connected,
+                                  g_rc_box_acquire(client));
     return FRAME_COMPLETE;
 }
 
@@ -509,26 +598,14 @@ static const maf_state_t
 static gboolean
 listen_on(server_t *server, GError **error)
 {
-    g_autoptr(GSocketAddress) bound = NULL;
-
-    if (!g_socket_listener_add_address(G_SOCKET_LISTENER(server->service), server->address,
-                                       G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &bound, error))
+    server->door = maf_door_open(server->address, &server->limits, client_arrived, server, error);
+    if (!server->door)
         return FALSE;
-    g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
+    g_autofree char *text =
+        g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(maf_door_address(server->door)));
     g_print("listening on %s\n", text);
     fflush(stdout);
     return TRUE;
-}
-
-/* Two descriptors each; a client beyond them waits in the backlog. */
-static guint
-count_clients_max(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= DESCRIPTORS_KEPT + 2)
-        return 1;
-    return (guint)MIN((limit.rlim_cur - DESCRIPTORS_KEPT) / 2, (rlim_t)G_MAXINT);
 }
 
 static gboolean
@@ -579,11 +656,22 @@ make_user(const char *name)
     return TOOL_EXIT_OK;
 }
 
+/* Of an option that was given, unless it is NULL. */
+static void
+take_limit(const char *option, const char *given, guint min, guint max, guint *limit)
+{
+    GError *error = NULL;
+
+    if (given && !tool_parse_number(given, min, max, limit, &error))
+        tool_usage_error("--%s: %s", option, error->message);
+}
+
 static void
 parse_options(int argc, char **argv, server_t *server)
 {
     g_autofree char *listen = NULL, *port_text = NULL, *method_text = NULL, *test_data = NULL, *config = NULL;
-    g_autofree char *new_user = NULL;
+    g_autofree char *new_user = NULL, *connections = NULL, *per_address = NULL, *login_time = NULL;
+    g_autofree char *message_size = NULL;
     int rounds = 1, test_data_size = -1;
     const GOptionEntry entries[] = {
         {"listen", 0, 0, G_OPTION_ARG_STRING, &listen, "Listen on this IP address (127.0.0.1)", "ADDRESS"},
@@ -603,6 +691,14 @@ parse_options(int argc, char **argv, server_t *server)
          "TEXT"},
         {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_data_size,
          "The same, as so many octets of a text that repeats", "N"},
+        {"connections", 0, 0, G_OPTION_ARG_STRING, &connections,
+         "Close connections beyond N at a time (1000)", "N"},
+        {"connections-per-address", 0, 0, G_OPTION_ARG_STRING, &per_address,
+         "Close connections beyond N at a time from one address (200)", "N"},
+        {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time,
+         "Close connections that are not logged in by then (60)", "SECONDS"},
+        {"message-size", 0, 0, G_OPTION_ARG_STRING, &message_size,
+         "Close connections that send a message of more than N octets to log in (65536)", "N"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     GError *error = NULL;
     guint port = 1080, number;
@@ -636,11 +732,20 @@ parse_options(int argc, char **argv, server_t *server)
                                                       : g_bytes_new_static("hello", strlen("hello"));
     if (!config) {
         server->policy = test_policy(rounds);
-    } else if (!maf_config_load(config, &server->users, &server->policy, &error)) {
+    } else if (!maf_config_load(config, &server->users, &server->policy, &server->limits, &error)) {
         tool_say(NULL, "%s", error->message);
         exit(TOOL_EXIT_USAGE);
     }
     server->settings.users = server->users;
+    maf_limits_t *limits = &server->limits;
+    take_limit("connections", connections, 1, MAF_CONNECTIONS_MAX, &limits->connections);
+    take_limit("connections-per-address", per_address, 1, MAF_CONNECTIONS_MAX,
+               &limits->connections_per_address);
+    take_limit("login-time", login_time, 1, MAF_LOGIN_TIME_MAX, &limits->login_time);
+    take_limit("message-size", message_size, MAF_MESSAGE_SIZE_MIN, MAF_MESSAGE_SIZE_MAX,
+               &limits->message_size);
+    server->manners.message_size =
+        MAX(limits->message_size, (guint)g_bytes_get_size(server->settings.test_data) + MAF_MESSAGE_SIZE_MIN);
 }
 
 int
@@ -648,19 +753,18 @@ main(int argc, char **argv)
 {
     server_t server = {
         .manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER, .revision = MAF_REVISION_BY_VER},
-        .socks_method = MAF_SOCKS_METHOD};
+        .socks_method = MAF_SOCKS_METHOD,
+        .limits = {
+            .connections = 1000, .connections_per_address = 200, .login_time = 60, .message_size = 65536}};
     g_autoptr(GError) error = NULL;
 
     g_set_prgname("maf-server");
     parse_options(argc, argv, &server);
 
-    server.clients_max = count_clients_max();
+    server.turns = maf_turns_new();
     server.connector = g_socket_client_new();
     g_socket_client_set_enable_proxy(server.connector, FALSE);
     g_socket_client_set_timeout(server.connector, (guint)server.manners.timeout);
-    server.service = g_socket_service_new();
-    g_socket_listener_set_backlog(G_SOCKET_LISTENER(server.service), BACKLOG);
-    g_signal_connect(server.service, "incoming", G_CALLBACK(client_arrived), &server);
     if (!listen_on(&server, &error)) {
         g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(server.address));
         tool_say(NULL, "cannot listen on %s: %s", text, error->message);
@@ -672,8 +776,8 @@ main(int argc, char **argv)
     g_unix_signal_add(SIGTERM, quit, loop);
     g_main_loop_run(loop);
 
-    g_socket_service_stop(server.service);
-    g_object_unref(server.service);
+    maf_door_free(server.door);
+    maf_turns_free(server.turns);
     g_object_unref(server.connector);
     g_object_unref(server.address);
     g_bytes_unref(server.settings.test_data);

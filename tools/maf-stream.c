@@ -11,8 +11,6 @@
 #include "paced-write.h"
 #include "tool.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* With more octets than this still to write, nothing is read: a peer must listen to be listened to. */
@@ -75,13 +73,11 @@ deadline_passed(gpointer user_data)
     maf_stream_t *stream = user_data;
 
     stream->deadline = 0;
-    if (stream->phase == TALKING)
-        g_set_error(&stream->error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "expected %s: nothing within %d s",
-                    stream->state->expects, stream->manners->timeout);
-    if (stream->phase == TALKING || stream->phase == CLOSING)
-        stream->phase = CLOSING;
-    g_cancellable_cancel(stream->cancellable);
-    proceed(stream);
+    maf_stream_give_up(stream,
+                       stream->phase == TALKING
+                           ? g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "expected %s: nothing within %d s",
+                                         stream->state->expects, stream->manners->timeout)
+                           : NULL);
     return G_SOURCE_REMOVE;
 }
 
@@ -194,6 +190,25 @@ receive(maf_stream_t *stream, gsize *length, GError **error)
     return state->receive(stream->side, input->data, input->len, length, error);
 }
 
+/* Waits for the rest of a message, of which this many octets are missing at least. */
+static void
+await_rest(maf_stream_t *stream, gsize missing)
+{
+    const guint limit = stream->manners->message_size;
+
+    if (stream->at_end)
+        maf_stream_end(stream,
+                       g_error_new(MAF_ERROR, MAF_ERROR_VIOLATION,
+                                   "expected %s: the peer closed the connection%s", stream->state->expects,
+                                   stream->input->len > 0 ? " inside a message" : ""));
+    else if (limit > 0 && stream->input->len + missing > limit)
+        maf_stream_end(stream, g_error_new(MAF_ERROR, MAF_ERROR_VIOLATION,
+                                           "expected %s: a message of more than %u octets",
+                                           stream->state->expects, limit));
+    else
+        read_more(stream);
+}
+
 static void
 converse(maf_stream_t *stream)
 {
@@ -208,15 +223,8 @@ converse(maf_stream_t *stream)
             set_message_deadline(stream);
             break;
         case FRAME_PARTIAL:
-            if (!stream->at_end) {
-                read_more(stream);
-                return;
-            }
-            maf_stream_end(stream,
-                           g_error_new(MAF_ERROR, MAF_ERROR_VIOLATION,
-                                       "expected %s: the peer closed the connection%s", state->expects,
-                                       stream->input->len > 0 ? " inside a message" : ""));
-            break;
+            await_rest(stream, length);
+            return;
         case FRAME_BAD:
             g_prefix_error(&error, "expected %s: ", state->expects);
             maf_stream_end(stream, g_steal_pointer(&error));
@@ -288,7 +296,7 @@ start_relaying(maf_stream_t *stream)
                               .out = stream->out,
                               .socket = stream->socket,
                               .write_size = (gsize)stream->manners->write_size};
-    g_autoptr(GBytes) first = g_bytes_new(stream->input->data, stream->input->len);
+    g_autoptr(GBytes) first = g_byte_array_free_to_bytes(g_steal_pointer(&stream->input));
 
     stream->phase = RELAYING;
     set_deadline(stream, 0);
@@ -333,13 +341,6 @@ wake_up(maf_stream_t *stream)
 
 /* For the sides */
 
-static char *
-describe_peer(GSocketConnection *connection)
-{
-    g_autoptr(GSocketAddress) address = g_socket_connection_get_remote_address(connection, NULL);
-    return address ? g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(address)) : g_strdup("unknown peer");
-}
-
 maf_stream_t *
 maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_ended_t ended, gpointer side)
 {
@@ -349,7 +350,7 @@ maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_
     stream->socket = g_socket_connection_get_socket(connection);
     stream->in = g_io_stream_get_input_stream(G_IO_STREAM(connection));
     stream->out = g_io_stream_get_output_stream(G_IO_STREAM(connection));
-    stream->peer = describe_peer(connection);
+    stream->peer = tool_describe_peer(connection);
     stream->manners = manners;
     stream->revision = manners->revision;
     stream->fault.fault = manners->fault;
@@ -358,8 +359,7 @@ maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_
     stream->cancellable = g_cancellable_new();
     stream->input = g_byte_array_new();
     g_queue_init(&stream->output);
-    g_socket_set_option(stream->socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
-    g_socket_set_keepalive(stream->socket, TRUE);
+    relay_tune(stream->socket);
     return stream;
 }
 
@@ -371,7 +371,7 @@ maf_stream_free(maf_stream_t *stream)
     set_deadline(stream, 0);
     g_clear_handle_id(&stream->wake_up, g_source_remove);
     g_queue_clear_full(&stream->output, (GDestroyNotify)g_byte_array_unref);
-    g_byte_array_unref(stream->input);
+    g_clear_pointer(&stream->input, g_byte_array_unref);
     g_object_unref(stream->cancellable);
     g_object_unref(stream->connection);
     g_clear_error(&stream->error);
@@ -508,6 +508,19 @@ maf_stream_end(maf_stream_t *stream, GError *error)
     stream->error = error;
     stream->phase = CLOSING;
     set_deadline(stream, (guint)stream->manners->timeout * 1000);
+    wake_up(stream);
+}
+
+void
+maf_stream_give_up(maf_stream_t *stream, GError *error)
+{
+    if (stream->phase == TALKING) {
+        stream->error = g_steal_pointer(&error);
+        stream->phase = CLOSING;
+    }
+    g_clear_error(&error);
+    if (stream->phase == CLOSING || stream->phase == DRAINING)
+        g_cancellable_cancel(stream->cancellable);
     wake_up(stream);
 }
 

@@ -22,6 +22,7 @@ typedef struct maf_manners {
     gboolean verbose;
     int linger; /* milliseconds at the end in which the peer may still read before the connection is closed */
     maf_side_t side;
+    guint message_size; /* octets that a message of the peer may have; 0: as many as the codec takes */
     int revision; /* of the draft: 0, 1, or MAF_REVISION_BY_VER for the one that the peer's first frame has */
     maf_oem_t oem;            /* the OEM frame that each conversation of revision 01 has at its place */
     const maf_fault_t *fault; /* the rule that each conversation breaks once, or NULL */
@@ -89,6 +90,10 @@ gboolean maf_stream_slips(maf_stream_t *stream, maf_slip_t slip);
 
 /* Ends the conversation once everything has been said. Takes the error; NULL ends it well. */
 void maf_stream_end(maf_stream_t *stream, GError *error);
+
+/* Ends the conversation at once, whatever is still to be said or heard. Takes the error. A conversation that
+ * relays, or is over, goes on as it was. */
+void maf_stream_give_up(maf_stream_t *stream, GError *error);
 
 /* Once everything has been said, only relays between the peer and `other` until that ends, and the
  * conversation with it. */

@@ -8,9 +8,16 @@
 
 #include "paced-write.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #define BUFFER_SIZE 32768
+
+/* How often an idle peer is asked whether it is there: after so many seconds, then each so many, so often. */
+#define KEEPALIVE_IDLE     120
+#define KEEPALIVE_INTERVAL 30
+#define KEEPALIVE_COUNT    4
 
 /* One direction. Each holds a reference to the task while it has something under way. */
 typedef struct pump {
@@ -139,6 +146,16 @@ pump_read(pump_t *pump)
     const gsize count = pump->to.take > 0 ? MIN(pump->to.take, sizeof pump->buffer) : sizeof pump->buffer;
     g_input_stream_read_async(pump->from.in, pump->buffer, count, G_PRIORITY_DEFAULT, relay->cancellable,
                               pump_has_read, pump);
+}
+
+void
+relay_tune(GSocket *socket)
+{
+    g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+    g_socket_set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE, NULL);
+    g_socket_set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL, NULL);
+    g_socket_set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT, NULL);
+    g_socket_set_keepalive(socket, TRUE);
 }
 
 static void

@@ -19,6 +19,10 @@ typedef struct relay_end {
     gboolean last_out; /* the relay is over as soon as `out` is, whatever `in` may still have to say */
 } relay_end_t;
 
+/* Sets a socket so that octets go out at once, and that a peer which is gone without a word is missed after
+ * four minutes. */
+void relay_tune(GSocket *socket);
+
 /*
  * Relays until both directions have ended. The end of one is passed on alone (a half-close); the other goes
  * on. `first`, which may be NULL, are octets already read from `a`. An error in either direction ends both,

@@ -1174,7 +1174,7 @@ class Sasl(LoginTest):
 
     def test_what_no_mechanism_says(self):
         cases = [(mechanism, data) for mechanism in (PLAIN, CRAM_MD5, SCRAM)
-                 for data in (b"", b"\0", b"x" * 40, b"\xff" * 100, b"y" * 100000, b" " * 33)]
+                 for data in (b"", b"\0", b"x" * 40, b"\xff" * 100, b"y" * 60000, b" " * 33)]
         cases += [(PLAIN, b"alice"), (PLAIN, b"\0alice\0"), (PLAIN, b"\0\0" + PASSWORD.encode()),
                   (PLAIN, b"\0alice\0" + PASSWORD.encode() + b"\0"), (SCRAM, b"n,,n=,r=nonce"),
                   (SCRAM, b"p=tls-unique,n=alice,r=nonce"), (CRAM_MD5, b"alice" + b"0" * 32),
@@ -1406,6 +1406,10 @@ class Secrets(LoginTest):
             (step + "[policy]\nunacceptable=both\n", "[policy] unacceptable: is none of do, failure"),
             (step + "[policy]\nminimum-grade=-1\n", "[policy] minimum-grade: is not a number of 0 to 1000000"),
             (step + "[policy]\nfailure-text=a\\b\n", "[policy] failure-text: "),
+            (step + "[limits]\nconnection=1\n", "[limits] connection: no such key"),
+            (step + "[limits]\nconnections=0\n", "[limits] connections: is not a number of 1 to 1000000"),
+            (step + "[limits]\nlogin-time=soon\n", "[limits] login-time: is not a number of 1 to 86400"),
+            (step + "[limits]\nmessage-size=1023\n", "[limits] message-size: is not a number of 1024 to 1049600"),
             (step + "on-failure=goto\n", "[step 1] on-failure: is none of stop, next"),
             (step + "grade=high\n", "[step 1] grade: is not a number"),
             (step + "grades=1\n", "[step 1] grades: no such key"),
@@ -1742,7 +1746,7 @@ class Revision01(LoginTest):
 
     def test_a_peer_that_only_talks(self):
         """Its OEM frames are not read when it does not read the answers."""
-        question = oem(bytes(4), bytes(100000))
+        question = oem(bytes(4), bytes(50000))
         with Proxy("--timeout", "2") as proxy, Listener(echo) as target, proxy.connect() as peer:
             peer.sendall(GREETING)
             peer.settimeout(1)
@@ -1798,6 +1802,131 @@ class Revision01(LoginTest):
             self.check_echo(proxy, target.address, *REVISION_1)
 
 
+class Limits(LoginTest):
+    """What clients may take of the server."""
+
+    def connect_from(self, proxy, host):
+        peer = socket.create_connection((proxy.host, proxy.port), PATIENCE, (host, 0))
+        peer.sendall(GREETING)
+        return peer
+
+    def is_let_in(self, peer):
+        with contextlib.suppress(ConnectionResetError):
+            return peer.recv(2) == b"\x05\x08"
+        return False
+
+    def crowd(self, proxy, *hosts):
+        """Who is let in of clients from these addresses, one after the other; they are gone after that."""
+        with contextlib.ExitStack() as stack:
+            return [self.is_let_in(stack.enter_context(self.connect_from(proxy, host))) for host in hosts]
+
+    def test_connections_per_address(self):
+        with Proxy("--connections-per-address", "2") as proxy, Listener(echo) as target:
+            for _ in range(3):  # places are given back
+                self.assertEqual(self.crowd(proxy, *["127.0.0.2"] * 4, "127.0.0.3"), [True, True, False, False, True])
+                self.check_echo(proxy, target.address)
+            proxy.wait_line("closed at once: there are 2 connections from this address")
+            self.assertTrue(proxy.wait_line("closed at once").startswith("maf-server: 127.0.0.2:"))
+
+    def test_connections(self):
+        with Proxy("--connections", "3") as proxy, Listener(echo) as target:
+            self.assertEqual(self.crowd(proxy, *(f"127.0.0.{i}" for i in range(2, 7))), [True] * 3 + [False] * 2)
+            proxy.wait_line("closed at once: there are 3 connections")
+            self.check_echo(proxy, target.address)
+
+    @unittest.skipUnless(have_ipv6(), "no IPv6 loopback")
+    def test_ipv4_in_ipv6(self):
+        with Proxy("--listen", "::", "--connections-per-address", "1") as proxy:
+            proxy.host = "127.0.0.1"
+            self.assertEqual(self.crowd(proxy, "127.0.0.2", "127.0.0.3", "127.0.0.2"), [True, True, False])
+
+    def test_lines_are_bounded(self):
+        with Proxy("--connections", "1") as proxy, proxy.connect() as first:
+            first.sendall(GREETING)
+            self.assertTrue(self.is_let_in(first))
+            for _ in range(200):
+                with proxy.connect() as peer, contextlib.suppress(ConnectionResetError):
+                    peer.recv(1)
+            proxy.wait_line("more connections closed at once")
+            told = [line for line in proxy.lines if "closed at once: " in line]
+            untold = [int(line.split()[1]) for line in proxy.lines if "more connections closed at once" in line]
+            self.assertEqual(len(told) % 10, 0)
+            self.assertEqual(len(told) + sum(untold), 200)
+
+    def test_login_time(self):
+        """A client may not stay by being always almost there."""
+        with Proxy("--login-time", "1") as proxy, proxy.connect() as peer:
+            start = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                for octets in (GREETING, *[oem(bytes(4))] * 100):
+                    peer.sendall(octets[:-1])
+                    time.sleep(0.05)
+                    peer.sendall(octets[-1:])
+                receive_all(peer)
+            self.assertLess(time.monotonic() - start, 5)
+            proxy.wait_line("not logged in within 1 s")
+
+    def test_login_time_is_over_with_the_request(self):
+        with Proxy("--login-time", "1") as proxy, Listener(echo) as target, proxy.authenticated() as peer:
+            peer.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
+            receive(peer, 10)
+            time.sleep(2.5)
+            peer.sendall(b"still here")
+            self.assertEqual(receive(peer, 10), b"still here")
+
+    def test_message_size(self):
+        data = bytes(2000)
+        with Proxy("--message-size", "1024", "--test-data", "") as proxy:
+            for size, answer in ((1000, oem(bytes(4), data[:1000])), (1010, b"")):
+                with self.subTest(size), proxy.connect() as peer:
+                    peer.sendall(GREETING)
+                    receive(peer, 2)
+                    for octet in oem(bytes(4), data[:size]):
+                        with contextlib.suppress(ConnectionError):
+                            peer.sendall(bytes([octet]))
+                    with contextlib.suppress(OSError):
+                        peer.shutdown(socket.SHUT_WR)
+                    self.assertEqual(receive_until_end(peer)[0], answer)
+            proxy.wait_line("expected a list of MAF sub-methods: a message of more than 1024 octets")
+
+    def test_long_test_data_goes_before(self):
+        with Proxy("--message-size", "1024", "--test-data-size", "100000") as proxy, Listener(echo) as target:
+            self.check_echo(proxy, target.address)
+
+    def test_limits_of_the_configuration(self):
+        limits = "[limits]\nconnections=3\nconnections-per-address=1\nlogin-time=30\nmessage-size=2000\n"
+        for options, count in (((), 3), (("--connections", "2"), 2)):
+            with configured(("internal-test",), policy=limits, options=options) as proxy:
+                let_in = self.crowd(proxy, "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
+                self.assertEqual(let_in, [True, False] + [True] * (count - 1) + [False] * (4 - count))
+
+    def test_a_client_that_is_gone_before_its_target_answers(self):
+        """What comes back for it must find nobody, and harm nobody."""
+        with Proxy() as proxy, Listener(echo) as target, socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            host, port = full.getsockname()
+            before = proxy.descriptors()
+            with contextlib.ExitStack() as stack:
+                for _ in range(3):  # its queue is full then, and who comes next waits
+                    caller = stack.enter_context(socket.socket())
+                    caller.setblocking(False)
+                    caller.connect_ex((host, port))
+                for _ in range(100):
+                    peer = proxy.connect()
+                    peer.sendall(GREETING + LIST + ROUND + b"\x05\x01\x00\x01\x7f\x00\x00\x01" +
+                                 struct.pack("!H", port))
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    peer.close()
+                self.check_echo(proxy, target.address)
+            full.close()
+            self.check_echo(proxy, target.address)
+            deadline = time.monotonic() + PATIENCE
+            while proxy.descriptors() > before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertLessEqual(proxy.descriptors(), before)
+
+
 class CommandLine(unittest.TestCase):
     def run_tool(self, *arguments):
         return subprocess.run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, text=True)
@@ -1844,7 +1973,10 @@ class CommandLine(unittest.TestCase):
                           (CLIENT, "--block", "255", "a:1"), (CLIENT, "--block", "-1", "a:1"),
                           (SERVER, "--rounds", "0"), (SERVER, "--rounds", "2", "--config", "x"),
                           (SERVER, "--test-data-size", "1048577"), (SERVER, "--test-data-size", "1", "--test-data", "x"),
-                          (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0")):
+                          (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0"),
+                          (SERVER, "--connections", "0"), (SERVER, "--connections", "many"),
+                          (SERVER, "--connections-per-address", "1000001"), (SERVER, "--login-time", "-1"),
+                          (SERVER, "--message-size", "1023")):
             with self.subTest(arguments):
                 result = self.run_tool(*arguments)
                 self.assertEqual((result.returncode, result.stdout), (2, ""))

@@ -36,6 +36,13 @@ tool_say(const char *peer, const char *format, ...)
     g_printerr("%s: %s%s%s\n", g_get_prgname(), peer ? peer : "", peer ? ": " : "", message);
 }
 
+char *
+tool_describe_peer(GSocketConnection *connection)
+{
+    g_autoptr(GSocketAddress) address = g_socket_connection_get_remote_address(connection, NULL);
+    return address ? g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(address)) : g_strdup("unknown peer");
+}
+
 void
 tool_usage_error(const char *format, ...)
 {

@@ -33,6 +33,9 @@ void tool_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETU
  */
 void tool_say(const char *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* The peer's address and port, for tool_say(); "unknown peer" for one that has gone. The caller frees it. */
+char *tool_describe_peer(GSocketConnection *connection);
+
 /*
  * The first line of standard input, without its end; asked for, and not shown, at a terminal. NULL when there
  * is none. To be freed with maf_wipe_and_free().
