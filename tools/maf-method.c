@@ -101,7 +101,8 @@ maf_method_is(const maf_method_t *method, const maf_id_t *id)
     const maf_id_t number = maf_id_compact(method->id);
     maf_id_t uuid;
 
-    return maf_id_equal(id, &number) || (maf_method_uuid(&number, &uuid) && maf_id_equal(id, &uuid));
+    return maf_id_equal(id, &number) ||
+           (id->len == MAF_LONG_ID_LEN && maf_method_uuid(&number, &uuid) && maf_id_equal(id, &uuid));
 }
 
 const maf_method_t *

@@ -52,6 +52,16 @@ maf_policy_stop(maf_policy_run_t *run)
     g_clear_pointer(&run->offered, g_array_unref);
 }
 
+static gboolean
+is_offered(const maf_policy_run_t *run, const maf_id_t *id)
+{
+    for (guint i = 0; i < run->offered->len; i++) {
+        if (maf_id_equal(&g_array_index(run->offered, maf_id_t, i), id))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 void
 maf_policy_offer(maf_policy_run_t *run, const maf_id_t *ids, gsize count)
 {
@@ -59,7 +69,7 @@ maf_policy_offer(maf_policy_run_t *run, const maf_id_t *ids, gsize count)
     run->has_more = FALSE;
     for (gsize i = 0; i < count; i++) {
         run->has_more |= maf_id_is(&ids[i], MAF_METHOD_MORE_AVAILABLE);
-        if (!ids[i].longer)
+        if (maf_method_find(&ids[i]) && !is_offered(run, &ids[i]))
             g_array_append_val(run->offered, ids[i]);
     }
 }

@@ -48,7 +48,7 @@ void maf_policy_add(maf_policy_t *policy, GPtrArray *methods, guint grade, gbool
 /* One client's way through a policy, which must outlive it. */
 typedef struct maf_policy_run {
     const maf_policy_t *policy;
-    GArray *offered; /* of maf_id_t */
+    GArray *offered; /* of maf_id_t, each once: those that this program has a sub-method for */
     guint lists;
     gboolean has_more, started_again;
     guint step;
@@ -72,8 +72,7 @@ typedef struct maf_decision {
     const char *reason; /* why a client is refused, for the server's log; NULL when it is not */
 } maf_decision_t;
 
-/* The client has sent a list, in which MORE_METHODS_AVAILABLE may be. Keeps no id that is longer than a UUID.
- */
+/* The client has sent a list, in which MORE_METHODS_AVAILABLE may be. */
 void maf_policy_offer(maf_policy_run_t *run, const maf_id_t *ids, gsize count);
 
 /* The sub-method decided on last has ended. */
