@@ -533,17 +533,22 @@ choose_ids(session_t *session, const char *name)
         {"none", 0, {FALSE}},       {"compact", 1, {FALSE}},          {"uuid", 1, {TRUE}},
         {"both", 2, {FALSE, TRUE}}, {"uuid-first", 2, {TRUE, FALSE}},
     };
-    gsize i = 0;
+    gsize kinds = 0;
+    const gboolean *uuids = NULL;
 
-    while (i < G_N_ELEMENTS(choices) && strcmp(name, choices[i].name) != 0)
-        i++;
-    if (i == G_N_ELEMENTS(choices))
+    for (gsize i = 0; !uuids && i < G_N_ELEMENTS(choices); i++) {
+        if (strcmp(name, choices[i].name) == 0) {
+            kinds = choices[i].kinds;
+            uuids = choices[i].uuids;
+        }
+    }
+    if (!uuids)
         tool_usage_error("--ids is compact, uuid, both, uuid-first or none");
     g_autoptr(GArray) offer = session->offer;
     session->offer = g_array_new(FALSE, FALSE, sizeof(maf_id_t));
-    for (gsize kind = 0; kind < choices[i].kinds; kind++)
-        append_ids(session->offer, offer, choices[i].uuids[kind]);
-    if (session->offer->len == 0 && choices[i].kinds > 0)
+    for (gsize kind = 0; kind < kinds; kind++)
+        append_ids(session->offer, offer, uuids[kind]);
+    if (session->offer->len == 0 && kinds > 0)
         tool_usage_error("--ids %s leaves nothing of the offer", name);
 }
 

@@ -50,7 +50,7 @@ echo_user(gpointer run G_GNUC_UNUSED)
     return NULL;
 }
 
-static maf_method_t echo = {
+static maf_method_t internal_test = {
     .id = MAF_METHOD_INTERNAL_TEST,
     .name = "Internal Test Method",
     .word = "internal-test",
@@ -60,7 +60,7 @@ static maf_method_t echo = {
     .stop = g_free,
 };
 
-static const maf_method_t *const methods[] = {&echo, &maf_sasl_plain, &maf_sasl_cram_md5,
+static const maf_method_t *const methods[] = {&internal_test, &maf_sasl_plain, &maf_sasl_cram_md5,
                                               &maf_sasl_scram_sha_256};
 
 gboolean
@@ -72,7 +72,7 @@ maf_method_rename_test(const maf_id_t *id)
         return FALSE;
     for (gsize i = 0; i < MAF_METHOD_LEN; i++)
         number = number << 8 | id->octets[i];
-    echo.id = number;
+    internal_test.id = number;
     return TRUE;
 }
 

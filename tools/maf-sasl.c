@@ -160,7 +160,7 @@ take_step(sasl_run_t *run, const guint8 *in, gsize in_len, GBytes **message)
     char *input = g_malloc(in_len + 1), *output = NULL;
     gsize output_len = 0;
 
-    if (in_len > 0)
+    if (in)
         memcpy(input, in, in_len);
     input[in_len] = '\0';
     const int status = gsasl_step(run->session, input, in_len, &output, &output_len);

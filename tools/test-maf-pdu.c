@@ -482,7 +482,7 @@ static void
 test_random_octets(void)
 {
     for (guint round = 0; round < 200000; round++) {
-        guint8 octets[48];
+        guint8 octets[48] = {0};
         const gsize len = (gsize)g_test_rand_int_range(0, sizeof octets + 1);
         for (gsize i = 0; i < len; i++)
             octets[i] = g_test_rand_bit() ? (guint8)g_test_rand_int_range(0, 8) : (guint8)g_test_rand_int();

@@ -98,7 +98,7 @@ static void
 take_revision(const char *text, maf_manners_t *manners)
 {
     GError *error = NULL;
-    guint revision;
+    guint revision = 0;
 
     if (!tool_parse_number(text, MAF_VER_00, MAF_VER_01, &revision, &error))
         tool_usage_error("--revision: %s", error->message);
@@ -249,7 +249,7 @@ gboolean
 tool_parse_host_port(const char *text, char **host, guint16 *port, GError **error)
 {
     const char *colon = strrchr(text, ':');
-    guint number;
+    guint number = 0;
 
     if (!colon || colon == text)
         return refuse(error, "'%s' is not HOST:PORT", text);
