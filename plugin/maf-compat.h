@@ -33,4 +33,12 @@ typedef bool maf_bool_t;
 typedef gboolean maf_bool_t;
 #endif
 
+#if MAF_WIRESHARK_AT_LEAST(4, 4)
+#define MAF_FILTER_USER_DATA    , void *user_data _U_
+#define MAF_NO_FILTER_USER_DATA , NULL
+#else
+#define MAF_FILTER_USER_DATA
+#define MAF_NO_FILTER_USER_DATA
+#endif
+
 #endif /* MAF_COMPAT_H */

@@ -43,6 +43,7 @@ typedef struct {
     wmem_allocator_t *pool;
     const maf_frame_t *frame;
     const maf_verdict_t *verdict;
+    const maf_id_t *offer; /* the METHOD of a list that is at fault */
 } case_t;
 
 static const char *
@@ -275,14 +276,43 @@ say_oem_unanswered(const case_t *c)
                               sender_of(c), instr_of(c));
 }
 
-/* What is said of each fault of a frame, where in the frame, and where in the draft. */
-static const struct {
+static const char *
+say_duplicate_offer(const case_t *c)
+{
+    return wmem_strdup_printf(
+        c->pool,
+        "The %s offers %s again; expected each sub-method once, and in a relative method download only "
+        "those not sent before",
+        sender_of(c), id_of(c->pool, c->frame->revision, c->offer));
+}
+
+static const char *
+say_reserved_offer(const case_t *c)
+{
+    return wmem_strdup_printf(c->pool, "The %s offers %s, which is a result; expected sub-methods",
+                              sender_of(c), id_of(c->pool, c->frame->revision, c->offer));
+}
+
+static const char *
+say_more_not_last(const case_t *c)
+{
+    return wmem_strdup_printf(c->pool,
+                              "The %s put MORE_METHODS_AVAILABLE before other sub-methods; expected as the "
+                              "last METHOD of the list",
+                              sender_of(c));
+}
+
+/* What is said of a fault, where in the frame, and where in the draft. */
+typedef struct {
     uint32_t fault;
     maf_part_t part;
     expert_field *ei;
     const char *section;
     const char *(*say)(const case_t *c);
-} diagnoses[] = {
+} diagnosis_t;
+
+/* Of a frame */
+static const diagnosis_t diagnoses[] = {
     {MAF_FAULT_VERSION, MAF_PART_VER, &ei_version, "Subnegotiation, VER", say_version},
     {MAF_FAULT_FLAGS, MAF_PART_FLAGS, &ei_flags, "Subnegotiation, FLAGS", say_flags},
     {MAF_FAULT_RESERVED, MAF_PART_RESERVED, &ei_reserved, "Process OEM specific, RESERVED", say_reserved},
@@ -310,10 +340,27 @@ static const struct {
      say_oem_unanswered},
 };
 
+/* Of one METHOD in a list: the part is its own item */
+static const diagnosis_t offer_diagnoses[] = {
+    {MAF_FAULT_DUPLICATE_OFFER, MAF_PART_METHOD, &ei_duplicate_offer, "Subnegotiation, FLAGS",
+     say_duplicate_offer},
+    {MAF_FAULT_RESERVED_OFFER, MAF_PART_METHOD, &ei_reserved_offer, "Current MAF Sub-Methods",
+     say_reserved_offer},
+    {MAF_FAULT_MORE_NOT_LAST, MAF_PART_METHOD, &ei_more_not_last, "Subnegotiation, METHODS",
+     say_more_not_last},
+};
+
 static const char *
 draft_name(unsigned revision)
 {
     return revision == MAF_VER_00 ? "draft-00" : "draft-01";
+}
+
+static void
+diagnose(packet_info *pinfo, proto_item *item, const diagnosis_t *diagnosis, const case_t *c)
+{
+    expert_add_info_format(pinfo, item, diagnosis->ei, "%s (%s, %s)", diagnosis->say(c),
+                           draft_name(c->frame->revision), diagnosis->section);
 }
 
 void
@@ -326,8 +373,7 @@ maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
         proto_item *part = parts[diagnoses[i].part] ? parts[diagnoses[i].part] : parts[MAF_PART_FRAME];
 
         if (verdict->faults & diagnoses[i].fault)
-            expert_add_info_format(pinfo, part, diagnoses[i].ei, "%s (%s, %s)", diagnoses[i].say(&c),
-                                   draft_name(frame->revision), diagnoses[i].section);
+            diagnose(pinfo, part, &diagnoses[i], &c);
     }
     if (verdict->ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
@@ -339,29 +385,33 @@ maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
 }
 
 void
-maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, const maf_id_t *id,
-                   uint32_t faults)
+maf_diagnose_offer(packet_info *pinfo, proto_item *item, const maf_frame_t *frame,
+                   const maf_verdict_t *verdict, const maf_id_t *id, uint32_t faults)
 {
-    const char *method = id_of(pinfo->pool, revision, id);
-    const char *draft = draft_name(revision);
+    const case_t c = {.pool = pinfo->pool, .frame = frame, .verdict = verdict, .offer = id};
 
-    if (faults & MAF_FAULT_DUPLICATE_OFFER)
-        expert_add_info_format(
-            pinfo, item, &ei_duplicate_offer,
-            "The client offers %s again; expected each sub-method once, and in a relative method download "
-            "only those not sent before (%s, Subnegotiation, FLAGS)",
-            method, draft);
-    if (faults & MAF_FAULT_RESERVED_OFFER)
-        expert_add_info_format(
-            pinfo, item, &ei_reserved_offer,
-            "The client offers %s, which is a result; expected sub-methods (%s, Current MAF Sub-Methods)",
-            method, draft);
-    if (faults & MAF_FAULT_MORE_NOT_LAST)
-        expert_add_info_format(
-            pinfo, item, &ei_more_not_last,
-            "The client put MORE_METHODS_AVAILABLE before other sub-methods; expected as the last METHOD "
-            "of the list (%s, Subnegotiation, METHODS)",
-            draft);
+    for (unsigned i = 0; i < G_N_ELEMENTS(offer_diagnoses); i++) {
+        if (faults & offer_diagnoses[i].fault)
+            diagnose(pinfo, item, &offer_diagnoses[i], &c);
+    }
+}
+
+static const char *
+name_in(const diagnosis_t *table, size_t count, uint32_t fault)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].fault == fault)
+            return proto_registrar_get_abbrev((unsigned)table[i].ei->hf);
+    }
+    return NULL;
+}
+
+const char *
+maf_diagnosis_name(uint32_t fault)
+{
+    const char *name = name_in(diagnoses, G_N_ELEMENTS(diagnoses), fault);
+
+    return name ? name : name_in(offer_diagnoses, G_N_ELEMENTS(offer_diagnoses), fault);
 }
 
 void

@@ -39,8 +39,11 @@ void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], 
                         const maf_verdict_t *verdict);
 
 /* Say what is wrong with one METHOD of a list; faults are those of maf_verdict_t.offer_faults. */
-void maf_diagnose_offer(packet_info *pinfo, proto_item *item, unsigned revision, const maf_id_t *id,
-                        uint32_t faults);
+void maf_diagnose_offer(packet_info *pinfo, proto_item *item, const maf_frame_t *frame,
+                        const maf_verdict_t *verdict, const maf_id_t *id, uint32_t faults);
+
+/* The expert info, "maf.expert.length", that says of one MAF_FAULT_*. Static; NULL for what is none. */
+const char *maf_diagnosis_name(uint32_t fault);
 
 /* Say that the client sent its SOCKS request in a state in which it may not. */
 void maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state);

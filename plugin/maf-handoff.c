@@ -17,12 +17,14 @@
 #include "maf-handoff.h"
 
 #include <epan/conversation.h>
+#include <epan/conversation_filter.h>
 #include <epan/dissectors/packet-tcp.h>
 #include <epan/proto_data.h>
 #include <epan/tap.h>
 #include <wsutil/wslog.h>
 
 #include "maf-protocol.h"
+#include "maf-tap.h"
 #include "packet-maf.h"
 
 /* RFC 1928 */
@@ -68,9 +70,10 @@ typedef struct {
 /* One TCP connection. */
 typedef struct {
     conversation_t *conversation;
-    uint32_t number; /* of the stream in the capture file, to tell segments of different streams apart */
-    bool attached;   /* in front of SOCKS, which TCP would call if we did not; else chosen by Decode As */
-    bool late;       /* the capture began after the greeting */
+    uint32_t number;     /* of the stream in the capture file, to tell segments of different streams apart */
+    uint32_t tcp_stream; /* tcp.stream */
+    bool attached;       /* in front of SOCKS, which TCP would call if we did not; else chosen by Decode As */
+    bool late;           /* the capture began after the greeting */
     address client;
     uint32_t client_port;
     uint16_t target_port;   /* of the SOCKS request */
@@ -126,6 +129,7 @@ static int proto_maf;
 static int proto_watch;
 static int proto_socks;
 static int proto_tcp;
+static int proto_exported_pdu;
 static uint32_t stream_count;
 static uint32_t cut_streams; /* that were closed inside a frame */
 
@@ -159,13 +163,14 @@ listen_to_tcp(void)
 }
 
 static stream_t *
-stream_new(conversation_t *conversation, bool attached, bool late)
+stream_new(conversation_t *conversation, packet_info *pinfo, bool attached, bool late)
 {
     stream_t *stream = wmem_new0(wmem_file_scope(), stream_t);
 
     listen_to_tcp();
     stream->conversation = conversation;
     stream->number = stream_count++;
+    stream->tcp_stream = get_tcp_conversation_data(conversation, pinfo)->stream;
     stream->attached = attached;
     stream->late = late;
     stream->phase[MAF_CLIENT] = PHASE_GREETING;
@@ -672,10 +677,43 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
 
 /* Showing a segment */
 
+static void
+tell(const stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t faults)
+{
+    const maf_tap_t record = {
+        .session = stream->number, .stream = stream->tcp_stream, .from = from, .faults = faults};
+
+    maf_tap_tell(pinfo, &record);
+}
+
+static void
+tell_frame(const stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_frame_t *frame,
+           const maf_verdict_t *verdict)
+{
+    const maf_tap_t record = {
+        .session = stream->number,
+        .stream = stream->tcp_stream,
+        .from = (maf_side_t)verdict->from,
+        .faults = verdict->faults,
+        .tvb = tvb,
+        .frame = *frame,
+        .verdict = verdict,
+    };
+
+    maf_tap_tell(pinfo, &record);
+}
+
+/* MAF frames in a row */
+typedef struct {
+    const stream_t *stream;
+    const piece_t *first;
+} frames_t;
+
 static int
 dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    const piece_t *piece = (const piece_t *)data;
+    const frames_t *frames = (const frames_t *)data;
+    const piece_t *piece = frames->first;
     int offset = 0;
 
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
@@ -686,6 +724,8 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 
         maf_frame_parse(frame_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &frame);
         maf_show_frame(frame_tvb, pinfo, tree, &frame, piece->verdict);
+        if (maf_tap_wanted())
+            tell_frame(frames->stream, pinfo, frame_tvb, &frame, piece->verdict);
         offset += (int)piece->length;
         piece = piece->next;
     }
@@ -716,6 +756,7 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
 {
     piece_t *next = piece->next;
     int length = (int)piece->length;
+    frames_t frames = {stream, piece};
     tvbuff_t *piece_tvb;
 
     while (piece->kind == PIECE_FRAME && next && next->kind == PIECE_FRAME) {
@@ -734,9 +775,9 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
         break;
     case PIECE_FRAME:
         if (stream->attached)
-            call_dissector_with_data(frames_handle, piece_tvb, pinfo, tree, piece);
+            call_dissector_with_data(frames_handle, piece_tvb, pinfo, tree, &frames);
         else
-            dissect_frames(piece_tvb, pinfo, tree, piece);
+            dissect_frames(piece_tvb, pinfo, tree, &frames);
         break;
     case PIECE_UNDECODED:
         maf_show_undecoded(piece_tvb, pinfo, tree);
@@ -770,8 +811,11 @@ dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree 
     if (!segment)
         return 0;
 
-    if (segment->request_in)
+    if (segment->request_in) {
         maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->request_in);
+        tell(stream, pinfo, MAF_CLIENT,
+             segment->request_in == MAF_STATE_FAILED ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE);
+    }
     for (piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
@@ -793,12 +837,12 @@ dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 
 /* A stream that was given to MAF by Decode As: from its greeting on if that is what comes first. */
 static stream_t *
-stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, const packet_info *pinfo)
+stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pinfo)
 {
     const uint8_t first = tvb_get_uint8(tvb, 0);
     const bool from_greeting = first == SOCKS_VERSION && tvb_captured_length(tvb) > SOCKS_GREETING_HEADER &&
                                tvb_get_uint8(tvb, 1) == tvb_captured_length(tvb) - SOCKS_GREETING_HEADER;
-    stream_t *stream = stream_new(conversation, false, !from_greeting);
+    stream_t *stream = stream_new(conversation, pinfo, false, !from_greeting);
     bool client_sends;
 
     if (from_greeting) {
@@ -819,13 +863,17 @@ stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, const packet_in
     return stream;
 }
 
-/* TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. */
+/*
+ * TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. A
+ * file of exported PDUs has frames without TCP.
+ */
 static bool
-is_right_above_tcp(const packet_info *pinfo)
+is_stream_of_its_own(const packet_info *pinfo)
 {
     const wmem_list_frame_t *below = wmem_list_frame_prev(wmem_list_tail(pinfo->layers));
+    const int proto = below ? GPOINTER_TO_INT(wmem_list_frame_data(below)) : -1;
 
-    return below && GPOINTER_TO_INT(wmem_list_frame_data(below)) == proto_tcp;
+    return proto == proto_tcp || proto == proto_exported_pdu;
 }
 
 static int
@@ -834,7 +882,7 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     conversation_t *conversation;
     stream_t *stream;
 
-    if (!is_right_above_tcp(pinfo))
+    if (!is_stream_of_its_own(pinfo))
         return 0;
     conversation = find_or_create_conversation(pinfo);
     stream = (stream_t *)conversation_get_proto_data(conversation, proto_maf);
@@ -876,7 +924,7 @@ attach(conversation_t *conversation, packet_info *pinfo)
         return;
     if (!late && conversation_get_dissector(conversation, pinfo->num)) /* somebody else knows whose this is */
         return;
-    stream = stream_new(conversation, true, late);
+    stream = stream_new(conversation, pinfo, true, late);
     if (late)
         stream->phase[MAF_CLIENT] = PHASE_UNSEEN;
     if (pinfo->srcport == port)
@@ -927,9 +975,11 @@ watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     if (closes)
         note_close(stream, pinfo, flags);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        if (stream->ended[side] == pinfo->num)
-            maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(stream->partial[side].revision, 0),
-                         stream->partial[side].began);
+        if (stream->ended[side] != pinfo->num)
+            continue;
+        maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(stream->partial[side].revision, 0),
+                     stream->partial[side].began);
+        tell(stream, pinfo, (maf_side_t)side, MAF_FAULT_TRUNCATED);
     }
 }
 
@@ -967,6 +1017,20 @@ forget_streams(void)
     cut_streams = 0;
 }
 
+/* Analyze, Conversation Filter */
+
+static maf_bool_t
+is_in_session(packet_info *pinfo MAF_FILTER_USER_DATA)
+{
+    return pinfo->ptype == PT_TCP && find_stream(pinfo) != NULL;
+}
+
+static char *
+session_filter(packet_info *pinfo MAF_FILTER_USER_DATA)
+{
+    return g_strdup_printf("maf && tcp.stream eq %u", find_stream(pinfo)->tcp_stream);
+}
+
 void
 maf_handoff_register(int proto)
 {
@@ -977,6 +1041,7 @@ maf_handoff_register(int proto)
     frames_handle = create_dissector_handle(dissect_frames, proto);
     stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
     register_init_routine(forget_streams);
+    register_conversation_filter("maf", "MAF session", is_in_session, session_filter MAF_NO_FILTER_USER_DATA);
 }
 
 void
@@ -984,6 +1049,7 @@ maf_handoff_connect(void)
 {
     tcp_ports = find_dissector_table("tcp.port");
     proto_tcp = proto_get_id_by_filter_name("tcp");
+    proto_exported_pdu = proto_get_id_by_filter_name("exported_pdu");
     data_handle = find_dissector("data");
     socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
     if (!socks_handle)

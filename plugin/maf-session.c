@@ -14,6 +14,7 @@
 typedef struct {
     maf_verdict_t *verdicts; /* the last first; NULL once answered */
     uint32_t number;
+    uint8_t instr;
     nstime_t when;
 } last_word_t;
 
@@ -247,7 +248,7 @@ take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdi
 /* Instructions */
 
 static uint32_t
-take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number)
+take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when)
 {
     maf_round_t *round;
 
@@ -255,9 +256,12 @@ take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number)
         return 0;
     round = wmem_new0(session->allocator, maf_round_t);
     round->number = session->round ? session->round->number + 1 : 1;
+    round->method = id_keep(session->allocator, &frame->id);
+    round->begin = *when;
+    round->previous = session->round;
     session->round = round;
     session->do_number = number;
-    session->running = id_keep(session->allocator, &frame->id);
+    session->running = round->method;
     if (maf_id_is(&frame->id, MAF_METHOD_SUCCESS) || maf_id_is(&frame->id, MAF_METHOD_MORE_AVAILABLE))
         return MAF_FAULT_NOT_A_METHOD;
     return session->offered_known && list_that_offered(session, &frame->id) < session->download
@@ -292,7 +296,8 @@ take_result(const maf_session_t *session, const maf_frame_t *frame)
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
 static void
-take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t number, maf_verdict_t *verdict)
+take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
+                 maf_verdict_t *verdict)
 {
     switch (frame->instr) {
     case MAF_INSTR_SUPPORTED:
@@ -302,7 +307,7 @@ take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t numb
         verdict->faults |= take_request_more(session, frame);
         break;
     case MAF_INSTR_DO:
-        verdict->faults |= take_do(session, frame, number);
+        verdict->faults |= take_do(session, frame, number, when);
         break;
     case MAF_INSTR_PROCESS:
         verdict->faults |= take_process(session, frame);
@@ -328,13 +333,15 @@ state_after(const maf_session_t *session, const maf_frame_t *frame)
 
 /* Who answers whom: the first frame of a side answers the last of the other. */
 static void
-link_answer(maf_session_t *session, maf_verdict_t *verdict, uint32_t number, const nstime_t *when)
+link_answer(maf_session_t *session, maf_verdict_t *verdict, uint8_t instr, uint32_t number,
+            const nstime_t *when)
 {
     last_word_t *mine = &session->last[verdict->from];
     last_word_t *theirs = &session->last[other_side((maf_side_t)verdict->from)];
 
     if (theirs->verdicts) {
         verdict->response_to = theirs->number;
+        verdict->answers = theirs->instr;
         nstime_delta(&verdict->response_time, when, &theirs->when);
     }
     for (maf_verdict_t *asked = theirs->verdicts; asked; asked = asked->same_side)
@@ -344,6 +351,7 @@ link_answer(maf_session_t *session, maf_verdict_t *verdict, uint32_t number, con
     verdict->same_side = mine->verdicts;
     mine->verdicts = verdict;
     mine->number = number;
+    mine->instr = instr;
     mine->when = *when;
 }
 
@@ -422,7 +430,10 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
 
     if (unanswered) /* that it is out of turn has the same cause */
         misplaced &= ~MAF_FAULT_SEQUENCE;
-    take_instruction(session, frame, number, verdict);
+    if (session->state == MAF_STATE_AWAITING_DECISION && state != session->state && session->round &&
+        !session->round->decision)
+        session->round->decision = verdict;
+    take_instruction(session, frame, number, when, verdict);
     if (misplaced || unanswered) /* one fault, one diagnosis */
         verdict->faults &= OWN_FAULTS;
     verdict->faults |= misplaced | unanswered | judge_header(frame);
@@ -509,7 +520,7 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
     verdict->revision = frame->revision;
     verdict->running = session->running;
     session->has_seen_01 |= frame->revision == MAF_VER_01;
-    link_answer(session, verdict, number, when);
+    link_answer(session, verdict, frame->instr, number, when);
 
     if (names_instruction(frame))
         take_frame(session, frame, number, when, verdict);

@@ -59,9 +59,15 @@ enum maf_fault {
 };
 
 /* What a do and all that follows have in common, until the next do. */
-typedef struct {
+typedef struct maf_round {
     uint32_t number; /* counted from 1 */
-    void *payload;   /* for whoever dissects the sub-method's DATA, to keep what it needs */
+    bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
+    void *payload;   /* for the same, to keep what it needs */
+    const maf_id_t *method;
+    nstime_t begin;                   /* time of the do */
+    const struct maf_round *previous; /* NULL in the first round */
+    const struct maf_verdict
+        *decision; /* of the frame by which the server went on after what next?, or NULL */
 } maf_round_t;
 
 /* How a session went; only on the frame that ended it. */
@@ -85,6 +91,7 @@ typedef struct maf_verdict {
     uint32_t do_in;          /* process, what next: frame number of their do; 0 if not seen */
     uint32_t response_in;    /* number of the next frame from the other side; 0 if none yet */
     uint32_t response_to;    /* number of the frame this one answers; 0 if none */
+    uint8_t answers;         /* INSTR of that frame */
     nstime_t response_time;
     const maf_ending_t *ending;    /* NULL unless this frame ended the session */
     const uint32_t *offer_faults;  /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */

@@ -141,9 +141,12 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
     }
     if (letter == 'n')
         payload->note = note_user(pinfo, tvb, value, value_length);
-    if (letter == 'e')
+    if (letter == 'e') {
         payload->note = wmem_strdup_printf(pinfo->pool, "error %s",
                                            tvb_format_text(pinfo->pool, tvb, value, value_length));
+        if (payload->round)
+            payload->round->refused = true;
+    }
     if (letter == 'i') {
         const char *digits = tvb_format_text(pinfo->pool, tvb, value, value_length);
 

@@ -20,6 +20,9 @@
 #include "maf-handoff.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
+#include "maf-session-table.h"
+#include "maf-stats.h"
+#include "maf-tap.h"
 
 maf_prefs_t maf_prefs = {
     .revision = MAF_REVISION_BY_LIST,
@@ -243,7 +246,8 @@ show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t
     proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
 
     if (view->verdict->offer_faults && view->verdict->offer_faults[index])
-        maf_diagnose_offer(view->pinfo, item, revision, id, view->verdict->offer_faults[index]);
+        maf_diagnose_offer(view->pinfo, item, view->frame, view->verdict, id,
+                           view->verdict->offer_faults[index]);
 }
 
 /* DATA */
@@ -683,6 +687,9 @@ proto_register_maf(void)
     maf_diagnosis_register(proto_maf);
     register_preferences();
     maf_handoff_register(proto_maf);
+    maf_tap_register();
+    maf_stats_register(proto_maf);
+    maf_session_table_register();
 }
 
 void

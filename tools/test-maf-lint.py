@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import pathlib
+import pty
 import re
 import struct
 import subprocess
@@ -82,13 +83,13 @@ class Connection:
 def lint(*arguments, octets=b"", environment=None):
     """What maf-lint prints, what it complains of, and its exit status."""
     done = subprocess.run([str(TOOLS / "maf-lint"), *map(str, arguments)], input=octets, env=environment or ENVIRONMENT,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=100)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=300)
     return done.stdout.decode().splitlines(), done.stderr.decode().splitlines(), done.returncode
 
 
 def lint_samples():
     """As in EXPECTED: without what differs each time that the captures are made."""
-    lines, complaints, status = lint(SAMPLES)
+    lines, complaints, status = lint("-j", "0", SAMPLES)
     text = "\n".join(lines) + "\n"
     text = re.sub(r"^.*/(\S+:)\d+: ", r"\1 ", text, flags=re.MULTILINE)
     text = re.sub(r"\b(begins in frame) \d+", r"\1 <frame>", text)
@@ -138,13 +139,13 @@ class Lint(unittest.TestCase):
             "03000000 00010009 00000000", "05010000 00010009 00000000", "05000000 00000007 00000000").client(
             "04000001").server("00000000 00000001 00000000", FAILURE)
         self.expect(capture, 1,
+                    ("6: session: [fe80::1]:40000 to [fe80::2]:1080, revision 0, 1 round, ",
+                     "(0x00010009), succeeded, 0.003000 s"),
                     ("7: warning: maf.expert.not_offered: ", ""),
                     ("7: warning: maf.expert.version: ", ""),
                     ("7: warning: maf.expert.method_mismatch: ", ""),
                     ("8: warning: maf.expert.flags: ", ""),
                     ("9: warning: maf.expert.result_mismatch: ", ""),
-                    ("6: session: [fe80::1]:40000 to [fe80::2]:1080, revision 0, 1 round, ",
-                     "(0x00010009), succeeded, 0.003000 s"),
                     ("9: warning: maf.expert.after_end: ", ""))
 
     def test_port_used_again(self):
@@ -154,23 +155,36 @@ class Lint(unittest.TestCase):
             WHAT_NEXT).server(SUCCESS)
         Connection(capture, sequence=10**9).client(LIST).server(FAILURE)
         self.expect(capture, 0,
+                    ("6: session: ", ", 1 round, Internal Test Method (0x00000001), unfinished, 0.002000 s"),
                     ("14: session: ", " 2 rounds, Internal Test Method (0x00000001) 2 times, succeeded, 0.005000 s"),
-                    ("25: session: ", ", 0 rounds, no sub-method, failed, 0.001000 s"),
-                    ("6: session: ", ", 1 round, Internal Test Method (0x00000001), unfinished, 0.002000 s"))
+                    ("25: session: ", ", 0 rounds, no sub-method, failed, 0.001000 s"))
+
+    def test_long_lists(self):
+        methods = [f"{0x10000 + number:08x}" for number in range(70)]
+        capture = Capture()
+        connection = Connection(capture).client("01000000 00000046", *methods)
+        for method in methods:
+            connection.server("03000000", method, "00000000").client(WHAT_NEXT)
+        connection.server("00000000 00000000 00000005 6f6b7c6f6b")
+        lines, _, status = lint("--json", self.write("x.pcap", capture))
+        record = json.loads(lines[0])
+        self.assertEqual([method["id"] for method in record["offered"]], ["0x" + method for method in methods[:64]])
+        self.assertEqual(record["methods"], record["offered"])
+        self.assertEqual((record["rounds"], record["result"], status), (70, "ok|ok", 0))
 
     def test_closed_inside_a_frame(self):
         for by, flags in (0, FIN | ACK), (1, RST | ACK):
             with self.subTest(flags=flags):
                 capture = Capture()
                 Connection(capture).client("01000000 00").send(by, flags)
-                self.expect(capture, 1, ("7: error: maf.expert.truncated: ", ""),
-                            ("7: session: ", ", no sub-method, unfinished, 0.000000 s"))
+                self.expect(capture, 1, ("7: session: ", ", no sub-method, unfinished, 0.000000 s"),
+                            ("7: error: maf.expert.truncated: ", ""))
 
     def test_sides(self):
         capture = Capture()
         Connection(capture, ("10.0.0.1", 1000)).server(WHAT_NEXT)
-        self.expect(capture, 1, ("6: warning: maf.expert.direction: ", ""),
-                    ("6: session: 10.0.0.1:1000 to 10.0.0.2:1080, ", ""))
+        self.expect(capture, 1, ("6: session: 10.0.0.1:1000 to 10.0.0.2:1080, ", ""),
+                    ("6: warning: maf.expert.direction: ", ""))
 
     def test_pipe(self):
         octets = self.noted.read_bytes()
@@ -248,10 +262,35 @@ class Lint(unittest.TestCase):
                 self.assertTrue(line.endswith(f", {record['outcome']}, {record['duration']:.6f} s"), line)
                 self.assertEqual([method["id"] for method in record["methods"]], ["0x00000001"] * record["rounds"])
                 self.assertIn(f"{record['methods'][0]['name']} (0x00000001)", line)
-                keys = "type file frame stream start client client_port server server_port revision rounds methods " \
-                    "outcome duration"
+                keys = "type file frame stream start client client_port server server_port revision offered methods " \
+                    "rounds result outcome duration"
             self.assertEqual(list(record), keys.split())
-        self.assertEqual([record["type"] for record in records], ["diagnosis", "session", "session", "session"])
+        self.assertEqual([record["type"] for record in records], ["session", "diagnosis", "session", "session"])
+
+    def test_jobs(self):
+        names = ["login", "nmethods-1", "no-such", "fault-truncated", "composite-3", "http"] * 3
+        captures = [SAMPLES / f"{name}.pcapng" for name in names]
+        for form in (), ("--json",):
+            one = lint(*form, *captures)
+            self.assertEqual((len(one[1]), one[2]), (3, 2))
+            for jobs in "2", "7", "0":
+                self.assertEqual(lint(*form, "-j", jobs, *captures), one)
+        for wrong in "-1", "two":
+            self.assertEqual(lint("-j", wrong, self.clean)[::2], ([], 2))
+
+    def test_progress(self):
+        """A line that is written over on a terminal, and nothing in a pipe."""
+        captures = [str(self.clean), str(self.noted)]
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([str(TOOLS / "maf-lint"), *captures], env=ENVIRONMENT, stdout=subprocess.PIPE,
+                              stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            while not shown.endswith(b"2 of 2 captures: 2 sessions, 1 diagnoses\r\x1b[K"):
+                shown += os.read(ours, 1000)
+            os.close(ours)
+            lines = process.stdout.read().decode().splitlines()
+        self.assertEqual((lines, [], process.returncode), lint(*captures))
 
 
 if __name__ == "__main__":
