@@ -9,6 +9,7 @@
 
 #include "maf-compat.h"
 
+#include <epan/expert.h>
 #include <epan/packet.h>
 
 #include "maf-frame.h"
@@ -26,6 +27,16 @@ typedef enum {
     MAF_PART_RESERVED,
     MAF_PARTS,
 } maf_part_t;
+
+/* EXPFILL with a description: the text of tooltips, and of tshark -G fields. */
+#define MAF_EXPFILL(blurb)                                                                                   \
+    0, NULL, 0,                                                                                              \
+    {                                                                                                        \
+        0,                                                                                                   \
+        {                                                                                                    \
+            NULL, NULL, FT_NONE, BASE_NONE, NULL, 0, blurb, HFILL                                            \
+        }                                                                                                    \
+    }
 
 /* Register the expert infos maf.expert.* for this protocol id. */
 void maf_diagnosis_register(int proto);

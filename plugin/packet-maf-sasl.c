@@ -14,6 +14,7 @@
 #include <epan/expert.h>
 #include <epan/tfs.h>
 
+#include "maf-diagnosis.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
 
@@ -347,12 +348,14 @@ proto_register_maf_sasl(void)
     static ei_register_info sasl_experts[] = {
         {&ei_cleartext,
          {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE,
-          "Credentials in the clear: anyone on the way reads them", EXPFILL}},
+          "Credentials in the clear: anyone on the way reads them",
+          MAF_EXPFILL("The sub-method sends the password as it is, and MAF encrypts nothing")}},
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,
          {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE,
-          "The client returned other octets; expected those that the server sent", EXPFILL}},
+          "The client returned other octets; expected those that the server sent",
+          MAF_EXPFILL("The Internal Test Method asks for the server's octets, unchanged")}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};
 

@@ -237,6 +237,36 @@ test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_ack(f, MAF_SERVER), MAF_STATE_SUCCEEDED, 0);
 }
 
+/* The first thing that the server does after what next? is its decision on the round before. */
+static void
+test_decisions(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    const maf_round_t *first;
+    const maf_round_t *second;
+    const maf_verdict_t *decision;
+
+    send_list(f, TEST, OTHER, MAF_METHOD_MORE_AVAILABLE);
+    first = send_do(f, TEST)->round;
+    g_assert_true(maf_id_is(first->method, TEST));
+    g_assert_cmpint(first->begin.secs, ==, 3);
+    g_assert_null(first->previous);
+    g_assert_cmpuint(send_process(f, MAF_CLIENT, TEST)->answers, ==, MAF_INSTR_DO);
+    g_assert_null(send_what_next(f)->round->decision);
+
+    decision = send_do(f, OTHER);
+    g_assert_cmpuint(decision->answers, ==, MAF_INSTR_WHAT_NEXT);
+    g_assert_true(first->decision == decision);
+    second = decision->round;
+    g_assert_true(second->previous == first);
+    g_assert_null(second->decision);
+
+    send_what_next(f);
+    decision = send_more(f, MAF_FLAGS_NONE);
+    send_list(f, 0x00010002);
+    send_success(f);
+    g_assert_true(second->decision == decision);
+}
+
 static void
 test_nothing_acceptable(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
@@ -655,6 +685,7 @@ main(int argc, char **argv)
 #define ADD(name, test, data) g_test_add("/session/" name, fixture_t, data, set_up, test, tear_down)
     ADD("table", test_table, NULL);
     ADD("login", test_login, NULL);
+    ADD("decisions", test_decisions, NULL);
     ADD("nothing-acceptable", test_nothing_acceptable, NULL);
     ADD("relative-download", test_relative_download, NULL);
     ADD("absolute-download", test_absolute_download, NULL);
