@@ -25,7 +25,7 @@ gboolean maf_config_load(const char *file, maf_users_t **users, maf_policy_t **p
 /* What each limit may be, 1 being the least but for the last, and that one's least. */
 #define MAF_CONNECTIONS_MAX  1000000
 #define MAF_LOGIN_TIME_MAX   86400
-#define MAF_MESSAGE_SIZE_MIN 1024
+#define MAF_MESSAGE_SIZE_MIN 4096
 #define MAF_MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MAF_MESSAGE_SIZE_MIN)
 
 /* The client's file: [credentials] with user and password. To be cleared by the caller. Errors as above. */

@@ -14,9 +14,13 @@
 #include "tool.h"
 
 #include <glib-unix.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What is larger, as the buffers of a tunnel are, goes back to the system as soon as it is freed. */
+#define MAPPED_ALONE 16384
 
 /* Rounds that --rounds may ask for. */
 #define ROUNDS_MAX 10000
@@ -692,7 +696,7 @@ parse_options(int argc, char **argv, server_t *server)
         {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_data_size,
          "The same, as so many octets of a text that repeats", "N"},
         {"connections", 0, 0, G_OPTION_ARG_STRING, &connections,
-         "Close connections beyond N at a time (1000)", "N"},
+         "Close connections beyond N at a time (2000)", "N"},
         {"connections-per-address", 0, 0, G_OPTION_ARG_STRING, &per_address,
          "Close connections beyond N at a time from one address (200)", "N"},
         {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time,
@@ -755,9 +759,10 @@ main(int argc, char **argv)
         .manners = {.timeout = 30, .linger = 1000, .side = MAF_SERVER, .revision = MAF_REVISION_BY_VER},
         .socks_method = MAF_SOCKS_METHOD,
         .limits = {
-            .connections = 1000, .connections_per_address = 200, .login_time = 60, .message_size = 65536}};
+            .connections = 2000, .connections_per_address = 200, .login_time = 60, .message_size = 65536}};
     g_autoptr(GError) error = NULL;
 
+    mallopt(M_MMAP_THRESHOLD, MAPPED_ALONE);
     g_set_prgname("maf-server");
     parse_options(argc, argv, &server);
 

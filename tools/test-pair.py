@@ -1409,7 +1409,7 @@ class Secrets(LoginTest):
             (step + "[limits]\nconnection=1\n", "[limits] connection: no such key"),
             (step + "[limits]\nconnections=0\n", "[limits] connections: is not a number of 1 to 1000000"),
             (step + "[limits]\nlogin-time=soon\n", "[limits] login-time: is not a number of 1 to 86400"),
-            (step + "[limits]\nmessage-size=1023\n", "[limits] message-size: is not a number of 1024 to 1049600"),
+            (step + "[limits]\nmessage-size=4095\n", "[limits] message-size: is not a number of 4096 to 1052672"),
             (step + "on-failure=goto\n", "[step 1] on-failure: is none of stop, next"),
             (step + "grade=high\n", "[step 1] grade: is not a number"),
             (step + "grades=1\n", "[step 1] grades: no such key"),
@@ -1875,26 +1875,22 @@ class Limits(LoginTest):
             self.assertEqual(receive(peer, 10), b"still here")
 
     def test_message_size(self):
-        data = bytes(2000)
-        with Proxy("--message-size", "1024", "--test-data", "") as proxy:
-            for size, answer in ((1000, oem(bytes(4), data[:1000])), (1010, b"")):
-                with self.subTest(size), proxy.connect() as peer:
-                    peer.sendall(GREETING)
-                    receive(peer, 2)
-                    for octet in oem(bytes(4), data[:size]):
-                        with contextlib.suppress(ConnectionError):
-                            peer.sendall(bytes([octet]))
+        most, more = (oem(bytes(4), bytes(size - len(oem(bytes(4), b"")))) for size in (10000, 10001))
+        with Proxy("--message-size", "10000") as proxy:
+            for question, answer in ((most, most), (more, b"")):
+                with self.subTest(len(question)), proxy.connect() as peer:
+                    peer.sendall(GREETING + question)
                     with contextlib.suppress(OSError):
                         peer.shutdown(socket.SHUT_WR)
-                    self.assertEqual(receive_until_end(peer)[0], answer)
-            proxy.wait_line("expected a list of MAF sub-methods: a message of more than 1024 octets")
+                    self.assertTrue(receive_until_end(peer)[0] == b"\x05\x08" + answer)
+            proxy.wait_line("expected a list of MAF sub-methods: a message of more than 10000 octets")
 
     def test_long_test_data_goes_before(self):
-        with Proxy("--message-size", "1024", "--test-data-size", "100000") as proxy, Listener(echo) as target:
+        with Proxy("--message-size", "4096", "--test-data-size", "100000") as proxy, Listener(echo) as target:
             self.check_echo(proxy, target.address)
 
     def test_limits_of_the_configuration(self):
-        limits = "[limits]\nconnections=3\nconnections-per-address=1\nlogin-time=30\nmessage-size=2000\n"
+        limits = "[limits]\nconnections=3\nconnections-per-address=1\nlogin-time=30\nmessage-size=5000\n"
         for options, count in (((), 3), (("--connections", "2"), 2)):
             with configured(("internal-test",), policy=limits, options=options) as proxy:
                 let_in = self.crowd(proxy, "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
@@ -1976,7 +1972,7 @@ class CommandLine(unittest.TestCase):
                           (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0"),
                           (SERVER, "--connections", "0"), (SERVER, "--connections", "many"),
                           (SERVER, "--connections-per-address", "1000001"), (SERVER, "--login-time", "-1"),
-                          (SERVER, "--message-size", "1023")):
+                          (SERVER, "--message-size", "4095")):
             with self.subTest(arguments):
                 result = self.run_tool(*arguments)
                 self.assertEqual((result.returncode, result.stdout), (2, ""))
