@@ -431,8 +431,10 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
     if (unanswered) /* that it is out of turn has the same cause */
         misplaced &= ~MAF_FAULT_SEQUENCE;
     if (session->state == MAF_STATE_AWAITING_DECISION && state != session->state && session->round &&
-        !session->round->decision)
+        !session->round->decision) {
         session->round->decision = verdict;
+        nstime_delta(&session->round->duration, when, &session->round->begin);
+    }
     take_instruction(session, frame, number, when, verdict);
     if (misplaced || unanswered) /* one fault, one diagnosis */
         verdict->faults &= OWN_FAULTS;

@@ -67,7 +67,8 @@ typedef struct maf_round {
     nstime_t begin;                   /* time of the do */
     const struct maf_round *previous; /* NULL in the first round */
     const struct maf_verdict
-        *decision; /* of the frame by which the server went on after what next?, or NULL */
+        *decision;     /* of the frame by which the server went on after what next?, or NULL */
+    nstime_t duration; /* until that frame, once it has come */
 } maf_round_t;
 
 /* How a session went; only on the frame that ended it. */
@@ -77,8 +78,8 @@ typedef struct {
 } maf_ending_t;
 
 /*
- * What is known of one frame. Belongs to the session's allocator. All but response_in is final when
- * maf_session_frame() returns; response_in follows when the other side has answered.
+ * What is known of one frame. Belongs to the session's allocator. All is final when maf_session_frame()
+ * returns but response_in, which follows when the other side has answered, and the end of the round.
  */
 typedef struct maf_verdict {
     uint32_t faults;         /* MAF_FAULT_* */

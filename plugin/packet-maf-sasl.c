@@ -85,7 +85,8 @@ dissect_plain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     proto_tree_add_item(tree, hf_plain_authcid, tvb, first + 1, second - first - 1, ENC_UTF_8);
     item = proto_tree_add_item(tree, hf_plain_password, tvb, second + 1, length - second - 1, ENC_UTF_8);
     expert_add_info(pinfo, item, &ei_cleartext);
-    payload->note = note_user(pinfo, tvb, first + 1, second - first - 1);
+    payload->note = wmem_strdup_printf(pinfo->pool, "%s, password in the clear",
+                                       note_user(pinfo, tvb, first + 1, second - first - 1));
     return length;
 }
 
@@ -123,9 +124,16 @@ dissect_cram_md5(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 static const struct {
     char letter;
     int *field;
+    const char *note; /* what the message is that has it, in a word; NULL if others tell */
 } scram_attributes[] = {
-    {'a', &hf_scram_authzid}, {'n', &hf_scram_user},  {'r', &hf_scram_nonce},    {'s', &hf_scram_salt},
-    {'c', &hf_scram_binding}, {'p', &hf_scram_proof}, {'v', &hf_scram_verifier}, {'e', &hf_scram_error},
+    {'a', &hf_scram_authzid, NULL},
+    {'n', &hf_scram_user, NULL},
+    {'r', &hf_scram_nonce, NULL},
+    {'s', &hf_scram_salt, "challenge"},
+    {'c', &hf_scram_binding, NULL},
+    {'p', &hf_scram_proof, "client's proof"},
+    {'v', &hf_scram_verifier, "server's proof"},
+    {'e', &hf_scram_error, NULL},
 };
 
 static void
@@ -158,6 +166,8 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
     for (unsigned i = 0; i < G_N_ELEMENTS(scram_attributes); i++) {
         if (scram_attributes[i].letter == letter) {
             proto_tree_add_item(tree, *scram_attributes[i].field, tvb, value, value_length, ENC_UTF_8);
+            if (scram_attributes[i].note)
+                payload->note = scram_attributes[i].note;
             return;
         }
     }

@@ -62,9 +62,11 @@ static int hf_oem_uuid = -1;
 static int hf_oem_id = -1;
 
 /* The session */
+static int hf_from = -1;
 static int hf_revision = -1;
 static int hf_state = -1;
 static int hf_round = -1;
+static int hf_round_duration = -1;
 static int hf_do_in = -1;
 static int hf_response_in = -1;
 static int hf_response_to = -1;
@@ -440,16 +442,27 @@ add_generated_time(const view_t *view, int hf, const nstime_t *value)
     proto_item_set_generated(proto_tree_add_time(view->tree, hf, view->tvb, 0, 0, value));
 }
 
+static bool
+begins_round(const view_t *view)
+{
+    return view->frame->instr == MAF_INSTR_DO && view->verdict->state == MAF_STATE_EXECUTING &&
+           view->verdict->round;
+}
+
 static void
 show_session(const view_t *view)
 {
     const maf_verdict_t *verdict = view->verdict;
 
+    proto_item_set_generated(proto_tree_add_string(view->tree, hf_from, view->tvb, 0, 0,
+                                                   verdict->from == MAF_CLIENT ? "Client" : "Server"));
     add_generated_uint(view, hf_revision, verdict->revision);
     if (verdict->state != MAF_STATE_UNKNOWN)
         add_generated_uint(view, hf_state, verdict->state);
     if (verdict->round)
         add_generated_uint(view, hf_round, verdict->round->number);
+    if (begins_round(view) && verdict->round->decision)
+        add_generated_time(view, hf_round_duration, &verdict->round->duration);
     if (verdict->do_in)
         add_generated_uint(view, hf_do_in, verdict->do_in);
     if (verdict->response_to) {
@@ -652,6 +665,8 @@ proto_register_maf(void)
         {&hf_undecoded,
          {"Undecoded", "maf.undecoded", FT_BYTES, BASE_NONE, NULL, 0, "Octets that no frame could be made of",
           HFILL}},
+        {&hf_from,
+         {"From", "maf.from", FT_STRING, BASE_NONE, NULL, 0, "Who sent this: client or server", HFILL}},
         {&hf_revision,
          {"Revision", "maf.revision", FT_UINT8, BASE_DEC, NULL, 0,
           "Revision of the draft the frame is read by", HFILL}},
@@ -661,6 +676,9 @@ proto_register_maf(void)
         {&hf_round,
          {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0, "Each Do begins a round; the first is 1",
           HFILL}},
+        {&hf_round_duration,
+         {"Round duration", "maf.round.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+          "How long the round took: from its Do to the server's next decision", HFILL}},
         {&hf_do_in,
          {"Do in", "maf.do_in", FT_FRAMENUM, BASE_NONE, NULL, 0, "The frame that began this round", HFILL}},
         {&hf_response_in,

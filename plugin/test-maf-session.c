@@ -227,6 +227,12 @@ test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpint(second_do->response_time.secs, ==, 1);
     g_assert_cmpint(second_do->response_time.nsecs, ==, 500000000);
 
+    g_assert_true(first_do->round->decision == second_do);
+    g_assert_cmpint(first_do->round->duration.secs, ==, 4);
+    g_assert_cmpint(first_do->round->duration.nsecs, ==, 500000000);
+    g_assert_true(second_do->round->decision == success);
+    g_assert_cmpint(second_do->round->duration.secs, ==, 3);
+
     g_assert_null(second_what_next->ending);
     g_assert_nonnull(success->ending);
     g_assert_cmpuint(success->ending->rounds, ==, 2);
