@@ -12,6 +12,7 @@ import hmac
 import os
 import random
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -1895,6 +1896,27 @@ class Limits(LoginTest):
             with configured(("internal-test",), policy=limits, options=options) as proxy:
                 let_in = self.crowd(proxy, "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
                 self.assertEqual(let_in, [True, False] + [True] * (count - 1) + [False] * (4 - count))
+
+    @contextlib.contextmanager
+    def many_passwords_to_check(self, proxy):
+        """The sockets of 100 clients of one address whose passwords are wrong, and take long to check."""
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(self.connect_from(proxy, "127.0.0.2")) for _ in range(100)]
+            for peer in peers:
+                peer.sendall(list_of(PLAIN) + process(PLAIN, b"\0alice\0wrong") + WHAT_NEXT)
+                receive(peer, 2 + len(process(PLAIN, b"")))
+            yield peers
+
+    def test_checks_of_passwords_keep_nobody_waiting(self):
+        """Neither another sub-method, nor the same from another address."""
+        made = subprocess.run([SERVER, "--make-user", "alice"], input="sesame", capture_output=True, timeout=PATIENCE,
+                              text=True).stdout
+        with private_file("[step 1]\nmethods=PLAIN;internal-test\n" + made) as file, Proxy("--config", file) as proxy:
+            for offer in ("1", "101"):
+                with self.subTest(offer), self.many_passwords_to_check(proxy) as peers:
+                    self.check_refusal(login(proxy, "127.0.0.1:1", "--offer", offer, password="sesame"), 4, b"reply 05")
+                    waiting = len(peers) - len(select.select(peers, [], [], 0)[0])
+                    self.assertGreater(waiting, 0)
 
     def test_a_client_that_is_gone_before_its_target_answers(self):
         """What comes back for it must find nobody, and harm nobody."""
