@@ -293,7 +293,7 @@ note_frame(const stat_tap_table *table, unsigned index, const packet_info *pinfo
         note_offers(table, index, pinfo, frame);
     if (frame->instr == MAF_INSTR_REQUEST_MORE)
         row->begins_anew = frame->flags == MAF_FLAGS_ABSOLUTE;
-    if (frame->instr == MAF_INSTR_DO && verdict->round && verdict->state == MAF_STATE_EXECUTING)
+    if (maf_begins_round(frame, verdict))
         note_run(table, index, pinfo, verdict->revision, verdict->round);
     nstime_delta(&duration, &pinfo->abs_ts, &row->begin);
     if (cell(table, index, COLUMN_OUTCOME)->value.string_value == UNFINISHED)

@@ -66,9 +66,9 @@ typedef struct maf_round {
     const maf_id_t *method;
     nstime_t begin;                   /* time of the do */
     const struct maf_round *previous; /* NULL in the first round */
-    const struct maf_verdict
-        *decision;     /* of the frame by which the server went on after what next?, or NULL */
-    nstime_t duration; /* until that frame, once it has come */
+    /* Of the frame by which the server went on after what next?; NULL if it has not come. */
+    const struct maf_verdict *decision;
+    nstime_t duration; /* until that frame */
 } maf_round_t;
 
 /* How a session went; only on the frame that ended it. */
@@ -98,6 +98,13 @@ typedef struct maf_verdict {
     const uint32_t *offer_faults;  /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */
     struct maf_verdict *same_side; /* the previous frame still waiting for the same answer */
 } maf_verdict_t;
+
+/* A do that is being obeyed: not do FAILURE, and not one whose METHOD could not be read. */
+static inline bool
+maf_begins_round(const maf_frame_t *frame, const maf_verdict_t *verdict)
+{
+    return frame->instr == MAF_INSTR_DO && verdict->state == MAF_STATE_EXECUTING && verdict->round;
+}
 
 typedef struct maf_session maf_session_t;
 

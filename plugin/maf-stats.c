@@ -30,14 +30,6 @@ decided_round(const maf_tap_t *record)
     return round && round->decision == record->verdict ? round : NULL;
 }
 
-/* A do that is being obeyed: any but do FAILURE. */
-static bool
-begins_round(const maf_tap_t *record)
-{
-    return record->frame.instr == MAF_INSTR_DO && record->verdict->round &&
-           record->verdict->state == MAF_STATE_EXECUTING;
-}
-
 static bool
 begins_session(const maf_verdict_t *verdict)
 {
@@ -77,7 +69,7 @@ count_frame(stats_tree *tree, packet_info *pinfo, const maf_tap_t *record)
 
     tick_stat_node(tree, "Frames by instruction", 0, TRUE);
     tick_stat_node(tree, maf_instr_name(revision, record->frame.instr), node_frames, FALSE);
-    if (begins_round(record)) {
+    if (maf_begins_round(&record->frame, record->verdict)) {
         tick_stat_node(tree, "Sub-methods run", 0, TRUE);
         tick_stat_node(tree, maf_method_label(pinfo->pool, revision, record->verdict->round->method),
                        node_methods, TRUE);

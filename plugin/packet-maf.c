@@ -442,13 +442,6 @@ add_generated_time(const view_t *view, int hf, const nstime_t *value)
     proto_item_set_generated(proto_tree_add_time(view->tree, hf, view->tvb, 0, 0, value));
 }
 
-static bool
-begins_round(const view_t *view)
-{
-    return view->frame->instr == MAF_INSTR_DO && view->verdict->state == MAF_STATE_EXECUTING &&
-           view->verdict->round;
-}
-
 static void
 show_session(const view_t *view)
 {
@@ -461,7 +454,7 @@ show_session(const view_t *view)
         add_generated_uint(view, hf_state, verdict->state);
     if (verdict->round)
         add_generated_uint(view, hf_round, verdict->round->number);
-    if (begins_round(view) && verdict->round->decision)
+    if (maf_begins_round(view->frame, verdict) && verdict->round->decision)
         add_generated_time(view, hf_round_duration, &verdict->round->duration);
     if (verdict->do_in)
         add_generated_uint(view, hf_do_in, verdict->do_in);
