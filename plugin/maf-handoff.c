@@ -139,6 +139,7 @@ static dissector_table_t tcp_ports;
 static dissector_handle_t socks_handle;
 static dissector_handle_t data_handle;
 static dissector_handle_t stream_handle;
+static dissector_handle_t decode_as_handle;
 static dissector_handle_t frames_handle;
 
 /* Streams */
@@ -282,6 +283,14 @@ wait_for(learner_t *learner, uint32_t missing)
     learner->segment->desegment_len = missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
 }
 
+/* To whom the stream goes when we are done: to SOCKS, which TCP calls by itself where we only stood in front
+ * of it. */
+static dissector_handle_t
+next_handle(const stream_t *stream)
+{
+    return stream->attached ? NULL : socks_handle;
+}
+
 /* Not MAF: from now on, as if we had never been there. False, for whoever has nothing more to do then. */
 static bool
 leave(learner_t *learner)
@@ -289,7 +298,9 @@ leave(learner_t *learner)
     stream_t *stream = learner->stream;
 
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_LEFT;
-    pass_on(stream, learner->pinfo, NULL);
+    if (!stream->attached)
+        add_rest(learner, PIECE_SOCKS);
+    pass_on(stream, learner->pinfo, next_handle(stream));
     return false;
 }
 
@@ -299,11 +310,14 @@ is_maf_method(uint8_t method)
     return value_is_in_range(maf_prefs.socks_methods, method);
 }
 
+/* Does the greeting, which is there whole? */
 static bool
-offers_maf(const learner_t *learner, uint32_t nmethods)
+offers_maf(tvbuff_t *tvb, uint32_t offset)
 {
+    const uint8_t nmethods = tvb_get_uint8(tvb, (int)offset + 1);
+
     for (uint32_t i = 0; i < nmethods; i++) {
-        if (is_maf_method(octet_at(learner, SOCKS_GREETING_HEADER + i)))
+        if (is_maf_method(tvb_get_uint8(tvb, (int)(offset + SOCKS_GREETING_HEADER + i))))
             return true;
     }
     return false;
@@ -341,7 +355,7 @@ learn_greeting(learner_t *learner)
     length = SOCKS_GREETING_HEADER + octet_at(learner, 1);
     if (!has_octets(learner, length))
         return false;
-    if (!offers_maf(learner, length - SOCKS_GREETING_HEADER))
+    if (!offers_maf(learner->tvb, learner->offset))
         return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, length);
@@ -566,8 +580,8 @@ learn_socks_message(learner_t *learner)
     else
         add_piece(learner, PIECE_SOCKS, length);
     stream->phase[learner->from] = PHASE_TUNNEL;
-    if (in_phase(stream, PHASE_TUNNEL)) /* TCP calls SOCKS by itself where we only stood in front of it */
-        pass_on(stream, learner->pinfo, stream->attached ? NULL : socks_handle);
+    if (in_phase(stream, PHASE_TUNNEL))
+        pass_on(stream, learner->pinfo, next_handle(stream));
     return true;
 }
 
@@ -580,9 +594,12 @@ learn_tunnel(learner_t *learner)
     return true;
 }
 
+/* More of what is not MAF, in the frame in which that was seen. */
 static bool
-learn_nothing(learner_t *learner _U_)
+learn_left(learner_t *learner)
 {
+    if (!learner->stream->attached)
+        add_rest(learner, PIECE_SOCKS);
     return false;
 }
 
@@ -591,7 +608,7 @@ static const phase_fn phase_fns[] = {
     [PHASE_UNSEEN] = learn_unseen,       [PHASE_SELECTION] = learn_selection,
     [PHASE_MAF] = learn_frame,           [PHASE_REQUEST] = learn_socks_message,
     [PHASE_REPLY] = learn_socks_message, [PHASE_TUNNEL] = learn_tunnel,
-    [PHASE_LEFT] = learn_nothing,
+    [PHASE_LEFT] = learn_left,
 };
 
 /* Note what has been read; true if all of it had been read before. */
@@ -668,7 +685,7 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
     if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
         lose_track(stream);
 
-    if (in_phase(stream, PHASE_LEFT))
+    if (in_phase(stream, PHASE_LEFT) && stream->attached)
         return NULL;
     if (segment->desegment_len == 0 && !segment->request_in && stream->attached && is_all_socks(segment))
         return NULL;
@@ -835,13 +852,22 @@ dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     return dissect_segment(stream, tvb, pinfo, tree, data);
 }
 
+/* A whole greeting, and nothing else? */
+static bool
+is_greeting(tvbuff_t *tvb)
+{
+    const uint32_t length = tvb_reported_length(tvb);
+
+    return length > SOCKS_GREETING_HEADER && tvb_captured_length(tvb) == length &&
+           tvb_get_uint8(tvb, 0) == SOCKS_VERSION && tvb_get_uint8(tvb, 1) == length - SOCKS_GREETING_HEADER;
+}
+
 /* A stream that was given to MAF by Decode As: from its greeting on if that is what comes first. */
 static stream_t *
 stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pinfo)
 {
     const uint8_t first = tvb_get_uint8(tvb, 0);
-    const bool from_greeting = first == SOCKS_VERSION && tvb_captured_length(tvb) > SOCKS_GREETING_HEADER &&
-                               tvb_get_uint8(tvb, 1) == tvb_captured_length(tvb) - SOCKS_GREETING_HEADER;
+    const bool from_greeting = is_greeting(tvb);
     stream_t *stream = stream_new(conversation, pinfo, false, !from_greeting);
     bool client_sends;
 
@@ -889,6 +915,18 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     if (!stream)
         stream = stream_of_decode_as(conversation, tvb, pinfo);
     return dissect_segment(stream, tvb, pinfo, tree, data);
+}
+
+/* A port that nobody knows: a greeting that offers MAF is taken for what it looks like, as by Decode As. */
+static maf_bool_t
+dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    if (!is_greeting(tvb) || !offers_maf(tvb, 0) || !is_stream_of_its_own(pinfo))
+        return FALSE;
+    if (!pinfo->fd->visited)
+        conversation_set_dissector_from_frame_number(find_or_create_conversation(pinfo), pinfo->num,
+                                                     decode_as_handle);
+    return dissect_decode_as(tvb, pinfo, tree, data) > 0;
 }
 
 /* The port for whose sake TCP would call the SOCKS dissector: it asks the server's first, and those set by
@@ -1037,7 +1075,7 @@ maf_handoff_register(int proto)
     proto_maf = proto;
     proto_watch = proto_register_protocol_in_name_only("MAF watch for SOCKS", "MAF watch", "maf.watch", proto,
                                                        FT_PROTOCOL); /* spares each frame a layer */
-    register_dissector("maf", dissect_decode_as, proto);
+    decode_as_handle = register_dissector("maf", dissect_decode_as, proto);
     frames_handle = create_dissector_handle(dissect_frames, proto);
     stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
     register_init_routine(forget_streams);
@@ -1054,10 +1092,12 @@ maf_handoff_connect(void)
     socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
     if (!socks_handle)
         socks_handle = dissector_get_uint_handle(tcp_ports, SOCKS_TCP_PORT);
-    dissector_add_for_decode_as("tcp.port", find_dissector("maf"));
+    dissector_add_for_decode_as("tcp.port", decode_as_handle);
 
     if (socks_handle) {
         proto_socks = dissector_handle_get_protocol_index(socks_handle);
+        heur_dissector_add("tcp", dissect_heuristic, "MAF in SOCKS over TCP", "maf_socks_tcp", proto_maf,
+                           HEURISTIC_DISABLE);
         register_postdissector(create_dissector_handle(watch, proto_watch));
     }
 }
