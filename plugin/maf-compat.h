@@ -41,4 +41,12 @@ typedef gboolean maf_bool_t;
 #define MAF_NO_FILTER_USER_DATA
 #endif
 
+#if !MAF_WIRESHARK_AT_LEAST(4, 6)
+#define dissector_try_uint_with_data dissector_try_uint_new
+#endif
+
+/* Its header, epan/dissectors/packet-tls-utils.h, cannot be read without those of libgcrypt. */
+extern void tls_set_appdata_dissector(dissector_handle_t tls_handle, packet_info *pinfo,
+                                      dissector_handle_t app_handle);
+
 #endif /* MAF_COMPAT_H */

@@ -48,7 +48,8 @@ typedef enum {
     PHASE_REQUEST, /* client: the SOCKS request */
     PHASE_REPLY,   /* server: its reply */
     PHASE_TUNNEL,
-    PHASE_LEFT, /* not MAF: none of our business any more */
+    PHASE_OPAQUE, /* what follows MAF is not looked into */
+    PHASE_LEFT,   /* not MAF: none of our business any more */
 } phase_t;
 
 /* How far a side has been read, to know a segment that comes again. TCP knows too, unless the user forbids
@@ -72,8 +73,11 @@ typedef struct {
     conversation_t *conversation;
     uint32_t number;     /* of the stream in the capture file, to tell segments of different streams apart */
     uint32_t tcp_stream; /* tcp.stream */
-    bool attached;       /* in front of SOCKS, which TCP would call if we did not; else chosen by Decode As */
-    bool late;           /* the capture began after the greeting */
+    bool attached;     /* in front of SOCKS, which would be called if we were not; else chosen by Decode As */
+    uint32_t tls_port; /* in TLS, which would call SOCKS for the sake of this port; else 0 */
+    uint32_t tls_last; /* in TLS: number of the last frame that is ours; 0 if it is not known yet */
+    dissector_handle_t tls_next; /* in TLS: whom the others are for, NULL for SOCKS */
+    bool late;                   /* the capture began after the greeting */
     address client;
     uint32_t client_port;
     uint16_t target_port;   /* of the SOCKS request */
@@ -130,17 +134,23 @@ static int proto_watch;
 static int proto_socks;
 static int proto_tcp;
 static int proto_exported_pdu;
+static int proto_tls;
 static uint32_t stream_count;
 static uint32_t cut_streams; /* that were closed inside a frame */
+
+static bool tls_has_socks; /* on some port, by the user's choice: spares other captures the search */
 
 static int tcp_tap;
 
 static dissector_table_t tcp_ports;
+static dissector_table_t tls_ports;
 static dissector_handle_t socks_handle;
 static dissector_handle_t data_handle;
 static dissector_handle_t stream_handle;
 static dissector_handle_t decode_as_handle;
 static dissector_handle_t frames_handle;
+static dissector_handle_t tls_handle;
+static dissector_handle_t in_tls_handle;
 
 /* Streams */
 
@@ -235,11 +245,19 @@ begin_session(stream_t *stream)
         maf_session_lose_track(stream->session);
 }
 
-/* From the next frame on, this connection is dissected by `handle`; NULL: as if we had never been there. */
+/*
+ * From the next frame on, this connection is dissected by `handle`; NULL: as if we had never been there. TLS
+ * has one dissector for all frames of a connection, so there we stay and give them away.
+ */
 static void
 pass_on(stream_t *stream, const packet_info *pinfo, dissector_handle_t handle)
 {
-    conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
+    if (!stream->tls_port) {
+        conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
+    } else {
+        stream->tls_last = pinfo->num;
+        stream->tls_next = handle;
+    }
 }
 
 /* Learning a segment */
@@ -283,8 +301,8 @@ wait_for(learner_t *learner, uint32_t missing)
     learner->segment->desegment_len = missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
 }
 
-/* To whom the stream goes when we are done: to SOCKS, which TCP calls by itself where we only stood in front
- * of it. */
+/* Whose the stream is when we are done: SOCKS', which is called by itself where we only stood in front of it.
+ */
 static dissector_handle_t
 next_handle(const stream_t *stream)
 {
@@ -428,7 +446,7 @@ hand_back(learner_t *learner)
             learner->segment->request_in = maf_session_request(stream->session);
         stream->phase[learner->from] = learner->from == MAF_CLIENT ? PHASE_REQUEST : PHASE_REPLY;
     } else {
-        add_rest(learner, PIECE_DATA);
+        stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_OPAQUE;
         pass_on(stream, learner->pinfo, data_handle);
     }
 }
@@ -594,6 +612,13 @@ learn_tunnel(learner_t *learner)
     return true;
 }
 
+static bool
+learn_opaque(learner_t *learner)
+{
+    add_rest(learner, PIECE_DATA);
+    return true;
+}
+
 /* More of what is not MAF, in the frame in which that was seen. */
 static bool
 learn_left(learner_t *learner)
@@ -608,7 +633,7 @@ static const phase_fn phase_fns[] = {
     [PHASE_UNSEEN] = learn_unseen,       [PHASE_SELECTION] = learn_selection,
     [PHASE_MAF] = learn_frame,           [PHASE_REQUEST] = learn_socks_message,
     [PHASE_REPLY] = learn_socks_message, [PHASE_TUNNEL] = learn_tunnel,
-    [PHASE_LEFT] = learn_left,
+    [PHASE_OPAQUE] = learn_opaque,       [PHASE_LEFT] = learn_left,
 };
 
 /* Note what has been read; true if all of it had been read before. */
@@ -766,10 +791,28 @@ show_tunnel(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tre
     *port = proxy_port;
 }
 
+/*
+ * Call the SOCKS dissector as TCP or TLS would. What we are called by in TLS is a handle of SOCKS, so there
+ * is such a layer already.
+ */
+static int
+call_socks(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const uint16_t can_desegment = pinfo->can_desegment;
+    int shown;
+
+    if (!stream->tls_port)
+        return call_dissector_with_data(socks_handle, tvb, pinfo, tree, data);
+    pinfo->can_desegment = pinfo->saved_can_desegment;
+    shown = dissector_try_uint_with_data(tls_ports, stream->tls_port, tvb, pinfo, tree, FALSE, data);
+    pinfo->can_desegment = can_desegment;
+    return shown;
+}
+
 /* Show one piece, or as many as there are MAF frames in a row; returns the first that is not shown yet. */
 static piece_t *
 show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo,
-            proto_tree *tree, void *tcpinfo)
+            proto_tree *tree, void *data)
 {
     piece_t *next = piece->next;
     int length = (int)piece->length;
@@ -788,7 +831,7 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
     }
     switch ((piece_kind_t)piece->kind) {
     case PIECE_SOCKS:
-        call_dissector_with_data(socks_handle, piece_tvb, pinfo, tree, tcpinfo);
+        call_socks(stream, piece_tvb, pinfo, tree, data);
         break;
     case PIECE_FRAME:
         if (stream->attached)
@@ -810,13 +853,17 @@ show_pieces(const stream_t *stream, piece_t *piece, tvbuff_t *tvb, int *offset, 
     return next;
 }
 
-static int
-dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+/* A frame can hold several segments, even of several streams: where they begin tells them apart. */
+static uint32_t
+segment_key(const stream_t *stream, uint32_t begin)
 {
-    struct tcpinfo *tcpinfo = (struct tcpinfo *)data;
-    /* A frame can hold several segments, even of several streams: where they begin tells them apart. */
-    const uint32_t begin = tcpinfo ? tcpinfo->seq : (uint32_t)tvb_raw_offset(tvb);
-    const uint32_t key = begin ^ stream->number * 0x9E3779B1U;
+    return begin ^ stream->number * 0x9E3779B1U;
+}
+
+static int
+dissect_segment(stream_t *stream, uint32_t key, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                const struct tcpinfo *tcpinfo, void *data)
+{
     segment_t *segment = (segment_t *)p_get_proto_data(wmem_file_scope(), pinfo, proto_maf, key);
     int offset = 0;
 
@@ -843,13 +890,22 @@ dissect_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree 
 /* The way in */
 
 static int
+dissect_tcp_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const struct tcpinfo *tcpinfo = (const struct tcpinfo *)data;
+    const uint32_t begin = tcpinfo ? tcpinfo->seq : (uint32_t)tvb_raw_offset(tvb);
+
+    return dissect_segment(stream, segment_key(stream, begin), tvb, pinfo, tree, tcpinfo, data);
+}
+
+static int
 dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     stream_t *stream = find_stream(pinfo);
 
     if (!stream)
         return 0;
-    return dissect_segment(stream, tvb, pinfo, tree, data);
+    return dissect_tcp_segment(stream, tvb, pinfo, tree, data);
 }
 
 /* A whole greeting, and nothing else? */
@@ -914,7 +970,7 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     stream = (stream_t *)conversation_get_proto_data(conversation, proto_maf);
     if (!stream)
         stream = stream_of_decode_as(conversation, tvb, pinfo);
-    return dissect_segment(stream, tvb, pinfo, tree, data);
+    return dissect_tcp_segment(stream, tvb, pinfo, tree, data);
 }
 
 /* A port that nobody knows: a greeting that offers MAF is taken for what it looks like, as by Decode As. */
@@ -927,6 +983,37 @@ dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
         conversation_set_dissector_from_frame_number(find_or_create_conversation(pinfo), pinfo->num,
                                                      decode_as_handle);
     return dissect_decode_as(tvb, pinfo, tree, data) > 0;
+}
+
+/*
+ * One or more records that TLS has decrypted. Not every version of Wireshark tells where in the stream they
+ * are, but they stay at one address for as long as the capture is open. Only on the first pass may octets
+ * that wanted more have been there before them.
+ */
+static int
+dissect_records(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const uint64_t address = (uintptr_t)tvb_get_ptr(tvb, 0, -1);
+    const uint32_t key = segment_key(stream, (uint32_t)(address ^ address >> 32));
+
+    if (!pinfo->fd->visited)
+        p_remove_proto_data(wmem_file_scope(), pinfo, proto_maf, key);
+    return dissect_segment(stream, key, tvb, pinfo, tree, NULL, data);
+}
+
+static int
+dissect_in_tls(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    stream_t *stream = find_stream(pinfo);
+    int shown = 0;
+
+    if (!stream || !stream->tls_port)
+        return 0;
+    if (!stream->tls_last || pinfo->num <= stream->tls_last)
+        shown = dissect_records(stream, tvb, pinfo, tree, data);
+    else if (stream->tls_next)
+        shown = call_dissector_only(stream->tls_next, tvb, pinfo, tree, data);
+    return shown > 0 ? shown : call_socks(stream, tvb, pinfo, tree, data);
 }
 
 /* The port for whose sake TCP would call the SOCKS dissector: it asks the server's first, and those set by
@@ -951,25 +1038,65 @@ find_socks_port(packet_info *pinfo, uint32_t server_port)
     return 0;
 }
 
-static void
-attach(conversation_t *conversation, packet_info *pinfo)
+/* Has the SOCKS dissector begun without us? */
+static bool
+is_late(conversation_t *conversation)
 {
-    const uint32_t port = find_socks_port(pinfo, get_tcp_conversation_data(conversation, pinfo)->server_port);
-    const bool late = conversation_get_proto_data(conversation, proto_socks) != NULL;
-    stream_t *stream;
+    return conversation_get_proto_data(conversation, proto_socks) != NULL;
+}
 
-    if (!port || !proto_is_protocol_enabled(find_protocol_by_id(proto_socks)))
-        return;
-    if (!late && conversation_get_dissector(conversation, pinfo->num)) /* somebody else knows whose this is */
-        return;
-    stream = stream_new(conversation, pinfo, true, late);
+static stream_t *
+new_attached(conversation_t *conversation, packet_info *pinfo, uint32_t port)
+{
+    const bool late = is_late(conversation);
+    stream_t *stream = stream_new(conversation, pinfo, true, late);
+
     if (late)
         stream->phase[MAF_CLIENT] = PHASE_UNSEEN;
     if (pinfo->srcport == port)
         set_client(stream, &pinfo->dst, pinfo->destport);
     else
         set_client(stream, &pinfo->src, pinfo->srcport);
-    pass_on(stream, pinfo, stream_handle);
+    return stream;
+}
+
+static void
+attach(conversation_t *conversation, packet_info *pinfo)
+{
+    const uint32_t port = find_socks_port(pinfo, get_tcp_conversation_data(conversation, pinfo)->server_port);
+
+    if (!port || !proto_is_protocol_enabled(find_protocol_by_id(proto_socks)))
+        return;
+    if (!is_late(conversation) && conversation_get_dissector(conversation, pinfo->num))
+        return; /* somebody else knows whose this is */
+    pass_on(new_attached(conversation, pinfo, port), pinfo, stream_handle);
+}
+
+/* The port for whose sake TLS would call the SOCKS dissector; 0 if it would not. */
+static uint32_t
+find_socks_port_of_tls(const packet_info *pinfo)
+{
+    const uint32_t ports[] = {pinfo->srcport, pinfo->destport};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+        dissector_handle_t handle = dissector_get_uint_handle(tls_ports, ports[i]);
+
+        if (handle)
+            return dissector_handle_get_protocol_index(handle) == proto_socks ? ports[i] : 0;
+    }
+    return 0;
+}
+
+/* In time for the first that TLS decrypts: TLS itself has been seen, which is its handshake. */
+static void
+attach_in_tls(conversation_t *conversation, packet_info *pinfo, uint32_t port)
+{
+    new_attached(conversation, pinfo, port)->tls_port = port;
+    if (!in_tls_handle) /* looks like the one that it takes the place of */
+        in_tls_handle = create_dissector_handle_with_name(
+            dissect_in_tls, proto_socks,
+            dissector_handle_get_dissector_name(dissector_get_uint_handle(tls_ports, port)));
+    tls_set_appdata_dissector(tls_handle, pinfo, in_tls_handle);
 }
 
 /* What TCP knows of this frame, or NULL: nobody is asked when only a packet's details are drawn again. */
@@ -1024,14 +1151,20 @@ watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 static void
 watch_for_socks(packet_info *pinfo)
 {
+    const bool in_tcp = dissector_get_uint_handle(tcp_ports, pinfo->srcport) == socks_handle ||
+                        dissector_get_uint_handle(tcp_ports, pinfo->destport) == socks_handle;
+    const uint32_t tls_port = !in_tcp && tls_has_socks ? find_socks_port_of_tls(pinfo) : 0;
     conversation_t *conversation;
 
-    if (dissector_get_uint_handle(tcp_ports, pinfo->srcport) != socks_handle &&
-        dissector_get_uint_handle(tcp_ports, pinfo->destport) != socks_handle)
+    if (!in_tcp && !tls_port)
         return;
     conversation = find_conversation_pinfo(pinfo, 0);
-    if (conversation && !conversation_get_proto_data(conversation, proto_maf))
+    if (!conversation || conversation_get_proto_data(conversation, proto_maf))
+        return;
+    if (in_tcp)
         attach(conversation, pinfo);
+    else if (conversation_get_proto_data(conversation, proto_tls))
+        attach_in_tls(conversation, pinfo, tls_port);
 }
 
 /* The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned.
@@ -1049,10 +1182,22 @@ watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 }
 
 static void
-forget_streams(void)
+look_for_socks(const char *table _U_, ftenum_t type _U_, void *port _U_, void *entry, void *found)
+{
+    dissector_handle_t handle = dtbl_entry_get_handle((dtbl_entry_t *)entry);
+
+    if (handle && dissector_handle_get_protocol_index(handle) == proto_socks)
+        *(bool *)found = true;
+}
+
+/* A capture is about to be read, or read again after a change of Decode As. */
+static void
+begin_capture(void)
 {
     stream_count = 0;
     cut_streams = 0;
+    tls_has_socks = false;
+    dissector_table_foreach("tls.port", look_for_socks, &tls_has_socks);
 }
 
 /* Analyze, Conversation Filter */
@@ -1078,7 +1223,7 @@ maf_handoff_register(int proto)
     decode_as_handle = register_dissector("maf", dissect_decode_as, proto);
     frames_handle = create_dissector_handle(dissect_frames, proto);
     stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
-    register_init_routine(forget_streams);
+    register_init_routine(begin_capture);
     register_conversation_filter("maf", "MAF session", is_in_session, session_filter MAF_NO_FILTER_USER_DATA);
 }
 
@@ -1086,6 +1231,9 @@ void
 maf_handoff_connect(void)
 {
     tcp_ports = find_dissector_table("tcp.port");
+    tls_ports = find_dissector_table("tls.port");
+    tls_handle = find_dissector("tls");
+    proto_tls = proto_get_id_by_filter_name("tls");
     proto_tcp = proto_get_id_by_filter_name("tcp");
     proto_exported_pdu = proto_get_id_by_filter_name("exported_pdu");
     data_handle = find_dissector("data");
