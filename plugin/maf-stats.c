@@ -92,7 +92,7 @@ static void
 count_faults(stats_tree *tree, const maf_tap_t *record)
 {
     for (uint32_t fault = 1; fault && fault <= record->faults; fault <<= 1) {
-        const char *name = record->faults & fault ? maf_diagnosis_name(fault) : NULL;
+        const char *name = (record->faults & fault) ? maf_diagnosis_name(fault) : NULL;
 
         if (!name)
             continue;
