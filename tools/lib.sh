@@ -29,9 +29,10 @@ wait_for() {
     return 1
 }
 
-# Installs what is missing of $packages; with nothing missing, no network is needed.
+# Installs what is missing of $packages; with nothing missing, no network is needed. MAF_INSTALL=no: does nothing.
 install_packages() {
     local package missing=() as_root=()
+    [[ ${MAF_INSTALL-} != no ]] || return 0
     command -v dpkg-query >/dev/null || { say "Not a Debian system: taking ${packages[*]} to be there."; return; }
     for package in "${packages[@]}"; do
         [[ $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] || missing+=("$package")
