@@ -760,7 +760,7 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
     col_clear(pinfo->cinfo, COL_INFO);
-    while (tvb_reported_length_remaining(tvb, offset) > 0) {
+    while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
         tvbuff_t *frame_tvb = tvb_new_subset_length(tvb, offset, (int)piece->length);
         maf_frame_t frame;
 
