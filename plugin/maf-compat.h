@@ -25,11 +25,12 @@
 #define MAF_UAT_FLD_DISSECTOR  UAT_FLD_DISSECTOR
 typedef bool maf_bool_t;
 #else
-#define MAF_PLUGIN_DESCRIPTION 0
-#define MAF_UAT_DISSECTOR_DEF  UAT_PROTO_DEF
-#define MAF_UAT_FLD_DISSECTOR  UAT_FLD_PROTO
-#define tvb_get_uint8          tvb_get_guint8
-#define tvb_find_uint8         tvb_find_guint8
+#define MAF_PLUGIN_DESCRIPTION                 0
+#define MAF_UAT_DISSECTOR_DEF                  UAT_PROTO_DEF
+#define MAF_UAT_FLD_DISSECTOR                  UAT_FLD_PROTO
+#define wmem_strbuf_new_sized(allocator, size) wmem_strbuf_sized_new(allocator, size, 0)
+#define tvb_get_uint8                          tvb_get_guint8
+#define tvb_find_uint8                         tvb_find_guint8
 typedef gboolean maf_bool_t;
 #endif
 

@@ -137,6 +137,7 @@ static int proto_exported_pdu;
 static int proto_tls;
 static uint32_t stream_count;
 static uint32_t cut_streams; /* that were closed inside a frame */
+static uint32_t tcp_streams; /* that TCP has had up to the last frame watched */
 
 static bool tls_has_socks; /* on some port, by the user's choice: spares other captures the search */
 
@@ -1167,14 +1168,21 @@ watch_for_socks(packet_info *pinfo)
         attach_in_tls(conversation, pinfo, tls_port);
 }
 
-/* The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned.
+/*
+ * The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned.
+ * TCP counts its streams: whose one is can be told by its first frame; only TLS has to be seen first.
  */
 static int
 watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    const bool may_attach = tcp_streams != get_tcp_stream_count() || tls_has_socks;
+
+    if (!may_attach && stream_count == 0)
+        return 0;
     if (pinfo->ptype != PT_TCP || pinfo->flags.in_error_pkt)
         return 0;
-    if (!pinfo->fd->visited)
+    tcp_streams = get_tcp_stream_count();
+    if (may_attach && !pinfo->fd->visited)
         watch_for_socks(pinfo);
     if (stream_count > 0)
         watch_for_close(tvb, pinfo, tree);
@@ -1196,6 +1204,7 @@ begin_capture(void)
 {
     stream_count = 0;
     cut_streams = 0;
+    tcp_streams = 0;
     tls_has_socks = false;
     dissector_table_foreach("tls.port", look_for_socks, &tls_has_socks);
 }

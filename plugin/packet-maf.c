@@ -112,6 +112,9 @@ maf_instr_name(unsigned revision, uint8_t instr)
 /* The most characters of the DATA of a result that the Info column has room for. */
 #define RESULT_TEXT_MAX 60
 
+/* Room for what most summaries are, in characters: to let one grow costs as much as to write it. */
+#define SUMMARY_USUAL 80
+
 /* A frame being shown */
 typedef struct {
     tvbuff_t *tvb;
@@ -156,6 +159,14 @@ oem_name(const maf_id_t *id)
     return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
 }
 
+/* For what most frames have: a printf would take longer than all else that the plugin does for one. */
+static void
+append_with(wmem_strbuf_t *summary, const char *separator, const char *text)
+{
+    wmem_strbuf_append(summary, separator);
+    wmem_strbuf_append(summary, text);
+}
+
 static void
 append_id_summary(wmem_strbuf_t *summary, const view_t *view)
 {
@@ -165,11 +176,11 @@ append_id_summary(wmem_strbuf_t *summary, const view_t *view)
     if (frame->instr == MAF_INSTR_OEM)
         wmem_strbuf_append_printf(summary, ": %s %s", oem_name(&frame->id), maf_id_text(pool, &frame->id));
     else if (frame->instr == MAF_INSTR_DO || frame->instr == MAF_INSTR_PROCESS)
-        wmem_strbuf_append_printf(summary, ": %s", maf_method_label(pool, frame->revision, &frame->id));
+        append_with(summary, ": ", maf_method_label(pool, frame->revision, &frame->id));
     if (frame->len > 0)
         wmem_strbuf_append_printf(summary, " (%u octet%s)", frame->len, plurality(frame->len, "", "s"));
     if (view->note)
-        wmem_strbuf_append_printf(summary, ", %s", view->note);
+        append_with(summary, ", ", view->note);
 }
 
 /* One phrase that says what the frame does. */
@@ -184,7 +195,8 @@ summary_of(const view_t *view)
     if (frame->layout == MAF_LAYOUT_UNKNOWN)
         return wmem_strdup_printf(view->pinfo->pool, "Unknown instruction 0x%02x", frame->instr);
 
-    summary = wmem_strbuf_new(view->pinfo->pool, maf_instr_name(frame->revision, frame->instr));
+    summary = wmem_strbuf_new_sized(view->pinfo->pool, SUMMARY_USUAL);
+    wmem_strbuf_append(summary, maf_instr_name(frame->revision, frame->instr));
     if (frame->list)
         append_list_summary(summary, frame);
     if (frame->id_offset)
