@@ -14,9 +14,6 @@
 /* The longest list of revision 01 believed, in octets: the draft sets no limit, but a reader must. */
 #define LIST_MAX 20480
 
-/* With as many octets missing at least, TCP need not give us each segment in between. */
-#define WORTH_ASKING 256
-
 typedef struct {
     tvbuff_t *tvb;
     uint32_t offset;   /* of the frame in tvb */
@@ -57,8 +54,9 @@ cut(const reader_t *reader, maf_frame_t *frame, uint32_t length, bool length_kno
     frame->snapped = reader->sent > reader->captured;
     if (frame->snapped)
         return 0;
-    return length_known || length - reader->sent >= WORTH_ASKING ? length - reader->sent
-                                                                 : MAF_MISSING_UNKNOWN;
+    /* Whoever once asks TCP for a number of octets must not ask it for a segment after that: it would not
+     * look at the rest of this one. */
+    return length_known ? length - reader->sent : MAF_MISSING_UNKNOWN;
 }
 
 static uint8_t
