@@ -23,6 +23,7 @@
 #include <epan/tap.h>
 #include <wsutil/wslog.h>
 
+#include "maf-methods.h"
 #include "maf-protocol.h"
 #include "maf-tap.h"
 #include "packet-maf.h"
@@ -60,10 +61,9 @@ typedef struct {
     uint32_t next; /* sequence number after the last octet */
 } position_t;
 
-/* The last MAF frame that came in several segments. What its first octets were taken for holds for the rest.
- */
+/* A MAF frame that came in several segments. What its first octets were taken for holds for the rest. */
 typedef struct {
-    uint32_t began; /* number of the capture's frame that has its first octet; 0 if there was none yet */
+    uint32_t began; /* number of the capture's frame that has its first octet */
     uint32_t done;  /* number of the frame that has its last octet; 0 if it is still waited for */
     int revision;   /* that it is read by, once its header is there; else -1 */
 } partial_t;
@@ -80,16 +80,18 @@ typedef struct {
     bool late;                   /* the capture began after the greeting */
     address client;
     uint32_t client_port;
-    uint16_t target_port;   /* of the SOCKS request */
-    phase_t phase[2];       /* by maf_side_t */
-    position_t position[2]; /* by maf_side_t */
-    uint32_t
-        continues[2]; /* by maf_side_t: octets of the last frame that are still to come, to be passed over */
-    bool lost[2];     /* by maf_side_t: the end of the last frame could not be told */
-    partial_t partial[2]; /* by maf_side_t */
-    uint32_t ended[2];    /* by maf_side_t: number of the frame that closes the connection inside that one */
-    bool has_missed;      /* octets that were sent */
-    maf_session_t *session; /* NULL before the first MAF frame */
+    uint16_t target_port;     /* of the SOCKS request */
+    uint8_t request_in;       /* maf_state_t in which that came too early or too late; else 0 */
+    phase_t phase[2];         /* by maf_side_t */
+    position_t position[2];   /* by maf_side_t */
+    uint32_t continues[2];    /* by maf_side_t: octets of the last frame still to come, to be passed over */
+    bool lost[2];             /* by maf_side_t: the end of the last frame could not be told */
+    partial_t *partial[2];    /* by maf_side_t: the last one; NULL if there was none yet */
+    wmem_tree_t *partials[2]; /* by maf_side_t: all of them, by where they began; NULL likewise */
+    const partial_t *unfinished[2]; /* by maf_side_t: the one in which the connection is closed */
+    uint32_t ended[2];              /* by maf_side_t: number of the frame that closes it there */
+    bool has_missed;                /* octets that were sent */
+    maf_session_t *session;         /* NULL before the first MAF frame */
 } stream_t;
 
 typedef enum {
@@ -113,7 +115,7 @@ typedef struct {
     piece_t *pieces;
     int desegment_offset;
     uint32_t desegment_len; /* 0 if every octet is in a piece */
-    uint8_t request_in;     /* maf_state_t in which the SOCKS request came too early or too late; else 0 */
+    uint8_t request_in;     /* the stream's, where the SOCKS request is */
 } segment_t;
 
 /* A segment being learnt. */
@@ -217,7 +219,33 @@ side_of(const stream_t *stream, const packet_info *pinfo)
 static bool
 is_waiting(const stream_t *stream, maf_side_t side)
 {
-    return stream->partial[side].began && !stream->partial[side].done;
+    return stream->partial[side] && !stream->partial[side]->done;
+}
+
+static partial_t *
+partial_new(stream_t *stream, maf_side_t side, uint32_t began)
+{
+    partial_t *partial = wmem_new0(wmem_file_scope(), partial_t);
+
+    partial->began = began;
+    stream->partial[side] = partial;
+    if (!stream->partials[side])
+        stream->partials[side] = wmem_tree_new(wmem_file_scope());
+    wmem_tree_insert32(stream->partials[side], began, partial);
+    return partial;
+}
+
+/* The one that is waited for when a frame of the capture comes, whether for the first time or again; or NULL.
+ */
+static const partial_t *
+find_partial(const stream_t *stream, maf_side_t side, uint32_t frame)
+{
+    const partial_t *partial;
+
+    if (!stream->partials[side])
+        return NULL;
+    partial = (const partial_t *)wmem_tree_lookup32_le(stream->partials[side], frame - 1);
+    return partial && (!partial->done || partial->done > frame) ? partial : NULL;
 }
 
 static bool
@@ -444,7 +472,7 @@ hand_back(learner_t *learner)
 
     if (maf_prefs.dissect_socks) {
         if (learner->from == MAF_CLIENT)
-            learner->segment->request_in = maf_session_request(stream->session);
+            stream->request_in = maf_session_request(stream->session);
         stream->phase[learner->from] = learner->from == MAF_CLIENT ? PHASE_REQUEST : PHASE_REPLY;
     } else {
         stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_OPAQUE;
@@ -464,7 +492,7 @@ static bool
 learn_frame(learner_t *learner)
 {
     stream_t *stream = learner->stream;
-    partial_t *partial = &stream->partial[learner->from];
+    partial_t *partial = stream->partial[learner->from];
     const bool goes_on = is_waiting(stream, learner->from);
     maf_frame_t frame;
     uint32_t missing;
@@ -487,7 +515,7 @@ learn_frame(learner_t *learner)
     }
     if (missing && !learner->last) {
         if (!goes_on)
-            *partial = (partial_t){.began = learner->pinfo->num};
+            partial = partial_new(stream, learner->from, learner->pinfo->num);
         partial->revision = frame.understood ? revision : -1;
         wait_for(learner, missing);
         return false;
@@ -592,8 +620,10 @@ learn_socks_message(learner_t *learner)
     }
     if (learner->from == MAF_CLIENT && length > 0 && length <= left)
         stream->target_port = tvb_get_ntohs(learner->tvb, (int)(learner->offset + length) - 2);
-    if (learner->from == MAF_CLIENT)
+    if (learner->from == MAF_CLIENT) {
+        learner->segment->request_in = stream->request_in;
         prime_socks(stream, learner->tvb, learner->pinfo);
+    }
     if (length == 0 || length > left)
         add_rest(learner, PIECE_SOCKS);
     else
@@ -666,10 +696,12 @@ misses_octets(const stream_t *stream, maf_side_t from, const struct tcpinfo *tcp
     return theirs->known && !is_waiting(stream, other) && GT_SEQ(tcpinfo->lastackseq, theirs->next);
 }
 
-/* A greeting or a selection that came alone: TCP calls the SOCKS dissector for it without our help. */
+/* A greeting that came alone: TCP calls the SOCKS dissector for it without our help. */
 static bool
-is_all_socks(const segment_t *segment)
+is_mere_greeting(const stream_t *stream, const segment_t *segment)
 {
+    if (!stream->attached || stream->phase[MAF_SERVER] != PHASE_SELECTION || segment->desegment_len > 0)
+        return false;
     return !segment->pieces || (segment->pieces->kind == PIECE_SOCKS && !segment->pieces->next);
 }
 
@@ -713,9 +745,7 @@ learn_segment(stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct 
 
     if (in_phase(stream, PHASE_LEFT) && stream->attached)
         return NULL;
-    if (segment->desegment_len == 0 && !segment->request_in && stream->attached && is_all_socks(segment))
-        return NULL;
-    return segment;
+    return is_mere_greeting(stream, segment) ? NULL : segment;
 }
 
 /* Showing a segment */
@@ -786,7 +816,7 @@ show_tunnel(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tre
 
     *port = stream->target_port;
     pinfo->can_desegment = 0;
-    if (!handle || handle == socks_handle || !call_dissector_only(handle, tvb, pinfo, tree, NULL))
+    if (!handle || handle == socks_handle || !maf_try_dissector(handle, tvb, pinfo, tree, NULL))
         call_data_dissector(tvb, pinfo, tree);
     pinfo->can_desegment = can_desegment;
     *port = proxy_port;
@@ -803,7 +833,7 @@ call_socks(const stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree
     int shown;
 
     if (!stream->tls_port)
-        return call_dissector_with_data(socks_handle, tvb, pinfo, tree, data);
+        return maf_try_dissector(socks_handle, tvb, pinfo, tree, data) ? (int)tvb_captured_length(tvb) : 0;
     pinfo->can_desegment = pinfo->saved_can_desegment;
     shown = dissector_try_uint_with_data(tls_ports, stream->tls_port, tvb, pinfo, tree, FALSE, data);
     pinfo->can_desegment = can_desegment;
@@ -947,16 +977,23 @@ stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pi
 }
 
 /*
- * TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. A
- * file of exported PDUs has frames without TCP.
+ * TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. Not
+ * every layer above TCP need be ours if the segment has several PDUs, but the first is. A file of exported
+ * PDUs has frames without TCP.
  */
 static bool
 is_stream_of_its_own(const packet_info *pinfo)
 {
-    const wmem_list_frame_t *below = wmem_list_frame_prev(wmem_list_tail(pinfo->layers));
-    const int proto = below ? GPOINTER_TO_INT(wmem_list_frame_data(below)) : -1;
+    const wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers);
+    int proto, above = -1;
 
-    return proto == proto_tcp || proto == proto_exported_pdu;
+    for (; layer; layer = wmem_list_frame_prev(layer)) {
+        proto = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+        if (proto == proto_tcp || proto == proto_exported_pdu)
+            return above == proto_maf;
+        above = proto;
+    }
+    return false;
 }
 
 static int
@@ -1115,10 +1152,11 @@ static void
 note_close(stream_t *stream, const packet_info *pinfo, uint16_t flags)
 {
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        const partial_t *partial = &stream->partial[side];
+        const partial_t *partial = find_partial(stream, (maf_side_t)side, pinfo->num);
 
-        if (partial->began && partial->began < pinfo->num && (!partial->done || partial->done > pinfo->num) &&
-            !stream->ended[side] && ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
+        if (partial && !stream->ended[side] &&
+            ((flags & TH_RST) || side_of(stream, pinfo) == (maf_side_t)side)) {
+            stream->unfinished[side] = partial;
             stream->ended[side] = pinfo->num;
             cut_streams++;
         }
@@ -1141,10 +1179,11 @@ watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     if (closes)
         note_close(stream, pinfo, flags);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+        const partial_t *partial = stream->unfinished[side];
+
         if (stream->ended[side] != pinfo->num)
             continue;
-        maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(stream->partial[side].revision, 0),
-                     stream->partial[side].began);
+        maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(partial->revision, 0), partial->began);
         tell(stream, pinfo, (maf_side_t)side, MAF_FAULT_TRUNCATED);
     }
 }

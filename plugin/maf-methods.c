@@ -294,16 +294,15 @@ payload_of(const maf_id_t *id)
     return chosen;
 }
 
-/* What goes wrong in a payload dissector stays there. Not inlined: TRY saves the function's state. */
-static bool G_GNUC_NO_INLINE
-try_payload(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
-            maf_payload_t *payload)
+/* Not inlined: TRY saves the function's state. */
+bool G_GNUC_NO_INLINE
+maf_try_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     volatile bool taken = true;
 
     TRY
     {
-        taken = call_dissector_only(handle, tvb, pinfo, tree, payload) > 0;
+        taken = call_dissector_only(handle, tvb, pinfo, tree, data) > 0;
     }
     CATCH_NONFATAL_ERRORS
     {
@@ -327,7 +326,7 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
         return false;
 
     col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
-    taken = try_payload(handle, tvb, pinfo, tree, payload);
+    taken = maf_try_dissector(handle, tvb, pinfo, tree, payload);
     col_set_writable(pinfo->cinfo, -1, writable);
     return taken;
 }

@@ -48,6 +48,11 @@ const char *maf_method_label(wmem_allocator_t *pool, unsigned revision, const ma
 /* An id as it is read best: 0x00000001, a UUID, or octets in hexadecimal. Belongs to pool. */
 const char *maf_id_text(wmem_allocator_t *pool, const maf_id_t *id);
 
+/* Call a dissector that is not MAF's own. What goes wrong in it is shown, and goes no further. False if it
+ * takes nothing. */
+bool maf_try_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                       void *data);
+
 /*
  * Give DATA to whoever dissects it: the user's choice, by Decode As or the table maf_methods, comes first. An
  * error in there is shown there and goes no further.
