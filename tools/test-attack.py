@@ -636,9 +636,10 @@ def main():
     failed = []
 
     def report(name, seconds):
-        print(f"{name:<50.50} {seconds:6.1f} {len(honest.seconds):6}"
-              f" {statistics.median(honest.seconds):7.2f} {max(honest.seconds):6.2f} {server.memory('VmHWM'):7.1f} {server.memory('VmRSS'):6.1f}"
-              f" {server.descriptors():5}  {field.note}", flush=True)
+        logins = honest.seconds
+        print(f"{name:<50.50} {seconds:6.1f} {len(logins):6} {statistics.median(logins):7.2f} {max(logins):6.2f}"
+              f" {server.memory('VmHWM'):7.1f} {server.memory('VmRSS'):6.1f} {server.descriptors():5}  {field.note}",
+              flush=True)
         failed.extend(f"{name}: {fault}" for fault in field.faults)
 
     print(f"{clients} clients in each attack from {len(hosts)} addresses; limits: " +
