@@ -561,12 +561,13 @@ NOT_BESIDE = [beyond_all, no_descriptors]  # an honest client can do nothing but
 # All together
 
 
-def settle(server, base, seconds):
-    """Till the last connection is closed, and the last check of a password done."""
+def settle(server, descriptors, seconds):
+    """Till the last connection is closed, and nothing is left to do, such as the check of a password."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (server.descriptors() > base["descriptors"] or
-                                           server.memory("VmRSS") > base["memory"] + MEMORY_BOUND):
-        time.sleep(0.1)
+    spent = -1
+    while time.monotonic() < deadline and (server.descriptors() > descriptors or server.processor_time() > spent):
+        spent = server.processor_time()
+        time.sleep(0.5)
 
 
 def attack(function, field, honest, base):
@@ -578,10 +579,11 @@ def attack(function, field, honest, base):
     with contextlib.nullcontext() if function in NOT_BESIDE else honest.busy():
         function(field)
     seconds = time.monotonic() - start
-    settle(server, base, field.limits["timeout"] + PATIENCE / 2)
+    settle(server, base["descriptors"], field.limits["timeout"] + PATIENCE / 2)
     if function in NOT_BESIDE:
         honest.seconds, honest.failures = [], []
         honest.log_in()
+        settle(server, base["descriptors"], PATIENCE / 2)
     after = server.descriptors()
     field.must(after <= base["descriptors"], f"{after} descriptors, not {base['descriptors']}")
     base["descriptors"] = after
@@ -632,7 +634,7 @@ def main():
     target = Echo()
     honest = Honest(options.client, server, target)
     field = Field(server, clients, hosts, target, limits)
-    base = {"descriptors": server.descriptors(), "memory": float("inf")}
+    base = {"descriptors": server.descriptors()}
     failed = []
 
     def report(name, seconds):
@@ -649,7 +651,6 @@ def main():
     for function in WARM_UP:
         seconds = attack(function, field, honest, base)
         report("(warm-up) " + function.__doc__, seconds)
-    time.sleep(1)
     base["memory"] = server.memory("VmRSS")
     for function in ATTACKS:
         seconds = attack(function, field, honest, base)
