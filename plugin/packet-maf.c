@@ -582,12 +582,12 @@ register_preferences(void)
         &maf_prefs.socks_methods, UINT8_MAX);
     prefs_register_enum_preference(
         module, "revision", "Revision of the draft",
-        "The draft that frames are read by, if not the one that the first list tells", &maf_prefs.revision,
-        revisions, false);
-    prefs_register_enum_preference(
-        module, "nmethods_width", "Width of NMETHODS",
-        "How wide NMETHODS is in a list of revision 00, where the draft contradicts itself",
-        &maf_prefs.framing.nmethods_width, nmethods_widths, false);
+        "The draft that frames are read by: auto, the one that the client's first list tells; 00; or 01",
+        &maf_prefs.revision, revisions, false);
+    prefs_register_enum_preference(module, "nmethods_width", "Width of NMETHODS",
+                                   "How wide NMETHODS is in a list of revision 00, where the draft "
+                                   "contradicts itself: auto, as its first octet says; 1 or 4 octets",
+                                   &maf_prefs.framing.nmethods_width, nmethods_widths, false);
     prefs_register_uint_preference(module, "max_length", "Longest DATA (octets)",
                                    "A LEN greater than this is taken for an error, and nothing is waited for",
                                    10, &maf_prefs.framing.max_length);
