@@ -1,0 +1,192 @@
+/* maf-socks.c
+ * Wireshark's SOCKS dissector: on whose behalf it is called, and how to have it go on after MAF
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-compat.h"
+
+#include "maf-socks.h"
+
+#include <epan/dissectors/packet-tcp.h>
+#include <epan/proto_data.h>
+
+#include "maf-methods.h"
+
+static int proto_socks;
+static dissector_table_t tcp_ports;
+static dissector_table_t tls_ports;
+static dissector_handle_t socks_handle;
+
+/* Call the SOCKS dissector for octets of ours, as if `from` had sent them; nothing of it shows. */
+static void
+play_socks(const maf_stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from,
+           const uint8_t *octets, unsigned length)
+{
+    static const struct tcpinfo no_tcpinfo;
+    struct tcpinfo tcpinfo = no_tcpinfo;
+    const bool as_it_is = from == maf_stream_side(stream, pinfo);
+    const address src = pinfo->src;
+    const address dst = pinfo->dst;
+    const uint32_t srcport = pinfo->srcport;
+    const uint32_t destport = pinfo->destport;
+
+    if (!as_it_is) {
+        pinfo->src = dst;
+        pinfo->dst = src;
+        pinfo->srcport = destport;
+        pinfo->destport = srcport;
+    }
+    call_dissector_only(socks_handle, tvb_new_child_real_data(parent, octets, length, (int)length), pinfo,
+                        NULL, &tcpinfo);
+    pinfo->src = src;
+    pinfo->dst = dst;
+    pinfo->srcport = srcport;
+    pinfo->destport = destport;
+}
+
+void
+maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo)
+{
+    static const uint8_t greeting[] = {SOCKS_VERSION, 1, 0};
+    static const uint8_t selection[] = {SOCKS_VERSION, 0};
+    const unsigned layers = wmem_list_count(pinfo->layers);
+    const uint8_t curr_layer_num = pinfo->curr_layer_num;
+    const bool writable = col_get_writable(pinfo->cinfo, -1);
+
+    col_set_writable(pinfo->cinfo, -1, false);
+    conversation_delete_proto_data(stream->conversation, proto_socks);
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
+    play_socks(stream, tvb, pinfo, MAF_CLIENT, greeting, sizeof greeting);
+    play_socks(stream, tvb, pinfo, MAF_SERVER, selection, sizeof selection);
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
+    col_set_writable(pinfo->cinfo, -1, writable);
+
+    while (wmem_list_count(pinfo->layers) > layers)
+        wmem_list_remove_frame(pinfo->layers, wmem_list_tail(pinfo->layers));
+    pinfo->curr_layer_num = curr_layer_num;
+}
+
+void
+maf_socks_show_tunnel(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const dissector_handle_t handle = dissector_get_uint_handle(tcp_ports, stream->target_port);
+    uint32_t *port = maf_stream_side(stream, pinfo) == MAF_CLIENT ? &pinfo->destport : &pinfo->srcport;
+    const uint32_t proxy_port = *port;
+    const uint16_t can_desegment = pinfo->can_desegment;
+
+    *port = stream->target_port;
+    pinfo->can_desegment = 0;
+    if (!handle || handle == socks_handle || !maf_try_dissector(handle, tvb, pinfo, tree, NULL))
+        call_data_dissector(tvb, pinfo, tree);
+    pinfo->can_desegment = can_desegment;
+    *port = proxy_port;
+}
+
+int
+maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const uint16_t can_desegment = pinfo->can_desegment;
+    int shown;
+
+    if (!stream->tls_port)
+        return maf_try_dissector(socks_handle, tvb, pinfo, tree, data) ? (int)tvb_captured_length(tvb) : 0;
+    pinfo->can_desegment = pinfo->saved_can_desegment;
+    shown = dissector_try_uint_with_data(tls_ports, stream->tls_port, tvb, pinfo, tree, FALSE, data);
+    pinfo->can_desegment = can_desegment;
+    return shown;
+}
+
+dissector_handle_t
+maf_socks_next(const maf_stream_t *stream)
+{
+    return stream->attached ? NULL : socks_handle;
+}
+
+bool
+maf_socks_has_begun(conversation_t *conversation)
+{
+    return conversation_get_proto_data(conversation, proto_socks) != NULL;
+}
+
+uint32_t
+maf_socks_port(packet_info *pinfo, uint32_t server_port)
+{
+    const uint32_t ports[] = {
+        server_port,
+        MIN(pinfo->srcport, pinfo->destport),
+        MAX(pinfo->srcport, pinfo->destport),
+    };
+
+    if (!proto_is_protocol_enabled(find_protocol_by_id(proto_socks)))
+        return 0;
+    for (int by_user = 1; by_user >= 0; by_user--) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+            dissector_handle_t handle = ports[i] ? dissector_get_uint_handle(tcp_ports, ports[i]) : NULL;
+
+            if (handle && (!by_user || dissector_is_uint_changed(tcp_ports, ports[i])))
+                return handle == socks_handle ? ports[i] : 0;
+        }
+    }
+    return 0;
+}
+
+uint32_t
+maf_socks_port_in_tls(const packet_info *pinfo)
+{
+    const uint32_t ports[] = {pinfo->srcport, pinfo->destport};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+        dissector_handle_t handle = dissector_get_uint_handle(tls_ports, ports[i]);
+
+        if (handle)
+            return dissector_handle_get_protocol_index(handle) == proto_socks ? ports[i] : 0;
+    }
+    return 0;
+}
+
+bool
+maf_socks_may_be_called(const packet_info *pinfo)
+{
+    return dissector_get_uint_handle(tcp_ports, pinfo->srcport) == socks_handle ||
+           dissector_get_uint_handle(tcp_ports, pinfo->destport) == socks_handle;
+}
+
+static void
+look_for_socks(const char *table _U_, ftenum_t type _U_, void *port _U_, void *entry, void *found)
+{
+    dissector_handle_t handle = dtbl_entry_get_handle((dtbl_entry_t *)entry);
+
+    if (handle && dissector_handle_get_protocol_index(handle) == proto_socks)
+        *(bool *)found = true;
+}
+
+bool
+maf_socks_is_in_tls(void)
+{
+    bool found = false;
+
+    dissector_table_foreach("tls.port", look_for_socks, &found);
+    return found;
+}
+
+dissector_handle_t
+maf_socks_handle_in_tls(dissector_t dissector, uint32_t port)
+{
+    return create_dissector_handle_with_name(
+        dissector, proto_socks,
+        dissector_handle_get_dissector_name(dissector_get_uint_handle(tls_ports, port)));
+}
+
+bool
+maf_socks_connect(void)
+{
+    tcp_ports = find_dissector_table("tcp.port");
+    tls_ports = find_dissector_table("tls.port");
+    socks_handle = find_dissector("socks_tcp"); /* has a name since Wireshark 4.4 */
+    if (!socks_handle)
+        socks_handle = dissector_get_uint_handle(tcp_ports, SOCKS_TCP_PORT);
+    if (socks_handle)
+        proto_socks = dissector_handle_get_protocol_index(socks_handle);
+    return socks_handle != NULL;
+}
