@@ -259,10 +259,10 @@ static bool
 is_stream_of_its_own(const packet_info *pinfo)
 {
     const wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers);
-    int proto, above = -1;
+    int above = -1;
 
     for (; layer; layer = wmem_list_frame_prev(layer)) {
-        proto = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+        const int proto = GPOINTER_TO_INT(wmem_list_frame_data(layer));
         if (proto == proto_tcp || proto == proto_exported_pdu)
             return above == proto_maf;
         above = proto;
