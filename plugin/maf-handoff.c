@@ -68,6 +68,15 @@ listen_to_tcp(void)
 
 /* Showing a segment */
 
+/* Most segments are one frame, and need no other tvbuff. */
+static tvbuff_t *
+part_of(tvbuff_t *tvb, int offset, int length)
+{
+    if (offset == 0 && length == (int)tvb_reported_length(tvb))
+        return tvb;
+    return tvb_new_subset_length(tvb, offset, length);
+}
+
 static void
 tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t faults)
 {
@@ -110,7 +119,7 @@ dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
     col_clear(pinfo->cinfo, COL_INFO);
     while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
-        tvbuff_t *frame_tvb = tvb_new_subset_length(tvb, offset, (int)piece->length);
+        tvbuff_t *frame_tvb = part_of(tvb, offset, (int)piece->length);
         maf_frame_t frame;
 
         maf_frame_parse(frame_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &frame);
@@ -137,7 +146,7 @@ show_pieces(const maf_stream_t *stream, maf_piece_t *piece, tvbuff_t *tvb, int *
         length += (int)next->length;
         next = next->next;
     }
-    piece_tvb = tvb_new_subset_length(tvb, *offset, length);
+    piece_tvb = part_of(tvb, *offset, length);
 
     if (*offset > 0) {
         col_append_str(pinfo->cinfo, COL_INFO, ", ");

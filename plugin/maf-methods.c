@@ -320,7 +320,7 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
     const bool writable = col_get_writable(pinfo->cinfo, -1);
     bool taken;
 
-    if (id->length == MAF_COMPACT_ID_LEN && !p_get_proto_data(pinfo->pool, pinfo, proto_maf, 0))
+    if (tree && id->length == MAF_COMPACT_ID_LEN && !p_get_proto_data(pinfo->pool, pinfo, proto_maf, 0))
         p_add_proto_data(pinfo->pool, pinfo, proto_maf, 0, GUINT_TO_POINTER(id->compact)); /* for Decode As */
     if (!handle)
         return false;
