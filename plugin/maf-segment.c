@@ -106,17 +106,15 @@ maf_greeting_offers_maf(tvbuff_t *tvb, uint32_t offset)
     return false;
 }
 
-/* Are that many octets left? If not, they are waited for; if none can come, this is not MAF. */
+/* Are that many octets left? If not, a segment more is waited for; if none can come, this is not MAF. */
 static bool
 has_octets(learner_t *learner, uint32_t needed)
 {
-    const uint32_t left = octets_left(learner);
-
-    if (left >= needed)
+    if (octets_left(learner) >= needed)
         return true;
     if (learner->last)
         return leave(learner);
-    wait_for(learner, needed - left);
+    wait_for(learner, MAF_MISSING_UNKNOWN);
     return false;
 }
 
