@@ -301,5 +301,6 @@ main(int argc, char **argv)
         print_sessions(sessions, count, rounds, &script);
     for (int i = 0; i < count && !at_once; i++)
         print_sessions(&sessions[i], 1, rounds, &script);
+    g_free(sessions);
     return 0;
 }
