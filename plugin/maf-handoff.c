@@ -4,10 +4,8 @@
  * Wireshark's SOCKS dissector has no table of authentication methods, so MAF cannot register with it.
  * Instead a post-dissector watches for TCP connections that SOCKS is going to get, and puts a conversation
  * dissector in front of it. That one reads along until MAF is selected or not. If not, it takes itself away
- * and has changed nothing. If so, it cuts the stream into pieces, shows those of MAF, and calls the SOCKS
+ * and has changed nothing. If so, it shows the pieces of the stream that are MAF, and calls the SOCKS
  * dissector for the others, until the tunnel begins.
- *
- * All of this is learnt once, on the first pass, and stored per segment; showing a segment only looks it up.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -81,7 +79,12 @@ static void
 tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t faults)
 {
     const maf_tap_t record = {
-        .session = stream->number, .stream = stream->tcp_stream, .from = from, .faults = faults};
+        .session = stream->number,
+        .stream = stream->tcp_stream,
+        .from = from,
+        .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
+        .faults = faults,
+    };
 
     maf_tap_tell(pinfo, &record);
 }
@@ -94,6 +97,7 @@ tell_frame(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const 
         .session = stream->number,
         .stream = stream->tcp_stream,
         .from = (maf_side_t)verdict->from,
+        .by_client = verdict->from == MAF_CLIENT,
         .faults = verdict->faults,
         .tvb = tvb,
         .frame = *frame,
@@ -375,14 +379,14 @@ attach_in_tls(conversation_t *conversation, packet_info *pinfo, uint32_t port)
     tls_set_appdata_dissector(tls_handle, pinfo, in_tls_handle);
 }
 
-/* What TCP knows of this frame, or NULL: nobody is asked when only a packet's details are drawn again. */
-static bool
-closes_connection(uint16_t *flags)
+/* FIN or RST, if the frame closes the connection; else 0. Nobody can be asked when only a packet's details
+ * are drawn again. */
+static uint16_t
+closing_flags(void)
 {
     const struct tcpheader *header = (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0);
 
-    *flags = header ? header->th_flags & (TH_FIN | TH_RST) : 0;
-    return *flags != 0;
+    return header ? header->th_flags & (TH_FIN | TH_RST) : 0;
 }
 
 /* FIN ends what its sender says, RST ends both sides. */
@@ -405,16 +409,15 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, uint16_t flags)
 static void
 watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    uint16_t flags;
-    const bool closes = closes_connection(&flags);
+    const uint16_t flags = closing_flags();
     maf_stream_t *stream;
 
-    if (!closes && cut_streams == 0)
+    if (!flags && cut_streams == 0)
         return;
     stream = maf_stream_find(pinfo);
     if (!stream)
         return;
-    if (closes)
+    if (flags)
         note_close(stream, pinfo, flags);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = stream->unfinished[side];
@@ -479,7 +482,9 @@ begin_capture(void)
 static maf_bool_t
 is_in_session(packet_info *pinfo MAF_FILTER_USER_DATA)
 {
-    return pinfo->ptype == PT_TCP && maf_stream_find(pinfo) != NULL;
+    const maf_stream_t *stream = pinfo->ptype == PT_TCP ? maf_stream_find(pinfo) : NULL;
+
+    return stream && stream->session;
 }
 
 static char *

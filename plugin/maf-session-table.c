@@ -12,6 +12,7 @@
 
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
+#include <wsutil/utf8_entities.h>
 
 #include "maf-diagnosis.h"
 #include "maf-methods.h"
@@ -71,6 +72,7 @@ typedef struct {
     nstime_t begin;
     list_t offered;
     list_t run;
+    const maf_id_t *last_run;
     wmem_strbuf_t *diagnoses;
     uint32_t faults[FAULTS];
     bool begins_anew; /* the next list takes the place of those before it */
@@ -78,6 +80,8 @@ typedef struct {
 
 static const char UNFINISHED[] = "unfinished";
 
+static stat_tap_table_ui ui;
+static GPtrArray *old_rows;     /* cells of rows that are in the table no more */
 static GHashTable *row_indices; /* by maf_tap_t.session: index of the row, and one */
 
 /* Rows */
@@ -101,19 +105,29 @@ row_free(row_t *row)
     g_free(row);
 }
 
+static void
+cells_free(void *data)
+{
+    stat_tap_table_item_type *cells = (stat_tap_table_item_type *)data;
+
+    row_free((row_t *)cells[COLUMN_FRAME].user_data.ptr_value);
+    g_free(cells);
+}
+
 static row_t *
 row_of(const stat_tap_table *table, unsigned index)
 {
     return (row_t *)cell(table, index, COLUMN_FRAME)->user_data.ptr_value;
 }
 
-/* Sorts as text, and has all of the capture's precision. */
+/* Sorts as text, and has all of the capture's precision. Beyond the year 9999: seconds since 1970. */
 static const char *
 time_text(wmem_allocator_t *scope, const nstime_t *when)
 {
     GDateTime *seconds = g_date_time_new_from_unix_utc(when->secs);
     char *text = seconds ? g_date_time_format(seconds, "%Y-%m-%d %H:%M:%S") : NULL;
-    const char *result = wmem_strdup_printf(scope, "%s.%09d", text ? text : "", when->nsecs);
+    const char *result = text ? wmem_strdup_printf(scope, "%s.%09d", text, when->nsecs)
+                              : wmem_strdup_printf(scope, "%.9f", nstime_to_sec(when));
 
     g_free(text);
     if (seconds)
@@ -124,7 +138,6 @@ time_text(wmem_allocator_t *scope, const nstime_t *when)
 static unsigned
 row_new(stat_tap_table *table, const packet_info *pinfo, const maf_tap_t *record)
 {
-    const bool by_client = record->from == MAF_CLIENT;
     const unsigned index = table->num_elements;
     stat_tap_table_item_type cells[COLUMNS] = {0};
     row_t *row = g_new0(row_t, 1);
@@ -143,9 +156,9 @@ row_new(stat_tap_table *table, const packet_info *pinfo, const maf_tap_t *record
     cells[COLUMN_FRAME].user_data.ptr_value = row;
     cells[COLUMN_STREAM].value.uint_value = record->stream;
     cells[COLUMN_START].value.string_value = time_text(row->scope, &pinfo->abs_ts);
-    cells[by_client ? COLUMN_CLIENT : COLUMN_SERVER].value.string_value =
+    cells[record->by_client ? COLUMN_CLIENT : COLUMN_SERVER].value.string_value =
         maf_end_text(row->scope, &pinfo->src, pinfo->srcport);
-    cells[by_client ? COLUMN_SERVER : COLUMN_CLIENT].value.string_value =
+    cells[record->by_client ? COLUMN_SERVER : COLUMN_CLIENT].value.string_value =
         maf_end_text(row->scope, &pinfo->dst, pinfo->destport);
     cells[COLUMN_OUTCOME].value.string_value = UNFINISHED;
     stat_tap_init_table_row(table, index, COLUMNS, cells);
@@ -232,7 +245,8 @@ note_run(const stat_tap_table *table, unsigned index, const packet_info *pinfo, 
     row_t *row = row_of(table, index);
 
     list_add(&row->run, maf_method_name(revision, round->method), maf_id_text(pinfo->pool, round->method),
-             round->previous && maf_id_equal(round->method, round->previous->method));
+             row->last_run && maf_id_equal(round->method, row->last_run));
+    row->last_run = round->method;
     set_text(table, index, COLUMN_RUN, wmem_strbuf_get_str(row->run.text));
 }
 
@@ -253,6 +267,8 @@ note_ending(const stat_tap_table *table, unsigned index, const maf_tap_t *record
             append_foreign(result, tvb_format_text(row->scope, data, 0, (int)tvb_captured_length(data)));
         else
             wmem_strbuf_append(result, tvb_bytes_to_str(row->scope, data, 0, (int)tvb_captured_length(data)));
+        if (frame->len > RESULT_MAX)
+            wmem_strbuf_append(result, UTF8_HORIZONTAL_ELLIPSIS);
         set_text(table, index, COLUMN_RESULT, wmem_strbuf_get_str(result));
     }
 }
@@ -319,15 +335,16 @@ table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const v
     return TAP_PACKET_REDRAW;
 }
 
+/* Another dialog may still show the rows: what all dialogs have is one table. */
 static void
 table_reset(stat_tap_table *table)
 {
-    for (unsigned index = 0; index < table->num_elements; index++) {
-        row_free(row_of(table, index));
-        g_free(table->elements[index]);
-    }
+    for (unsigned index = 0; index < table->num_elements; index++)
+        g_ptr_array_add(old_rows, table->elements[index]);
     table->num_elements = 0;
     g_hash_table_remove_all(row_indices);
+    if (ui.refcount <= 1)
+        g_ptr_array_set_size(old_rows, 0);
 }
 
 static void
@@ -339,23 +356,25 @@ table_free_cell(stat_tap_table *table _U_, unsigned index _U_, unsigned column,
 }
 
 static void
-table_init(stat_tap_table_ui *ui)
+table_init(stat_tap_table_ui *this_ui)
 {
-    stat_tap_table *table = stat_tap_find_table(ui, ui->title);
+    stat_tap_table *table = stat_tap_find_table(this_ui, this_ui->title);
 
-    if (!row_indices)
+    if (!row_indices) {
         row_indices = g_hash_table_new(g_direct_hash, g_direct_equal);
-    if (table)
-        table_reset(table);
-    else
-        stat_tap_add_table(ui, stat_tap_init_table(ui->title, COLUMNS, 0, NULL));
-    g_hash_table_remove_all(row_indices);
+        old_rows = g_ptr_array_new_with_free_func(cells_free);
+    }
+    if (!table) {
+        table = stat_tap_init_table(this_ui->title, COLUMNS, 0, NULL);
+        stat_tap_add_table(this_ui, table);
+    }
+    table_reset(table);
 }
 
 void
 maf_session_table_register(void)
 {
-    static stat_tap_table_ui ui = {
+    ui = (stat_tap_table_ui){
         .group = REGISTER_PACKET_STAT_GROUP_UNSORTED,
         .title = "MAF Sessions",
         .tap_name = "maf",

@@ -124,6 +124,9 @@ enum {
     SRT_TABLES,
 };
 
+/* The most rows of a table whose rows are named: what they are named after is the peers' to choose. */
+#define NAMED_ROWS 500
+
 static void
 add_instruction_table(GArray *tables, const char *name, const char *short_name)
 {
@@ -144,7 +147,7 @@ srt_init(register_srt_t *srt _U_, GArray *tables)
     init_srt_table("MAF: answers of each server", "Servers", tables, 0, "Server", NULL, NULL);
 }
 
-/* The row of that name, made if there is none yet. */
+/* The row of that name, made if there is none yet; if there are too many already, the last one. */
 static int
 named_row(srt_stat_table *table, const char *name)
 {
@@ -154,7 +157,9 @@ named_row(srt_stat_table *table, const char *name)
         if (!strcmp(table->procedures[row].procedure, name))
             return row;
     }
-    init_srt_table_row(table, row, name);
+    if (row >= NAMED_ROWS)
+        return NAMED_ROWS - 1;
+    init_srt_table_row(table, row, row < NAMED_ROWS - 1 ? name : "Others");
     return row;
 }
 
@@ -199,7 +204,10 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
         srt_stat_table *methods = table_at(srt, SRT_METHODS);
         const char *name = maf_method_label(pinfo->pool, record->verdict->revision, decided->method);
 
-        add_srt_table_data(methods, named_row(methods, name), &decided->begin, pinfo);
+        nstime_t begin;
+
+        nstime_delta(&begin, &pinfo->abs_ts, &decided->duration); /* as shifted as the packet's time */
+        add_srt_table_data(methods, named_row(methods, name), &begin, pinfo);
     }
     return TAP_PACKET_REDRAW;
 }

@@ -19,6 +19,7 @@ typedef struct {
     uint32_t session; /* the same for all frames of a session, and for no other in the capture */
     uint32_t stream;  /* tcp.stream */
     maf_side_t from;
+    bool by_client;               /* the packet is the client's, whoever is at fault */
     uint32_t faults;              /* MAF_FAULT_* */
     tvbuff_t *tvb;                /* the frame; NULL: no frame, but something wrong between frames */
     maf_frame_t frame;            /* the frame, taken apart, if there is one */

@@ -331,6 +331,9 @@ class Fuzzer:
     def report(self):
         print(f"{time.monotonic() - self.began:.0f} s, seed {self.arguments.seed}: " +
               ", ".join(f"{self.figures[name]} {name}" for name in ("inputs", "runs", "sessions", "MAF frames", *FIGURES)))
+        if not self.figures["MAF frames"]:
+            print("no MAF frame in any input")
+            return 1
         return 1 if any(self.figures[name] for name in FIGURES) else 0
 
     def fuzz(self):

@@ -177,7 +177,7 @@ class Lint(unittest.TestCase):
             with self.subTest(flags=flags):
                 capture = Capture()
                 Connection(capture).client("01000000 00").send(by, flags)
-                self.expect(capture, 1, ("7: session: ", ", no sub-method, unfinished, 0.000000 s"),
+                self.expect(capture, 1, ("7: session: 10.0.0.1:40000 to 10.0.0.2:1080, ", ", no sub-method, unfinished, 0.000000 s"),
                             ("7: error: maf.expert.truncated: ", ""))
 
     def test_sides(self):
@@ -266,6 +266,15 @@ class Lint(unittest.TestCase):
                     "rounds result outcome duration"
             self.assertEqual(list(record), keys.split())
         self.assertEqual([record["type"] for record in records], ["session", "diagnosis", "session", "session"])
+
+    def test_exported_pdus(self):
+        exported = self.folder / "exported.pcapng"
+        with exported.open("wb") as out:
+            subprocess.run([ENVIRONMENT["TSHARK"], "-r", str(self.noted), "-U", "MAF", "-w", "-"], stdout=out, check=True)
+        lines, complaints, status = lint("--json", exported)
+        records = [json.loads(line) for line in lines]
+        self.assertEqual([(record["type"], record["frame"]) for record in records], [("session", 1), ("diagnosis", 1)])
+        self.assertEqual((records[1]["stream"], complaints, status), (None, [], 1))
 
     def test_jobs(self):
         names = ["login", "nmethods-1", "no-such", "fault-truncated", "composite-3", "http"] * 3
