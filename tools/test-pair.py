@@ -78,6 +78,13 @@ class Listener:
         self.socket.close()
 
 
+def wait_until_heard(heard):
+    """What a Listener's thread keeps of a connection, it keeps some time after the other end is done."""
+    deadline = time.monotonic() + PATIENCE
+    while not heard and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def echo(peer):
     """Returns what it gets until the end of it."""
     while data := peer.recv(65536):
@@ -304,9 +311,7 @@ class Together(PairTest):
         with Proxy() as proxy, Listener(serve) as target:
             result = run_client(proxy, target.address, data=binary(2000000))
             self.assertEqual((result.returncode, result.stdout), (0, b""))
-            deadline = time.monotonic() + PATIENCE
-            while not heard and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until_heard(heard)
             self.assertEqual(heard, [2000000])
 
     def test_large_both_ways(self):
@@ -868,9 +873,7 @@ class EveryFault:
 
         with Listener(serve) as proxy:
             run_client(proxy.address, "127.0.0.1:9", *self.revision, *options)
-            deadline = time.monotonic() + PATIENCE
-            while not heard and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until_heard(heard)
         return heard[0]
 
     def test_of_the_client_on_the_wire(self):
@@ -1322,6 +1325,7 @@ class Policy(LoginTest):
                 heard = []
                 with Listener(lambda peer: heard.append(self.record(peer, proxy))) as between:
                     self.check_login(between.address, "--block", "1")
+                wait_until_heard(heard)
                 said, answered = heard[0]
                 self.assertTrue(said.startswith(GREETING + b"".join(turn for turn, _ in turns)), said)
                 self.assertTrue(answered.startswith(b"\x05\x08" + b"".join(turn for _, turn in turns) + frame(3, PLAIN)))
@@ -1570,9 +1574,7 @@ class Revision01(LoginTest):
 
         with Listener(serve) as proxy:
             result = run_client(proxy.address, "127.0.0.1:9", *REVISION_1, *options)
-            deadline = time.monotonic() + PATIENCE
-            while not heard and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until_heard(heard)
         if status is not None:
             self.assertEqual(result.returncode, status, result)
         self.assertTrue(heard[0].startswith(GREETING))
