@@ -193,6 +193,15 @@ def binary(count):
 
 
 class PairTest(unittest.TestCase):
+    def check_tunnel_outlives(self, *limit):
+        """A tunnel goes on after a time that is shorter for whoever has not logged in."""
+        with Proxy(*limit) as proxy, Listener(echo) as target, proxy.authenticated() as peer:
+            peer.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
+            receive(peer, 10)
+            time.sleep(2.5)
+            peer.sendall(b"still here")
+            self.assertEqual(receive(peer, 10), b"still here")
+
     def check_echo(self, proxy, target, *options, data=b"\0\r\n\xff\x04 octets", timeout=PATIENCE):
         result = run_client(proxy, target, *options, data=data, timeout=timeout)
         self.assertEqual((result.returncode, result.stderr), (0, b""))
@@ -559,12 +568,7 @@ class ServerAgainstOthers(PairTest):
                 proxy.wait_line(f"expected {state}: nothing within 1 s")
 
     def test_a_tunnel_outlives_the_timeout(self):
-        with Proxy("--timeout", "1") as proxy, Listener(echo) as target, proxy.authenticated() as peer:
-            peer.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
-            receive(peer, 10)
-            time.sleep(2.5)
-            peer.sendall(b"still here")
-            self.assertEqual(receive(peer, 10), b"still here")
+        self.check_tunnel_outlives("--timeout", "1")
 
     def test_clients_that_vanish(self):
         with Proxy() as proxy, Listener(echo) as target:
@@ -1870,12 +1874,7 @@ class Limits(LoginTest):
             proxy.wait_line("not logged in within 1 s")
 
     def test_login_time_is_over_with_the_request(self):
-        with Proxy("--login-time", "1") as proxy, Listener(echo) as target, proxy.authenticated() as peer:
-            peer.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
-            receive(peer, 10)
-            time.sleep(2.5)
-            peer.sendall(b"still here")
-            self.assertEqual(receive(peer, 10), b"still here")
+        self.check_tunnel_outlives("--login-time", "1")
 
     def test_message_size(self):
         most, more = (oem(bytes(4), bytes(size - len(oem(bytes(4), b"")))) for size in (10000, 10001))
