@@ -275,23 +275,48 @@ maf_id_text(wmem_allocator_t *pool, const maf_id_t *id)
 
 /* DATA */
 
+/* The dissector that the user's table has for it, unless Decode As overrules that; or NULL. */
 static dissector_handle_t
-payload_of(const maf_id_t *id)
+chosen_for(const maf_id_t *id)
 {
     const row_t *row = row_of(id);
-    const dissector_handle_t chosen = row && row->payload_name && *row->payload_name ? row->payload : NULL;
 
-    if (id->length == MAF_COMPACT_ID_LEN) {
-        if (chosen && !dissector_is_uint_changed(numbers, id->compact))
-            return chosen;
+    if (!row || !row->payload_name || !*row->payload_name)
+        return NULL;
+    if (id->length == MAF_COMPACT_ID_LEN && dissector_is_uint_changed(numbers, id->compact))
+        return NULL;
+    return row->payload;
+}
+
+static dissector_handle_t
+registered_for(const maf_id_t *id)
+{
+    if (id->length == MAF_COMPACT_ID_LEN)
         return dissector_get_uint_handle(numbers, id->compact);
-    }
-    if (!chosen && id->length == MAF_LONG_ID_LEN) {
+    if (id->length == MAF_LONG_ID_LEN) {
         guid_key key = {.guid = guid_of(id)};
 
         return dissector_get_guid_handle(uuids, &key);
     }
-    return chosen;
+    return NULL;
+}
+
+static void
+clear_if_found(const char *table _U_, void *handle, void *wanted)
+{
+    dissector_handle_t *left = (dissector_handle_t *)wanted;
+
+    if (*left == (dissector_handle_t)handle)
+        *left = NULL;
+}
+
+/* Is it in one of our tables, for whatever METHOD? Only then does it know what a maf_payload_t is. */
+static bool
+is_registered(dissector_handle_t handle)
+{
+    dissector_table_foreach_handle("maf.method", clear_if_found, &handle);
+    dissector_table_foreach_handle("maf.method.uuid", clear_if_found, &handle);
+    return !handle;
 }
 
 /* Not inlined: TRY saves the function's state. */
@@ -316,7 +341,8 @@ bool
 maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_id_t *id,
                  maf_payload_t *payload)
 {
-    const dissector_handle_t handle = payload_of(id);
+    const dissector_handle_t chosen = chosen_for(id);
+    const dissector_handle_t handle = chosen ? chosen : registered_for(id);
     const bool writable = col_get_writable(pinfo->cinfo, -1);
     bool taken;
 
@@ -326,7 +352,7 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
         return false;
 
     col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
-    taken = maf_try_dissector(handle, tvb, pinfo, tree, payload);
+    taken = maf_try_dissector(handle, tvb, pinfo, tree, chosen && !is_registered(chosen) ? NULL : payload);
     col_set_writable(pinfo->cinfo, -1, writable);
     return taken;
 }

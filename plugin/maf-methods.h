@@ -2,7 +2,7 @@
  * What is known of a METHOD: its name, and who dissects its DATA
  *
  * A dissector takes the DATA of a METHOD by adding itself to the table "maf.method" (the number) or
- * "maf.method.uuid"; it is called with a maf_payload_t.
+ * "maf.method.uuid"; it is called with a maf_payload_t. Others that the user chooses are called with NULL.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
