@@ -24,7 +24,8 @@ typedef struct {
     uint8_t revision;   /* 0 or 1 */
     maf_side_t from;    /* who sent it */
     maf_round_t *round; /* the round it belongs to, or NULL; round->payload is the payload dissector's own */
-    const char *note;   /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
+    uint32_t place;   /* among the round's frames: of two in one packet, too, the later has the higher one */
+    const char *note; /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
 } maf_payload_t;
 
 /* Register the dissector tables, Decode As, and the user's table maf_methods among the preferences. */

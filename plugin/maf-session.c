@@ -533,5 +533,6 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
 
     verdict->state = session->state;
     verdict->round = session->round;
+    verdict->place = session->round ? ++session->round->frames : 0;
     return verdict;
 }

@@ -61,6 +61,7 @@ enum maf_fault {
 /* What a do and all that follows have in common, until the next do. */
 typedef struct maf_round {
     uint32_t number; /* counted from 1 */
+    uint32_t frames; /* so far, the do included */
     bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
     void *payload;   /* for the same, to keep what it needs */
     const maf_id_t *method;
@@ -89,6 +90,7 @@ typedef struct maf_verdict {
     uint8_t state;           /* maf_state_t after this frame */
     const maf_id_t *running; /* METHOD in force before this frame; NULL if none is known */
     maf_round_t *round;      /* the frame's round; NULL before the first do */
+    uint32_t place;          /* among the round's frames, counted from 1; 0 if there is no round */
     uint32_t do_in;          /* process, what next: frame number of their do; 0 if not seen */
     uint32_t response_in;    /* number of the next frame from the other side; 0 if none yet */
     uint32_t response_to;    /* number of the frame this one answers; 0 if none */

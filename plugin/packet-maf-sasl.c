@@ -226,20 +226,20 @@ dissect_scram(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 /* Internal Test Method: the client returns what the server sent (draft-00, Current MAF
  * Sub-Methods) */
 
-/* What the server sent first in a round of the Internal Test Method. */
+/* What the server sent first in a round of the Internal Test Method. Places are those of maf_payload_t. */
 typedef struct {
-    uint32_t frame;  /* that it was sent in */
-    uint32_t again;  /* the next frame that the server sent more in; 0 if there is none */
+    uint32_t place;
+    uint32_t again;  /* place of what the server sent next; 0 if there is nothing */
     unsigned length; /* in octets */
     const uint8_t *octets;
 } sent_t;
 
 static sent_t *
-keep_sent(tvbuff_t *tvb, const packet_info *pinfo, unsigned length)
+keep_sent(tvbuff_t *tvb, uint32_t place, unsigned length)
 {
     sent_t *sent = wmem_new0(wmem_file_scope(), sent_t);
 
-    sent->frame = pinfo->num;
+    sent->place = place;
     sent->length = length;
     sent->octets = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length);
     return sent;
@@ -272,13 +272,13 @@ dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     sent = (sent_t *)payload->round->payload;
     if (payload->from == MAF_SERVER) {
         if (!sent)
-            payload->round->payload = keep_sent(tvb, pinfo, length);
-        else if (!sent->again && sent->frame < pinfo->num)
-            sent->again = pinfo->num;
+            payload->round->payload = keep_sent(tvb, payload->place, length);
+        else if (!sent->again && sent->place < payload->place)
+            sent->again = payload->place;
         return (int)length;
     }
     /* On a later pass, what is kept may have been sent later. And of several, which one is returned? */
-    if (!sent || sent->frame > pinfo->num || (sent->again && sent->again < pinfo->num))
+    if (!sent || sent->place > payload->place || (sent->again && sent->again < payload->place))
         return (int)length;
     same = length == sent->length && tvb_memeql(tvb, 0, sent->octets, length) == 0;
     show_echo(tvb, pinfo, tree, same);

@@ -285,6 +285,7 @@ show_data(view_t *view)
         .revision = frame->revision,
         .from = (maf_side_t)view->verdict->from,
         .round = runs_method(view) ? view->verdict->round : NULL,
+        .place = view->verdict->place,
     };
     tvbuff_t *data;
 
