@@ -13,6 +13,7 @@
 
 #include <epan/expert.h>
 #include <epan/tfs.h>
+#include <wsutil/strtoi.h>
 
 #include "maf-diagnosis.h"
 #include "maf-methods.h"
@@ -143,6 +144,7 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
     const int value = offset + 2;
     const int value_length = length - 2;
     const char letter = (char)tvb_get_uint8(tvb, offset);
+    uint32_t iterations;
 
     if (length < 2 || tvb_get_uint8(tvb, offset + 1) != '=') {
         proto_tree_add_item(tree, hf_scram_other, tvb, offset, length, ENC_UTF_8);
@@ -156,11 +158,9 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
         if (payload->round)
             payload->round->refused = true;
     }
-    if (letter == 'i') {
-        const char *digits = tvb_format_text(pinfo->pool, tvb, value, value_length);
-
-        proto_tree_add_uint(tree, hf_scram_iterations, tvb, value, value_length,
-                            (uint32_t)g_ascii_strtoull(digits, NULL, 10));
+    if (letter == 'i' &&
+        ws_strtou32(tvb_format_text(pinfo->pool, tvb, value, value_length), NULL, &iterations)) {
+        proto_tree_add_uint(tree, hf_scram_iterations, tvb, value, value_length, iterations);
         return;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(scram_attributes); i++) {
@@ -353,7 +353,7 @@ proto_register_maf_sasl(void)
           "Why the server refuses the user", HFILL}},
         {&hf_scram_other,
          {"Attribute", "maf.sasl.scram.other", FT_STRING, BASE_NONE, NULL, 0,
-          "An extension of SCRAM, letter and value", HFILL}},
+          "An extension of SCRAM, letter and value; or iterations that are no number below 2^32", HFILL}},
     };
     static hf_register_info test_fields[] = {
         {&hf_test_data,
