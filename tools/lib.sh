@@ -3,6 +3,8 @@
 # For the scripts in tools/ and test-captures/ to source: where things are, which packages are needed, how to build.
 # Everything a build leaves behind is in $build, which MAF_BUILD_DIR overrides.
 
+unset CDPATH                 # or cd may print where it went
+unset MAF_USER MAF_PASSWORD  # or the client offers to log in as somebody
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/tools
 captures=$root/test-captures
@@ -35,7 +37,7 @@ install_packages() {
     [[ ${MAF_INSTALL-} != no ]] || return 0
     command -v dpkg-query >/dev/null || { say "Not a Debian system: taking ${packages[*]} to be there."; return; }
     for package in "${packages[@]}"; do
-        [[ $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] || missing+=("$package")
+        [[ $(dpkg-query -W -f=':${db:Status-Status}:' "$package" 2>/dev/null) == *:installed:* ]] || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
     say "Installing ${missing[*]}"
