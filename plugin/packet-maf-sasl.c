@@ -77,17 +77,19 @@ dissect_plain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     const int length = (int)tvb_reported_length(tvb);
     const int first = tvb_find_uint8(tvb, 0, -1, '\0');
     const int second = first < 0 ? -1 : tvb_find_uint8(tvb, first + 1, -1, '\0');
-    proto_item *item;
+    proto_item *password;
 
     if (!payload || payload->from != MAF_CLIENT || second < 0)
         return 0;
     tree = add_tree(tree, proto_sasl, ett_sasl, tvb, "PLAIN");
     proto_tree_add_item(tree, hf_plain_authzid, tvb, 0, first, ENC_UTF_8);
     proto_tree_add_item(tree, hf_plain_authcid, tvb, first + 1, second - first - 1, ENC_UTF_8);
-    item = proto_tree_add_item(tree, hf_plain_password, tvb, second + 1, length - second - 1, ENC_UTF_8);
-    expert_add_info(pinfo, item, &ei_cleartext);
-    payload->note = wmem_strdup_printf(pinfo->pool, "%s, password in the clear",
-                                       note_user(pinfo, tvb, first + 1, second - first - 1));
+    password = proto_tree_add_item(tree, hf_plain_password, tvb, second + 1, length - second - 1, ENC_UTF_8);
+    payload->note = note_user(pinfo, tvb, first + 1, second - first - 1);
+    if (!proto_is_frame_protocol(pinfo->layers, "tls")) {
+        expert_add_info(pinfo, password, &ei_cleartext);
+        payload->note = wmem_strdup_printf(pinfo->pool, "%s, password in the clear", payload->note);
+    }
     return length;
 }
 
@@ -307,7 +309,7 @@ proto_register_maf_sasl(void)
           "Name of the user who logs in", HFILL}},
         {&hf_plain_password,
          {"Password", "maf.sasl.plain.password", FT_STRING, BASE_NONE, NULL, 0,
-          "Password of the user, which anyone on the way reads", HFILL}},
+          "Password of the user, which anyone on the way reads unless it goes in TLS", HFILL}},
         {&hf_cram_challenge,
          {"Challenge", "maf.sasl.cram.challenge", FT_STRING, BASE_NONE, NULL, 0,
           "Text of the server's own, by whose digest the client is to show that it knows the password",
@@ -367,7 +369,7 @@ proto_register_maf_sasl(void)
         {&ei_cleartext,
          {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE,
           "Credentials in the clear: anyone on the way reads them",
-          MAF_EXPFILL("The sub-method sends the password as it is, and MAF encrypts nothing")}},
+          MAF_EXPFILL("The sub-method sends the password as it is, and neither MAF nor TLS encrypts it")}},
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,

@@ -141,6 +141,12 @@ class ProfileTest(unittest.TestCase):
         for capture in ("fault-duplicate_offer", "fault-nmethods_width", "fault-length"):
             self.assertTrue(self.tshark(capture, "-Y", expression))
 
+    def test_button_of_clear_text(self):
+        """The button leaves no password that went in TLS."""
+        options = (SAMPLES / "tls-sasl-plain.options").read_text().split()
+        self.assertTrue(self.tshark("tls-sasl-plain", *options, "-Y", "maf.sasl.plain.password"))
+        self.assertFalse(self.tshark("tls-sasl-plain", *options, "-Y", dict(buttons())["Clear text"]))
+
     def test_contrast(self):
         """Text is readable on its background, whatever the theme around it is (WCAG 2.2: 4.5 to 1)."""
         for rule, _, background, foreground in colouring_rules():
