@@ -69,6 +69,7 @@ typedef struct {
 /* What a row has been told so far, beside what stands in its cells. */
 typedef struct {
     wmem_allocator_t *scope; /* of all text in the row */
+    const void *dialog;      /* that shows the row */
     nstime_t begin;
     list_t offered;
     list_t run;
@@ -81,8 +82,9 @@ typedef struct {
 static const char UNFINISHED[] = "unfinished";
 
 static stat_tap_table_ui ui;
-static GPtrArray *old_rows;     /* cells of rows that are in the table no more */
-static GHashTable *row_indices; /* by maf_tap_t.session: index of the row, and one */
+static const stat_data_t *filler; /* who alone makes rows; NULL: the next listener that is told something */
+static GPtrArray *old_rows;       /* cells of rows that are in the table no more */
+static GHashTable *row_indices;   /* by maf_tap_t.session: index of the row, and one */
 
 /* Rows */
 
@@ -143,6 +145,7 @@ row_new(stat_tap_table *table, const packet_info *pinfo, const maf_tap_t *record
     row_t *row = g_new0(row_t, 1);
 
     row->scope = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
+    row->dialog = filler->user_data;
     row->begin = pinfo->abs_ts;
     row->offered.text = wmem_strbuf_new(row->scope, "");
     row->run.text = wmem_strbuf_new(row->scope, "");
@@ -320,6 +323,19 @@ note_frame(const stat_tap_table *table, unsigned index, const packet_info *pinfo
 
 /* The table */
 
+/* A dialog that is being filled has let go of the rows that it showed before. */
+static void
+begin_filling(const stat_data_t *stat)
+{
+    filler = stat;
+    for (unsigned i = old_rows->len; i-- > 0;) {
+        const stat_tap_table_item_type *cells = (const stat_tap_table_item_type *)old_rows->pdata[i];
+
+        if (((const row_t *)cells[COLUMN_FRAME].user_data.ptr_value)->dialog == stat->user_data)
+            g_ptr_array_remove_index_fast(old_rows, i);
+    }
+}
+
 static tap_packet_status
 table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const void *data,
              tap_flags_t flags _U_)
@@ -327,8 +343,13 @@ table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const v
     const stat_data_t *stat = (const stat_data_t *)tapdata;
     const maf_tap_t *record = (const maf_tap_t *)data;
     stat_tap_table *table = g_array_index(stat->stat_tap_data->tables, stat_tap_table *, 0);
-    const unsigned index = row_for(table, pinfo, record);
+    unsigned index;
 
+    if (!filler)
+        begin_filling(stat);
+    if (stat != filler)
+        return TAP_PACKET_DONT_REDRAW;
+    index = row_for(table, pinfo, record);
     if (record->tvb)
         note_frame(table, index, pinfo, record);
     note_faults(table, index, record->faults);
@@ -343,8 +364,13 @@ table_reset(stat_tap_table *table)
         g_ptr_array_add(old_rows, table->elements[index]);
     table->num_elements = 0;
     g_hash_table_remove_all(row_indices);
-    if (ui.refcount <= 1)
-        g_ptr_array_set_size(old_rows, 0);
+}
+
+/* The last dialog has closed. */
+static void
+table_gone(void *table _U_)
+{
+    g_ptr_array_set_size(old_rows, 0);
 }
 
 static void
@@ -367,8 +393,18 @@ table_init(stat_tap_table_ui *this_ui)
     if (!table) {
         table = stat_tap_init_table(this_ui->title, COLUMNS, 0, NULL);
         stat_tap_add_table(this_ui, table);
+        g_array_set_clear_func(this_ui->tables, table_gone);
     }
     table_reset(table);
+    filler = NULL;
+}
+
+/* tshark asks for each -z; all of them would be shown the one table. */
+static void
+check_option(const char *option, const char **filter _U_, char **error)
+{
+    if (ui.tables && ui.tables->len > 0)
+        *error = ws_strdup_printf("-z %s: only one -z %s can be given", option, ui.cli_string);
 }
 
 void
@@ -383,6 +419,7 @@ maf_session_table_register(void)
         .packet_func = table_packet,
         .stat_tap_reset_table_cb = table_reset,
         .stat_tap_free_table_item_cb = table_free_cell,
+        .stat_filter_check_cb = check_option,
         .nfields = COLUMNS,
         .fields = columns,
     };
