@@ -83,8 +83,9 @@ static const char UNFINISHED[] = "unfinished";
 
 static stat_tap_table_ui ui;
 static const stat_data_t *filler; /* who alone makes rows; NULL: the next listener that is told something */
-static GPtrArray *old_rows;       /* cells of rows that are in the table no more */
-static GHashTable *row_indices;   /* by maf_tap_t.session: index of the row, and one */
+static bool let_go;             /* the dialogs that are being filled have let go of what they showed before */
+static GPtrArray *old_rows;     /* cells of rows that are in the table no more */
+static GHashTable *row_indices; /* by maf_tap_t.session: index of the row, and one */
 
 /* Rows */
 
@@ -323,12 +324,11 @@ note_frame(const stat_tap_table *table, unsigned index, const packet_info *pinfo
 
 /* The table */
 
-/* A dialog that is being filled has let go of the rows that it showed before. */
 static void
 begin_filling(const stat_data_t *stat)
 {
     filler = stat;
-    for (unsigned i = old_rows->len; i-- > 0;) {
+    for (unsigned i = let_go ? old_rows->len : 0; i-- > 0;) {
         const stat_tap_table_item_type *cells = (const stat_tap_table_item_type *)old_rows->pdata[i];
 
         if (((const row_t *)cells[COLUMN_FRAME].user_data.ptr_value)->dialog == stat->user_data)
@@ -364,6 +364,7 @@ table_reset(stat_tap_table *table)
         g_ptr_array_add(old_rows, table->elements[index]);
     table->num_elements = 0;
     g_hash_table_remove_all(row_indices);
+    let_go = true;
 }
 
 /* The last dialog has closed. */
@@ -397,6 +398,7 @@ table_init(stat_tap_table_ui *this_ui)
     }
     table_reset(table);
     filler = NULL;
+    let_go = false;
 }
 
 /* tshark asks for each -z; all of them would be shown the one table. */

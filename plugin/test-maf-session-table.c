@@ -129,6 +129,26 @@ test_last_shows_nothing(void)
     g_assert_cmpint(rows, ==, 0);
 }
 
+/* Its rows stay while it is being filled, though another asks for the table meanwhile. */
+static void
+test_asked_for_while_filling(void)
+{
+    int one = 1;
+    stat_data_t listener = {.stat_tap_data = table_ui(), .user_data = &one};
+
+    table_ui()->refcount = 2;
+    table_ui()->stat_tap_init_cb(table_ui());
+    reset_stat_table(table_ui());
+    tell(&listener);
+    table_ui()->stat_tap_init_cb(table_ui());
+    tell(&listener);
+    g_assert_cmpint(rows, ==, 2 * SESSIONS);
+    reset_stat_table(table_ui());
+    close_dialog();
+    close_dialog();
+    g_assert_cmpint(rows, ==, 0);
+}
+
 /* As sharkd has, that is asked for the table twice in a request: what is wrong is counted once. */
 static void
 test_two_listeners(void)
@@ -159,6 +179,7 @@ main(int argc, char **argv)
     maf_session_table_register();
     g_test_add_func("/session-table/dialogs", test_dialogs);
     g_test_add_func("/session-table/last-shows-nothing", test_last_shows_nothing);
+    g_test_add_func("/session-table/asked-for-while-filling", test_asked_for_while_filling);
     g_test_add_func("/session-table/two-listeners", test_two_listeners);
     return g_test_run();
 }
