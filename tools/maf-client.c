@@ -464,7 +464,7 @@ parse_socks_methods(session_t *session, char **texts, gboolean no_maf)
         for (char **item = numbers; *item; item++) {
             guint number;
             if (!tool_parse_number(*item, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
-                tool_usage_error("%s", error->message);
+                tool_usage_error("--socks-method: %s", error->message);
             const guint8 method = (guint8)number;
             if (!offers_socks_method(session, method))
                 g_byte_array_append(session->socks_methods, &method, 1);
@@ -596,7 +596,7 @@ parse_options(int argc, char **argv, session_t *session)
                "Authenticates to a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects\n"
                "standard input and output to HOST:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
                "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
-               "3 the proxy broke the protocol, 4 proxy or target not reached, or lost.",
+               "3 the proxy broke the protocol or hung up, 4 proxy or target not reached, or lost.",
                entries, &session->manners);
     if (argc != 2)
         tool_usage_error("expected one HOST:PORT");
@@ -607,11 +607,13 @@ parse_options(int argc, char **argv, session_t *session)
         tool_usage_error("--block is 1 to %d", MAF_NMETHODS_MAX - 1);
     session->block = (gsize)block;
     parse_socks_methods(session, methods, no_maf);
-    if (!tool_parse_host_port(argv[1], &session->target_host, &session->target_port, &error) ||
-        !tool_parse_host_port(server ? server : "127.0.0.1:1080", &session->server_host,
-                              &session->server_port, &error) ||
-        (offer && !tool_parse_ids(offer, session->offer, &error)))
-        tool_usage_error("%s", error->message);
+    if (!tool_parse_host_port(argv[1], &session->target_host, &session->target_port, &error))
+        tool_usage_error("HOST:PORT: %s", error->message);
+    if (!tool_parse_host_port(server ? server : "127.0.0.1:1080", &session->server_host,
+                              &session->server_port, &error))
+        tool_usage_error("--server: %s", error->message);
+    if (offer && !tool_parse_ids(offer, session->offer, &error))
+        tool_usage_error("--offer: %s", error->message);
     find_credentials(session, credentials);
     if (!offer)
         offer_everything(session);
@@ -640,6 +642,7 @@ session_clear(session_t *session)
 int
 main(int argc, char **argv)
 {
+    tool_open_standard_streams();
     session_t session = {.manners = {.timeout = 30, .side = MAF_CLIENT},
                          .socks_methods = g_byte_array_new(),
                          .offer = g_array_new(FALSE, FALSE, sizeof(maf_id_t)),

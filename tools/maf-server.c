@@ -13,6 +13,7 @@
 #include "socks-pdu.h"
 #include "tool.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -656,17 +657,20 @@ make_user(const char *name)
         tool_say(NULL, "--make-user: %s", error->message);
         return TOOL_EXIT_USAGE;
     }
-    g_print("%s", group);
+    if (fputs(group, stdout) < 0 || fflush(stdout) != 0) {
+        tool_say(NULL, "--make-user: %s", g_strerror(errno));
+        return TOOL_EXIT_USAGE;
+    }
     return TOOL_EXIT_OK;
 }
 
 /* Of an option that was given, unless it is NULL. */
 static void
-take_limit(const char *option, const char *given, guint min, guint max, guint *limit)
+take_number(const char *option, const char *given, guint min, guint max, guint *number)
 {
     GError *error = NULL;
 
-    if (given && !tool_parse_number(given, min, max, limit, &error))
+    if (given && !tool_parse_number(given, min, max, number, &error))
         tool_usage_error("--%s: %s", option, error->message);
 }
 
@@ -705,7 +709,7 @@ parse_options(int argc, char **argv, server_t *server)
          "Close connections that send a message of more than N octets to log in (65536)", "N"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     GError *error = NULL;
-    guint port = 1080, number;
+    guint port = 1080, socks_method = server->socks_method;
 
     tool_parse(&argc, &argv, NULL,
                "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).\n"
@@ -715,16 +719,12 @@ parse_options(int argc, char **argv, server_t *server)
         tool_usage_error("'%s' is one argument too many", argv[1]);
     if (new_user)
         exit(make_user(new_user));
-    if (port_text && !tool_parse_number(port_text, 0, G_MAXUINT16, &port, &error))
-        tool_usage_error("%s", error->message);
+    take_number("port", port_text, 0, G_MAXUINT16, &port);
     server->address = g_inet_socket_address_new_from_string(listen ? listen : "127.0.0.1", port);
     if (!server->address)
         tool_usage_error("--listen: '%s' is not an IP address", listen);
-    if (method_text) {
-        if (!tool_parse_number(method_text, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number, &error))
-            tool_usage_error("%s", error->message);
-        server->socks_method = (guint8)number;
-    }
+    take_number("socks-method", method_text, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &socks_method);
+    server->socks_method = (guint8)socks_method;
     if (config && rounds != 1)
         tool_usage_error("--config and --rounds exclude each other");
     if (rounds < 1 || rounds > ROUNDS_MAX)
@@ -742,12 +742,12 @@ parse_options(int argc, char **argv, server_t *server)
     }
     server->settings.users = server->users;
     maf_limits_t *limits = &server->limits;
-    take_limit("connections", connections, 1, MAF_CONNECTIONS_MAX, &limits->connections);
-    take_limit("connections-per-address", per_address, 1, MAF_CONNECTIONS_MAX,
-               &limits->connections_per_address);
-    take_limit("login-time", login_time, 1, MAF_LOGIN_TIME_MAX, &limits->login_time);
-    take_limit("message-size", message_size, MAF_MESSAGE_SIZE_MIN, MAF_MESSAGE_SIZE_MAX,
-               &limits->message_size);
+    take_number("connections", connections, 1, MAF_CONNECTIONS_MAX, &limits->connections);
+    take_number("connections-per-address", per_address, 1, MAF_CONNECTIONS_MAX,
+                &limits->connections_per_address);
+    take_number("login-time", login_time, 1, MAF_LOGIN_TIME_MAX, &limits->login_time);
+    take_number("message-size", message_size, MAF_MESSAGE_SIZE_MIN, MAF_MESSAGE_SIZE_MAX,
+                &limits->message_size);
     server->manners.message_size =
         MAX(limits->message_size, (guint)g_bytes_get_size(server->settings.test_data) + MAF_MESSAGE_SIZE_MIN);
 }
@@ -762,6 +762,7 @@ main(int argc, char **argv)
             .connections = 2000, .connections_per_address = 200, .login_time = 60, .message_size = 65536}};
     g_autoptr(GError) error = NULL;
 
+    tool_open_standard_streams();
     mallopt(M_MMAP_THRESHOLD, MAPPED_ALONE);
     g_set_prgname("maf-server");
     parse_options(argc, argv, &server);

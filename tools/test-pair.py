@@ -657,6 +657,15 @@ class ClientAgainstOthers(PairTest):
             result = run_client(proxy.address, "127.0.0.1:9")
         self.check_refusal(result, 3, b"expected a METHOD selection: the peer closed the connection")
 
+    def test_server_that_resets(self):
+        def serve(peer):
+            receive(peer, 3)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        with Listener(serve) as proxy:
+            result = run_client(proxy.address, "127.0.0.1:9")
+        self.check_refusal(result, 4, b"onnection reset by peer")
+
     def test_timeout(self):
         self.check_refusal(self.against((GREETING, b"\x05"), options=("--timeout", "1")), 4, b"nothing within 1 s")
 
@@ -1548,6 +1557,13 @@ class Secrets(LoginTest):
             with self.subTest(name, data=data[:10]):
                 self.check_error(self.run_tool(SERVER, "--make-user", name, data=data), "maf-server", "--make-user: ")
 
+    def test_make_user_where_nothing_can_be_written(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([SERVER, "--make-user", "carol"], input="sesame", stdout=full, stderr=subprocess.PIPE,
+                                    timeout=PATIENCE, text=True)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr, "maf-server: --make-user: No space left on device\n")
+
     def test_make_user_at_a_terminal(self):
         """The password is asked for, and not shown."""
         leader, follower = os.openpty()
@@ -2009,6 +2025,33 @@ class CommandLine(unittest.TestCase):
                 result = self.run_tool(*arguments)
                 self.assertEqual((result.returncode, result.stdout), (2, ""))
                 self.assertIn("--help", result.stderr)
+
+    def test_usage_names_the_option(self):
+        for tool, option, value in ((SERVER, "--port", "70000"), (SERVER, "--socks-method", "0"),
+                                    (CLIENT, "--socks-method", "0"), (CLIENT, "--offer", "zz"),
+                                    (CLIENT, "--server", "192.0.2.1:"), (CLIENT, "HOST:PORT", "192.0.2.1:")):
+            with self.subTest(option):
+                arguments = [value] if option == "HOST:PORT" else [option, value] + ["a:1"] * (tool == CLIENT)
+                self.assertRegex(self.run_tool(tool, *arguments).stderr, rf"^maf-\w+: {option}: '")
+
+    def test_closed_standard_streams(self):
+        """What is opened in place of one, such as a socket, would be taken for it."""
+        closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+
+        def standard_streams(process_):
+            links = [f"/proc/{process_.pid}/fd/{fd}" for fd in range(3)]
+            return [os.readlink(link) for link in links if os.path.islink(link)]
+
+        with Proxy() as proxy, Listener(count_then_answer) as target:
+            client = subprocess.run([*closed, CLIENT, "--server", proxy.address, target.address], timeout=PATIENCE)
+            self.assertEqual(client.returncode, 0)
+        server = subprocess.Popen([*closed, SERVER, "--port", "0"])
+        self.addCleanup(server.wait, PATIENCE)
+        self.addCleanup(server.terminate)
+        deadline = time.monotonic() + PATIENCE
+        while (opened := standard_streams(server)) != ["/dev/null"] * 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(opened, ["/dev/null"] * 3)
 
     def test_port_in_use(self):
         with Proxy() as proxy:

@@ -8,6 +8,7 @@
 
 #include "maf-method.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,18 @@
 #define WRITE_SIZE_MAX 65536
 #define DOMAIN_OCTETS  255
 #define DECIMAL_OR_HEX "a number in decimal, or in hexadecimal after 0x"
+
+void
+tool_open_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
 
 void
 tool_say(const char *peer, const char *format, ...)

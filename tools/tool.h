@@ -19,6 +19,12 @@ enum tool_exit {
 };
 
 /*
+ * Opens /dev/null in place of each of standard input, output and error that the program was started without.
+ * To be called first: whatever was opened before would be taken for one of them.
+ */
+void tool_open_standard_streams(void);
+
+/*
  * Parses the command line: `own` options, and those of both programs into `manners`, which come with their
  * side and defaults. What is left in argv is not options. Does not return for --help, --version, --fault help
  * and mistakes.
