@@ -187,6 +187,38 @@ test_offers(void)
     }
 }
 
+/* Messages */
+
+static char *said;
+
+static void
+keep(const char *text)
+{
+    g_free(said);
+    said = g_strdup(text);
+}
+
+static void
+test_messages(void)
+{
+    static const char *const messages[][2] = {
+        {"b\xc3\xbc\x63her, two  spaces", "b\xc3\xbc\x63her, two  spaces"},
+        {"\a\x1b[31m\n\x7f", "??[31m??"},
+        {"\xc2\x9b\x33\x31m\xc2\x85", "?31m?"},
+        {"\xe2\x80\xae\x66\x64p\xe2\x81\xa6\xe2\x80\xa8\xe2\x80\xa9", "?fdp???"},
+        {"not UTF-8: \xff\xc3", "not UTF-8: \xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    const GPrintFunc shown = g_set_printerr_handler(keep);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(messages); i++) {
+        g_autofree char *line = g_strdup_printf("%s: peer: %s\n", g_get_prgname(), messages[i][1]);
+        tool_say("peer", "%s", messages[i][0]);
+        g_assert_cmpstr(said, ==, line);
+    }
+    g_set_printerr_handler(shown);
+    g_clear_pointer(&said, g_free);
+}
+
 /* Sub-methods */
 
 static void
@@ -282,6 +314,7 @@ main(int argc, char **argv)
     g_test_add_func("/tool/numbers", test_numbers);
     g_test_add_func("/tool/hosts-and-ports", test_hosts_and_ports);
     g_test_add_func("/tool/offers", test_offers);
+    g_test_add_func("/tool/messages", test_messages);
     g_test_add_func("/maf-method/internal-test-method", test_internal_test_method);
     g_test_add_func("/maf-method/uuids", test_uuids_of_methods);
     g_test_add_func("/maf-oem/places-and-answers", test_oem);

@@ -34,6 +34,13 @@ tool_open_standard_streams(void)
         close(fd);
 }
 
+static gboolean
+is_shown(gunichar c)
+{
+    return g_unichar_isprint(c) && g_unichar_type(c) != G_UNICODE_LINE_SEPARATOR &&
+           g_unichar_type(c) != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
 void
 tool_say(const char *peer, const char *format, ...)
 {
@@ -41,12 +48,14 @@ tool_say(const char *peer, const char *format, ...)
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autoptr(GString) shown = g_string_new(NULL);
 
-    for (char *c = message; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            *c = '?';
+    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
+        const gunichar character = g_utf8_get_char(c);
+        g_string_append_unichar(shown, is_shown(character) ? character : '?');
     }
-    g_printerr("%s: %s%s%s\n", g_get_prgname(), peer ? peer : "", peer ? ": " : "", message);
+    g_printerr("%s: %s%s%s\n", g_get_prgname(), peer ? peer : "", peer ? ": " : "", shown->str);
 }
 
 char *

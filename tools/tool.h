@@ -35,7 +35,9 @@ void tool_parse(int *argc, char ***argv, const char *arguments, const char *summ
 /* Ends the program for a mistake on the command line. */
 void tool_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
 
-/* One line on standard error: the program, the peer unless NULL, the message; control characters show as `?`.
+/*
+ * One line on standard error: the program, the peer unless NULL, the message. Characters that control or
+ * format, such as those that turn text around, show as `?`.
  */
 void tool_say(const char *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
