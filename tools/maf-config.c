@@ -78,16 +78,25 @@ read_private(const reader_t *in, char *octets, gsize *len)
 static guint
 find_bad_line(const char *octets, gsize len)
 {
-    guint line = 0;
+    gsize good = 0, bad = len; /* ends of lines: up to the one it parses, up to the other it does not */
+    guint line = 1;
 
-    for (gsize end = 0; end < len;) {
+    for (;;) {
         g_autoptr(GKeyFile) keys = g_key_file_new();
-        const char *newline = memchr(octets + end, '\n', len - end);
-        end = newline ? (gsize)(newline - octets) + 1 : len;
-        line++;
-        if (!g_key_file_load_from_data(keys, octets, end, G_KEY_FILE_NONE, NULL))
+        const gsize middle = good + (bad - good) / 2;
+        const char *newline = memrchr(octets + good, '\n', middle - good);
+        if (!newline)
+            newline = memchr(octets + middle, '\n', bad - 1 - middle);
+        if (!newline)
             break;
+        const gsize end = (gsize)(newline - octets) + 1;
+        if (g_key_file_load_from_data(keys, octets, end, G_KEY_FILE_NONE, NULL))
+            good = end;
+        else
+            bad = end;
     }
+    for (gsize i = 0; i < good; i++)
+        line += octets[i] == '\n';
     return line;
 }
 

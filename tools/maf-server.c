@@ -242,11 +242,14 @@ step_done(gpointer data)
     client_unref(client);
 }
 
-/* Has the step taken in a thread, when it is the client's turn. Nothing is read before it is done. */
+/*
+ * Has the step taken in a thread, when it is the client's turn. Nothing is read before it is done. The array
+ * has room even for nothing, whose place would be NULL, as at the first step.
+ */
 static void
 step_in_turn(client_t *client, const guint8 *in, gsize in_len)
 {
-    client->in = g_byte_array_sized_new((guint)in_len);
+    client->in = g_byte_array_sized_new((guint)in_len + 1);
     g_byte_array_append(client->in, in, (guint)in_len);
     maf_stream_expect(client->stream, NULL);
     client->turn = maf_turns_wait(client->server->turns, client->address, step_in_thread, step_done,

@@ -1210,6 +1210,13 @@ class Sasl(LoginTest):
                         self.assertTrue(heard.endswith(FAILURE), heard)
                         self.assertEqual(b"e=" in heard, method == SCRAM, heard)
 
+    def test_nothing_is_a_message_too(self):
+        for method, word in ((PLAIN, "PLAIN"), (CRAM_MD5, "CRAM-MD5"), (SCRAM, "SCRAM-SHA-256")):
+            with self.subTest(word), configured((word,)) as proxy, proxy.connect() as peer:
+                peer.sendall(GREETING + list_of(method) + process(method, b"") * 2)
+                receive_all(peer)
+                proxy.wait_line("expected Process or What next?: got Process after the sub-method's end")
+
     def test_nobody_acts_for_another(self):
         secret = PASSWORD.encode()
         with configured(("PLAIN",)) as proxy:
@@ -1458,6 +1465,18 @@ class Secrets(LoginTest):
             with self.subTest(words), private_file(text) as file:
                 self.check_error(self.run_tool(SERVER, "--port", "0", "--config", file), "maf-server",
                                  f"{file}: {words}" if not words.startswith("there") else words)
+
+    def test_a_bad_line_in_each_place(self):
+        lines = ["[step 1]", "methods=internal-test", "# " + "x" * 100, "", "", *["[user bob]"] * 20]
+        for end in ("", "\n"):
+            for n in range(len(lines) + 1):
+                text = "\n".join([*lines[:n], "sesame", *lines[n:]]) + end
+                with self.subTest(n, end=end), private_file(text) as file:
+                    self.check_error(self.run_tool(SERVER, "--config", file), "maf-server", f"{file}: line {n + 1} ")
+
+    def test_a_bad_line_after_many(self):
+        with private_file("[step 1]\n" + "#\n" * 500000 + "sesame") as file:
+            self.check_error(self.run_tool(SERVER, "--config", file), "maf-server", f"{file}: line 500002 ")
 
     def test_text_that_is_not_utf_8(self):
         with private_file("[step 1]\nmethods=internal-test\n[user alice]\n") as file:
