@@ -473,6 +473,7 @@ maf_pdu_encode(const maf_pdu_t *pdu, GByteArray *out, GError **error)
     if (!layout->write(pdu, frame, error))
         return FALSE;
     g_byte_array_append(out, frame->data, frame->len);
+    explicit_bzero(frame->data, frame->len); /* a password may be in it */
     return TRUE;
 }
 

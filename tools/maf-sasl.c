@@ -164,7 +164,10 @@ take_step(sasl_run_t *run, const guint8 *in, gsize in_len, GBytes **message)
         memcpy(input, in, in_len);
     input[in_len] = '\0';
     const int status = gsasl_step(run->session, input, in_len, &output, &output_len);
-    *message = g_bytes_new(output, output_len);
+    GByteArray *octets = g_byte_array_sized_new((guint)output_len);
+    g_byte_array_append(octets, (const guint8 *)output, (guint)output_len);
+    *message =
+        g_bytes_new_with_free_func(octets->data, output_len, (GDestroyNotify)maf_wipe_and_unref, octets);
     if (output)
         explicit_bzero(output, output_len);
     gsasl_free(output);

@@ -232,8 +232,7 @@ step_done(gpointer data)
     client_t *client = data;
 
     client->turn = NULL;
-    explicit_bzero(client->in->data, client->in->len);
-    g_clear_pointer(&client->in, g_byte_array_unref);
+    g_clear_pointer(&client->in, maf_wipe_and_unref);
     if (client->stream) {
         send_answer(client, client->out);
         maf_stream_expect(client->stream, &executing);

@@ -16,6 +16,9 @@
 /* With more octets than this still to write, nothing is read: a peer must listen to be listened to. */
 #define UNWRITTEN_MAX 65536
 
+/* Octets that an array has room for from the start: growing would leave a copy of them, of a password too. */
+#define ROOM 1024
+
 /* OEM frames that a peer may send in a conversation, each of which keeps it alive. */
 #define OEMS_MAX 256
 
@@ -113,6 +116,7 @@ has_read(GObject *source, GAsyncResult *result, gpointer user_data)
         maf_stream_end(stream, g_steal_pointer(&error));
     else if (count < 0)
         stream->at_end = TRUE;
+    explicit_bzero(stream->chunk, (gsize)MAX(count, 0));
     proceed(stream);
 }
 
@@ -133,9 +137,9 @@ has_written(GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user_d
     g_autoptr(GError) error = NULL;
 
     stream->unwritten -= stream->being_written->len;
-    g_clear_pointer(&stream->being_written, g_byte_array_unref);
+    g_clear_pointer(&stream->being_written, maf_wipe_and_unref);
     if (!paced_write_finish(result, &error)) {
-        g_queue_clear_full(&stream->output, (GDestroyNotify)g_byte_array_unref);
+        g_queue_clear_full(&stream->output, (GDestroyNotify)maf_wipe_and_unref);
         stream->unwritten = 0;
         if (stream->phase != CLOSING)
             maf_stream_end(stream, g_steal_pointer(&error));
@@ -220,6 +224,7 @@ converse(maf_stream_t *stream)
         switch (receive(stream, &length, &error)) {
         case FRAME_COMPLETE:
             g_byte_array_remove_range(stream->input, 0, (guint)length);
+            explicit_bzero(stream->input->data + stream->input->len, length);
             set_message_deadline(stream);
             break;
         case FRAME_PARTIAL:
@@ -296,8 +301,9 @@ start_relaying(maf_stream_t *stream)
                               .out = stream->out,
                               .socket = stream->socket,
                               .write_size = (gsize)stream->manners->write_size};
-    g_autoptr(GBytes) first = g_byte_array_free_to_bytes(g_steal_pointer(&stream->input));
+    g_autoptr(GBytes) first = g_bytes_new(stream->input->data, stream->input->len);
 
+    g_clear_pointer(&stream->input, maf_wipe_and_unref);
     stream->phase = RELAYING;
     set_deadline(stream, 0);
     relay_async(&peer, &stream->other, first, relay_ended, stream);
@@ -357,7 +363,7 @@ maf_stream_new(GSocketConnection *connection, const maf_manners_t *manners, maf_
     stream->ended = ended;
     stream->side = side;
     stream->cancellable = g_cancellable_new();
-    stream->input = g_byte_array_new();
+    stream->input = g_byte_array_sized_new(ROOM);
     g_queue_init(&stream->output);
     relay_tune(stream->socket);
     return stream;
@@ -370,8 +376,8 @@ maf_stream_free(maf_stream_t *stream)
         return;
     set_deadline(stream, 0);
     g_clear_handle_id(&stream->wake_up, g_source_remove);
-    g_queue_clear_full(&stream->output, (GDestroyNotify)g_byte_array_unref);
-    g_clear_pointer(&stream->input, g_byte_array_unref);
+    g_queue_clear_full(&stream->output, (GDestroyNotify)maf_wipe_and_unref);
+    g_clear_pointer(&stream->input, maf_wipe_and_unref);
     g_object_unref(stream->cancellable);
     g_object_unref(stream->connection);
     g_clear_error(&stream->error);
@@ -401,7 +407,7 @@ maf_stream_send(maf_stream_t *stream, const GByteArray *octets)
     if (stream->phase != TALKING)
         return;
     if (!last) {
-        last = g_byte_array_new();
+        last = g_byte_array_sized_new(ROOM);
         g_queue_push_tail(&stream->output, last);
     }
     g_byte_array_append(last, octets->data, octets->len);
@@ -412,7 +418,7 @@ maf_stream_send(maf_stream_t *stream, const GByteArray *octets)
 void
 maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
 {
-    g_autoptr(GByteArray) octets = g_byte_array_new();
+    GByteArray *octets = g_byte_array_new();
     const gboolean was_done = stream->fault.done;
     maf_pdu_t said = *pdu;
     maf_fault_then_t then;
@@ -423,6 +429,7 @@ maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
         said.data_len = 0;
     if (!maf_fault_say(&stream->fault, &said, octets, &then, &error)) {
         maf_stream_end(stream, error);
+        maf_wipe_and_unref(octets);
         return;
     }
     if (stream->manners->verbose) {
@@ -431,6 +438,7 @@ maf_stream_send_pdu(maf_stream_t *stream, const maf_pdu_t *pdu)
                  stream->fault.done == was_done ? "" : ", as --fault has it");
     }
     maf_stream_send(stream, octets);
+    maf_wipe_and_unref(octets);
     if (then != MAF_FAULT_GO_ON) {
         stream->reset = then == MAF_FAULT_RESET;
         maf_stream_end(stream, g_error_new(G_IO_ERROR, G_IO_ERROR_CLOSED, "ended as --fault %s has it",

@@ -33,6 +33,14 @@ maf_wipe_and_free(char *secret)
 }
 
 void
+maf_wipe_and_unref(GByteArray *secret)
+{
+    if (secret->len > 0)
+        explicit_bzero(secret->data, secret->len);
+    g_byte_array_unref(secret);
+}
+
+void
 maf_credentials_clear(maf_credentials_t *credentials)
 {
     g_clear_pointer(&credentials->user, maf_wipe_and_free);

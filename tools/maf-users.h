@@ -24,6 +24,9 @@ void maf_credentials_clear(maf_credentials_t *credentials);
 /* g_free() for a string that is overwritten first. NULL is fine. */
 void maf_wipe_and_free(char *secret);
 
+/* g_byte_array_unref() for octets that are overwritten first. */
+void maf_wipe_and_unref(GByteArray *secret);
+
 /* What the server must know of a user to check one kind of proof. */
 typedef enum maf_secret {
     MAF_SECRET_NONE,
