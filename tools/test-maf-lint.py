@@ -7,6 +7,7 @@ usage: test-maf-lint.py [--accept] [unittest arguments]
 --accept: what maf-lint says of the sample captures now is what test-captures/maf-lint.txt expects from now on
 """
 
+import fcntl
 import gzip
 import ipaddress
 import json
@@ -14,10 +15,13 @@ import os
 import pathlib
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 
 TOOLS = pathlib.Path(__file__).resolve().parent
@@ -195,6 +199,20 @@ class Lint(unittest.TestCase):
             self.assertEqual([re.sub("^-:", f"{self.noted}:", line) for line in lines], named[0])
             self.assertEqual((complaints, status), ([], 1))
 
+    def test_interrupted_pipe(self):
+        """^C, which all of `tcpdump | maf-lint` gets: tcpdump writes what it still has, and ends."""
+        octets = self.noted.read_bytes()
+        with subprocess.Popen([str(TOOLS / "maf-lint")], env=ENVIRONMENT, start_new_session=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdin.write(octets[:-500])
+            process.stdin.flush()
+            while process.poll() is None and fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGINT)
+            lines, _ = process.communicate(octets[-500:], 60)
+        self.assertEqual((lines.decode().replace("-:", f"{self.noted}:").splitlines(), process.returncode),
+                         lint(self.noted)[::2])
+
     def test_directory(self):
         octets = self.clean.read_bytes()
         for name in "b/y.pcap", "b.cap", "a.pcapng.gz", "b/README", "c.pcapng.txt":
@@ -219,6 +237,10 @@ class Lint(unittest.TestCase):
             lines, complaints, status = lint(path)
             self.assertEqual((lines, len(complaints), status), ([], 1, 2))
             self.assertIn(forbidden, complaints[0])
+        options = self.write("x.options", b"-o \xff")
+        lines, complaints, status = lint(path)
+        self.assertEqual((lines, len(complaints), status), ([], 1, 2))
+        self.assertTrue(complaints[0].startswith(f"maf-lint: {options}: "), complaints)
 
     def test_unusable_among_good(self):
         (self.folder / "empty").mkdir()
@@ -241,6 +263,17 @@ class Lint(unittest.TestCase):
             lines, complaints, status = lint(self.clean, self.clean, environment=dict(ENVIRONMENT, TSHARK=tshark))
             self.assertEqual((lines, status), ([], 2))
             self.assertIn(expected, complaints[-1])
+
+    def test_what_the_system_refuses(self):
+        """Is told in one line, and is no broken rule."""
+        broken = self.write("tshark", b"\x7fELF")
+        broken.chmod(0o755)
+        for out, tshark, reason in (("/dev/full", ENVIRONMENT["TSHARK"], "No space left on device"),
+                                    ("/dev/null", str(broken), f"{broken}: Exec format error")):
+            with open(out, "wb") as stdout:
+                done = subprocess.run([str(TOOLS / "maf-lint"), str(self.clean)], env=dict(ENVIRONMENT, TSHARK=tshark),
+                                      stdout=stdout, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.stderr.decode(), done.returncode), (f"maf-lint: {reason}\n", 2))
 
     def test_json(self):
         captures = [self.noted, SAMPLES / "login-rounds.pcapng", SAMPLES / "login-ipv6.pcapng"]
@@ -297,8 +330,8 @@ class Lint(unittest.TestCase):
             shown = b""
             while not shown.endswith(b"2 of 2 captures: 2 sessions, 1 diagnoses\r\x1b[K"):
                 shown += os.read(ours, 1000)
-            os.close(ours)
             lines = process.stdout.read().decode().splitlines()
+            os.close(ours)
         self.assertEqual((lines, [], process.returncode), lint(*captures))
 
 
