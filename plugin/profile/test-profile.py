@@ -46,8 +46,12 @@ FILTERED = {
     "Clear text": ("composite-3", 1),
 }
 
-COLUMNS = ("No.", "Time", "Source", "Destination", "Protocol", "From", "Round", "Instruction", "Sub-method",
-           "Response (s)", "Took (s)", "Info", "Remark")
+COLUMNS = ("No.", "Time", "From", "Round", "Response (s)", "Took (s)", "Info", "Remark", "Source", "Destination",
+           "Protocol", "Instruction", "Sub-method")
+
+# In pixels, as Wireshark has them with DejaVu Sans Mono of 10 points at 96 dpi: a character, what a cell keeps free,
+# and at the right of a packet list that is longer than the window the scroll bar with its overview.
+CHARACTER, MARGIN, SCROLL_BAR = 7.83, 6, 51
 
 
 def lines_of(name):
@@ -169,17 +173,48 @@ class ProfileTest(unittest.TestCase):
         rows = self.tshark("composite-3", "-T", "tabs")
         cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
         (do,) = [row for row in cells if "Do: SASL SCRAM-SHA-256" in row]
-        self.assertEqual(do, ["13", "0.003084", "127.0.0.1", "→", "127.0.0.1", "MAF", "Server", "2", "Do",
-                              "SASL SCRAM-SHA-256", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256", ""])
+        self.assertEqual(do, ["13", "0.003084", "Server", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256", "",
+                              "127.0.0.1", "→", "127.0.0.1", "MAF", "Do", "SASL SCRAM-SHA-256"])
         (success,) = [row for row in cells if "Success (7 octets), grade=7" in row]
-        self.assertEqual(success[6:], ["Server", "3", "Success", "SUCCESS", "0.000093000", "0.007862000",
-                                       "Success (7 octets), grade=7", "Authentication succeeded after 3 rounds"])
+        self.assertEqual(success[2:8], ["Server", "3", "0.000093000", "0.007862000", "Success (7 octets), grade=7",
+                                        "Authentication succeeded after 3 rounds"])
+        self.assertEqual(success[-2:], ["Success", "SUCCESS"])
+
+    def widths(self):
+        """Format and pixels of each column, in order."""
+        (text,) = re.findall(r"^column\.width:\n((?:\t.*\n)+)", (PROFILE / "recent").read_text(), re.M)
+        return [(form, int(width)) for form, width in re.findall(r'\t"([^"]+)", (\d+)(?::[LCR])?,?\n', text)]
 
     def test_widths(self):
         """Each column has a width, in the same order (from Wireshark 4.4 on, the order decides)."""
-        (text,) = re.findall(r"^column\.width:\n((?:\t.*\n)+)", (PROFILE / "recent").read_text(), re.M)
-        formats = re.findall(r'\t"([^"]+)", \d+(?::[LCR])?,?\n', text)
+        formats = [form for form, _ in self.widths()]
         self.assertEqual(formats, [re.sub(r":0:R$", "", form) for form in self.column_format().values()])
+
+    def readable(self, capture, pixels):
+        """How many characters of each column can be read in a list this wide; the MAF frames, up to Remark."""
+        widths = [width for _, width in self.widths()]
+        seen = [min(width, pixels - sum(widths[:number])) for number, width in enumerate(widths)]
+        room = {name: max(0, int((width - MARGIN) / CHARACTER)) for name, width in zip(COLUMNS, seen)}
+        rows = [[cell.strip() for cell in row.split("\t")] for row in self.tshark(capture, "-T", "tabs", "-Y", "maf")]
+        return room, [dict(zip(COLUMNS[:8], row)) for row in rows]
+
+    def test_story(self):
+        """At 1280 pixels: who sent what, and how long it took; at 1600 also what is remarked."""
+        for window, wanted in ((1280, COLUMNS[:7]), (1600, COLUMNS[:8])):
+            room, frames = self.readable("composite-3", window - SCROLL_BAR)
+            self.assertEqual(len(frames), 14)
+            for frame in frames:
+                for name in wanted:
+                    with self.subTest(window=window, column=name):
+                        self.assertLessEqual(len(frame[name]), room[name], frame[name])
+
+    def test_remark(self):
+        """How a diagnosis begins can be read."""
+        for window, begin in ((1280, "The server's Do names General authentica"),
+                              (1600, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
+            room, frames = self.readable("fault-not_offered", window)
+            with self.subTest(window=window):
+                self.assertEqual(frames[-1]["Remark"][:room["Remark"]][:len(begin)], begin)
 
     def test_sub_methods(self):
         """The names are those that the plugin has itself, and its dissectors keep the DATA."""
