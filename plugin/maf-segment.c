@@ -147,16 +147,38 @@ learn_greeting(learner_t *learner)
 static bool
 learn_early_list(learner_t *learner)
 {
-    if (octet_at(learner, 0) != MAF_INSTR_SUPPORTED)
+    if (octet_at(learner, 0) != MAF_INSTR_SUPPORTED && octet_at(learner, 0) != MAF_INSTR_OEM)
         return leave(learner);
     learner->stream->phase[MAF_CLIENT] = PHASE_MAF;
     return true;
 }
 
 static bool
-learn_unseen(learner_t *learner _U_)
+learn_unseen(learner_t *learner)
 {
+    maf_stream_lose_track(learner->stream);
     return false;
+}
+
+/* After a frame whose end could not be told, only what looks like a frame is taken for one. */
+static bool
+looks_like_frame(const maf_frame_t *frame)
+{
+    return frame->understood >= MAF_HEADER_LEN && frame->layout != MAF_LAYOUT_UNKNOWN &&
+           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE;
+}
+
+/* In the middle of a connection, two octets that look like a selection are one if nothing follows, or MAF. */
+static bool
+is_late_selection(const learner_t *learner)
+{
+    maf_frame_t frame;
+
+    if (octets_left(learner) <= SOCKS_SELECTION_LEN)
+        return octets_left(learner) == SOCKS_SELECTION_LEN;
+    maf_frame_parse(learner->tvb, learner->offset + SOCKS_SELECTION_LEN,
+                    octet_at(learner, SOCKS_SELECTION_LEN + 1) == MAF_VER_01, &maf_prefs.framing, &frame);
+    return frame.end == MAF_FRAME_WHOLE && looks_like_frame(&frame);
 }
 
 static bool
@@ -164,8 +186,7 @@ learn_selection(learner_t *learner)
 {
     maf_stream_t *stream = learner->stream;
 
-    if (octet_at(learner, 0) != SOCKS_VERSION ||
-        (stream->late && octets_left(learner) != SOCKS_SELECTION_LEN))
+    if (octet_at(learner, 0) != SOCKS_VERSION || (stream->late && !is_late_selection(learner)))
         return leave(learner);
     if (!has_octets(learner, SOCKS_SELECTION_LEN))
         return false;
@@ -173,30 +194,60 @@ learn_selection(learner_t *learner)
         return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, SOCKS_SELECTION_LEN);
+    if (stream->late &&
+        octets_left(learner) > 0) /* the client's list was before the capture, or in its greeting */
+        maf_stream_lose_track(stream);
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
     return true;
 }
 
 /*
+ * Length of a request or reply (RFC 1928, sections 4 and 6), or of as much as must be there to tell it; 0 if
+ * the kind of address is not known.
+ */
+static uint32_t
+socks_message_length(const learner_t *learner)
+{
+    if (octets_left(learner) <= SOCKS_ATYP_OFFSET)
+        return SOCKS_REQUEST_HEADER;
+    switch (octet_at(learner, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        return 4 + 4 + 2;
+    case SOCKS_ATYP_DOMAIN:
+        return octets_left(learner) < SOCKS_REQUEST_HEADER ? SOCKS_REQUEST_HEADER
+                                                           : 4 + 1 + octet_at(learner, 4) + 2;
+    case SOCKS_ATYP_IPV6:
+        return 4 + 16 + 2;
+    default:
+        return 0;
+    }
+}
+
+/*
  * X'05' begins a process frame as well as a SOCKS message. Once the session has succeeded it is SOCKS (spec:
- * States). Before that, and after a stray frame, the fourth octet tells: FLAGS end in 00, and no kind of
- * address is 0. A server replies only to a request.
+ * States). Before that, and after a stray frame, a server replies only to a request, and a request is known
+ * by what would be VER and FLAGS: no command is 0, and no kind of address. CONNECT looks like VER 01, but no
+ * process frame of that revision is as short.
  */
 static bool
 begins_socks(const learner_t *learner)
 {
     const maf_stream_t *stream = learner->stream;
+    uint8_t command;
 
     if (octet_at(learner, 0) != SOCKS_VERSION)
         return false;
-    if (maf_session_state(stream->session) == MAF_STATE_SUCCEEDED)
+    if (maf_session_has_succeeded(stream->session))
         return true;
-    if (learner->from == MAF_SERVER && stream->phase[MAF_CLIENT] == PHASE_MAF)
+    if (octets_left(learner) <= SOCKS_ATYP_OFFSET || octet_at(learner, 2) != 0 ||
+        socks_message_length(learner) == 0)
         return false;
-    return octets_left(learner) > SOCKS_ATYP_OFFSET && octet_at(learner, 2) == 0 &&
-           (octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_IPV4 ||
-            octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_DOMAIN ||
-            octet_at(learner, SOCKS_ATYP_OFFSET) == SOCKS_ATYP_IPV6);
+    if (learner->from == MAF_SERVER)
+        return stream->phase[MAF_CLIENT] != PHASE_MAF;
+    command = octet_at(learner, 1);
+    return command >= SOCKS_CONNECT && command <= SOCKS_UDP_ASSOCIATE &&
+           (command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command) ||
+            octets_left(learner) <= socks_message_length(learner));
 }
 
 static void
@@ -212,14 +263,6 @@ hand_back(learner_t *learner)
         stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_OPAQUE;
         maf_stream_pass_on(stream, learner->pinfo, find_dissector("data"));
     }
-}
-
-/* After a frame whose end could not be told, only what looks like a frame is taken for one. */
-static bool
-looks_like_frame(const maf_frame_t *frame)
-{
-    return frame->understood >= MAF_HEADER_LEN && frame->layout != MAF_LAYOUT_UNKNOWN &&
-           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE;
 }
 
 static bool
@@ -264,27 +307,6 @@ learn_frame(learner_t *learner)
     add_piece(learner, PIECE_FRAME, frame.length)->verdict = maf_session_frame(
         stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
     return true;
-}
-
-/*
- * Length of a request or reply (RFC 1928, sections 4 and 6), or of as much as must be there to tell it; 0 if
- * the kind of address is not known.
- */
-static uint32_t
-socks_message_length(const learner_t *learner)
-{
-    if (octets_left(learner) < SOCKS_REQUEST_HEADER)
-        return SOCKS_REQUEST_HEADER;
-    switch (octet_at(learner, SOCKS_ATYP_OFFSET)) {
-    case SOCKS_ATYP_IPV4:
-        return 4 + 4 + 2;
-    case SOCKS_ATYP_DOMAIN:
-        return 4 + 1 + octet_at(learner, 4) + 2;
-    case SOCKS_ATYP_IPV6:
-        return 4 + 16 + 2;
-    default:
-        return 0;
-    }
 }
 
 /* The SOCKS dissector puts nothing together, so it gets each message whole. */

@@ -32,6 +32,7 @@ struct maf_session {
     bool has_seen_01; /* some frame was of revision 01 */
 
     maf_round_t *round;      /* the last one; NULL before the first do */
+    bool has_run_method;     /* in some round: not a do with an id that is none's */
     uint32_t do_number;      /* frame number of the do in force, 0 if there is none */
     const maf_id_t *running; /* its METHOD */
     uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
@@ -264,6 +265,7 @@ take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const
     session->running = round->method;
     if (maf_id_is(&frame->id, MAF_METHOD_SUCCESS) || maf_id_is(&frame->id, MAF_METHOD_MORE_AVAILABLE))
         return MAF_FAULT_NOT_A_METHOD;
+    session->has_run_method = true;
     return session->offered_known && list_that_offered(session, &frame->id) < session->download
                ? MAF_FAULT_NOT_OFFERED
                : 0;
@@ -291,7 +293,7 @@ take_result(const maf_session_t *session, const maf_frame_t *frame)
         return maf_id_is(&frame->id, MAF_METHOD_FAILURE) ? 0 : MAF_FAULT_RESULT_MISMATCH;
     if (!maf_id_is(&frame->id, MAF_METHOD_SUCCESS))
         return MAF_FAULT_RESULT_MISMATCH;
-    return session->complete && !session->round ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
+    return session->complete && !session->has_run_method ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
 }
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
@@ -452,11 +454,8 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
     }
     if (rules[frame->instr].next != SAME_STATE)
         session->unsure = false;
-    if (misplaced &
-        (MAF_FAULT_DIRECTION | MAF_FAULT_SEQUENCE)) { /* what follows from it is no fault of its own */
-        session->unsure = true;
-        session->complete = false;
-    }
+    if (misplaced & (MAF_FAULT_DIRECTION | MAF_FAULT_SEQUENCE))
+        session->unsure = true; /* what follows from it is no fault of its own */
     session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
 }
@@ -485,10 +484,10 @@ maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver)
     return ver == MAF_VER_01;
 }
 
-maf_state_t
-maf_session_state(const maf_session_t *session)
+bool
+maf_session_has_succeeded(const maf_session_t *session)
 {
-    return (maf_state_t)session->state;
+    return session->state == MAF_STATE_SUCCEEDED && session->ended;
 }
 
 void

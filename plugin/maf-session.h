@@ -129,8 +129,8 @@ maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool l
  */
 int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver);
 
-/* The state after the last frame. */
-maf_state_t maf_session_state(const maf_session_t *session);
+/* Has the server ended the session by success, and nothing begun it again? */
+bool maf_session_has_succeeded(const maf_session_t *session);
 
 /* Frames may be missing before the next one: what depends on having seen all is not held against it. */
 void maf_session_lose_track(maf_session_t *session);
@@ -144,7 +144,7 @@ maf_state_t maf_session_request(const maf_session_t *session);
 /*
  * Take in the next frame (spec: States; draft-00, Subnegotiation) and judge it.
  *
- * frame      frame->methods is read during the call only
+ * frame      octets of its list and id are read during the call only
  * from       who sent it
  * number     of the capture's frame that completed it
  * when       its time of capture

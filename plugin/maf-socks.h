@@ -19,6 +19,8 @@
 #define SOCKS_GREETING_HEADER 2
 #define SOCKS_SELECTION_LEN   2
 #define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first octet of the address */
+#define SOCKS_CONNECT         1
+#define SOCKS_UDP_ASSOCIATE   3
 #define SOCKS_ATYP_OFFSET     3
 #define SOCKS_ATYP_IPV4       1
 #define SOCKS_ATYP_DOMAIN     3

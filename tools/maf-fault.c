@@ -216,6 +216,8 @@ static const maf_fault_t faults[] = {
 
     {"flags-what-next", MAF_CLIENT, "FLAGS 0001 in What next?",
      .instr = MAF_INSTR_WHAT_NEXT, .distort = set_flags, .value = 0x0001},
+    {"flags-process", MAF_CLIENT, "FLAGS 0001 in Process, which makes it look like a SOCKS request",
+     .instr = MAF_INSTR_PROCESS, .distort = set_flags, .value = 0x0001},
     {"flags-do", MAF_SERVER, "FLAGS 8000 in Do",
      .instr = MAF_INSTR_DO, .distort = set_flags, .value = 0x8000},
     {"flags-request-more", MAF_SERVER, "FLAGS 0002 in Request additional, once a client has more",
@@ -230,6 +232,8 @@ static const maf_fault_t faults[] = {
 
     {"direction-do", MAF_CLIENT, "Do, a server's, before What next?",
      .instr = MAF_INSTR_WHAT_NEXT, .before = &do_test},
+    {"direction-success", MAF_CLIENT, "Success, a server's, before Process",
+     .instr = MAF_INSTR_PROCESS, .before = &success},
     {"direction-what-next", MAF_SERVER, "What next?, a client's, before Do",
      .instr = MAF_INSTR_DO, .before = &what_next},
 
