@@ -85,17 +85,20 @@ running_of(const case_t *c)
 static const char *
 expected_in(const case_t *c)
 {
+    const bool is_01 = c->frame && c->frame->revision == MAF_VER_01;
+
     switch ((maf_state_t)c->verdict->state_before) {
     case MAF_STATE_AWAITING_LIST:
         return "the client's list of sub-methods";
     case MAF_STATE_AWAITING_DECISION:
-        return "the server's Do, Request additional sub-methods, Success or Failure";
+        return is_01 ? "the server's Do, Send More Can Do, Success, Failure or OEM"
+                     : "the server's Do, Request additional sub-methods, Success or Failure";
     case MAF_STATE_AWAITING_MORE:
         return "the client's next list of sub-methods";
     case MAF_STATE_EXECUTING:
-        return c->frame
-                   ? wmem_strdup_printf(c->pool, "Process for %s, or the client's What next?", running_of(c))
-                   : "Process, or the client's What next?";
+        return c->frame ? wmem_strdup_printf(c->pool, "Process for %s, or the client's %s", running_of(c),
+                                             maf_instr_name(c->frame->revision, MAF_INSTR_WHAT_NEXT))
+                        : "Process, or the client's What next?";
     case MAF_STATE_SUCCEEDED:
         return "Acknowledge, or the client's SOCKS request";
     case MAF_STATE_FAILED:
@@ -229,25 +232,25 @@ say_no_more_available(const case_t *c)
 static const char *
 say_success_without_method(const case_t *c)
 {
-    return wmem_strdup_printf(
-        c->pool, "The %s sent Success although no sub-method has been run; expected at least one Do before",
-        sender_of(c));
+    return wmem_strdup_printf(c->pool,
+                              "The %s sent Success although no sub-method has been run, which the draft does "
+                              "not forbid; expected at least one Do before",
+                              sender_of(c));
 }
 
 static const char *
 say_length(const case_t *c)
 {
     if (c->frame->layout == MAF_LAYOUT_GROUPS)
-        return wmem_strdup_printf(
-            c->pool,
-            "The %s sent a list longer than is believed; expected its end. The rest of the segment "
-            "is not decoded",
-            sender_of(c));
-    return wmem_strdup_printf(
-        c->pool,
-        "The %s sent LEN %u; expected at most %u (preference maf.max_length). The rest of the "
-        "segment is not decoded",
-        sender_of(c), c->frame->len, maf_prefs.framing.max_length);
+        return wmem_strdup_printf(c->pool,
+                                  "The %s sent a list longer than this reader believes; expected its end. "
+                                  "The rest of the segment is not decoded",
+                                  sender_of(c));
+    return wmem_strdup_printf(c->pool,
+                              "The %s sent %s %u; expected at most %u, this reader's limit (preference "
+                              "maf.max_length). The rest of the segment is not decoded",
+                              sender_of(c), c->frame->revision == MAF_VER_00 ? "LEN" : "DLEN", c->frame->len,
+                              maf_prefs.framing.max_length);
 }
 
 static const char *
@@ -279,11 +282,8 @@ say_oem_unanswered(const case_t *c)
 static const char *
 say_duplicate_offer(const case_t *c)
 {
-    return wmem_strdup_printf(
-        c->pool,
-        "The %s offers %s again; expected each sub-method once, and in a relative method download only "
-        "those not sent before",
-        sender_of(c), id_of(c->pool, c->frame->revision, c->offer));
+    return wmem_strdup_printf(c->pool, "The %s offers %s again; expected each sub-method once", sender_of(c),
+                              id_of(c->pool, c->frame->revision, c->offer));
 }
 
 static const char *
@@ -307,7 +307,7 @@ typedef struct {
     uint32_t fault;
     maf_part_t part;
     expert_field *ei;
-    const char *section;
+    const char *section; /* of draft-00; NULL if it has no such rule */
     const char *(*say)(const case_t *c);
 } diagnosis_t;
 
@@ -330,9 +330,9 @@ static const diagnosis_t diagnoses[] = {
      say_result_mismatch},
     {MAF_FAULT_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, "Subnegotiation, METHODS",
      say_no_more_available},
-    {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method,
-     "Subnegotiation, success and failure", say_success_without_method},
-    {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, "Subnegotiation, LEN", say_length},
+    {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method, NULL,
+     say_success_without_method},
+    {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, NULL, say_length},
     {MAF_FAULT_TRUNCATED, MAF_PART_FRAME, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
     {MAF_FAULT_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
      say_after_end},
@@ -342,25 +342,26 @@ static const diagnosis_t diagnoses[] = {
 
 /* Of one METHOD in a list: the part is its own item */
 static const diagnosis_t offer_diagnoses[] = {
-    {MAF_FAULT_DUPLICATE_OFFER, MAF_PART_METHOD, &ei_duplicate_offer, "Subnegotiation, FLAGS",
-     say_duplicate_offer},
+    {MAF_FAULT_DUPLICATE_OFFER, MAF_PART_METHOD, &ei_duplicate_offer,
+     "Subnegotiation, FLAGS, of a relative method download", say_duplicate_offer},
     {MAF_FAULT_RESERVED_OFFER, MAF_PART_METHOD, &ei_reserved_offer, "Current MAF Sub-Methods",
      say_reserved_offer},
     {MAF_FAULT_MORE_NOT_LAST, MAF_PART_METHOD, &ei_more_not_last, "Subnegotiation, METHODS",
      say_more_not_last},
 };
 
-static const char *
-draft_name(unsigned revision)
-{
-    return revision == MAF_VER_00 ? "draft-00" : "draft-01";
-}
-
+/* Revision 01 describes each instruction by itself. */
 static void
 diagnose(packet_info *pinfo, proto_item *item, const diagnosis_t *diagnosis, const case_t *c)
 {
-    expert_add_info_format(pinfo, item, diagnosis->ei, "%s (%s, %s)", diagnosis->say(c),
-                           draft_name(c->frame->revision), diagnosis->section);
+    if (!diagnosis->section)
+        expert_add_info_format(pinfo, item, diagnosis->ei, "%s", diagnosis->say(c));
+    else if (c->frame->revision == MAF_VER_00)
+        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (draft-00, %s)", diagnosis->say(c),
+                               diagnosis->section);
+    else
+        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (draft-01, %s)", diagnosis->say(c),
+                               diagnosis->fault == MAF_FAULT_INSTR ? "INSTR" : instr_of(c));
 }
 
 void
@@ -427,13 +428,14 @@ maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state)
 }
 
 void
-maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began)
+maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
+                 bool closed)
 {
-    expert_add_info_format(
-        pinfo, item, &ei_truncated,
-        "The connection is closed inside a frame of the %s, which begins in frame %u; expected the "
-        "rest of it (%s, Subnegotiation, the diagrams)",
-        from == MAF_CLIENT ? "client" : "server", began, draft_name(revision));
+    expert_add_info_format(pinfo, item, &ei_truncated,
+                           "%s a frame of the %s, which begins in frame %u; expected the rest of it (%s)",
+                           closed ? "The connection is closed inside" : "The capture has no more of",
+                           from == MAF_CLIENT ? "client" : "server", began,
+                           revision == MAF_VER_00 ? "draft-00, Subnegotiation, the diagrams" : "draft-01");
 }
 
 void
@@ -498,7 +500,8 @@ maf_diagnosis_register(int proto)
                       "the segment is not decoded")}},
         {&ei_truncated,
          {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The frame is not complete",
-          MAF_EXPFILL("The connection is closed, or the capture ends, inside the frame")}},
+          MAF_EXPFILL("The connection is closed, or the capture ends, inside the frame; the latter is known "
+                      "once all has been read: with tshark, on the second pass (-2)")}},
         {&ei_after_end,
          {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF frame after the end",
           MAF_EXPFILL("Something other than Acknowledge or OEM came after Success or Failure")}},

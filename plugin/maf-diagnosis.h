@@ -59,9 +59,11 @@ const char *maf_diagnosis_name(uint32_t fault);
 /* Say that the client sent its SOCKS request in a state in which it may not. */
 void maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state);
 
-/* Say that the connection was closed inside a frame of that side, which began in the capture's frame `began`.
+/*
+ * Say that the connection was closed, or else that the capture ends, inside a frame of that side, which began
+ * in the capture's frame `began`.
  */
 void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision,
-                      uint32_t began);
+                      uint32_t began, bool closed);
 
 #endif /* MAF_DIAGNOSIS_H */

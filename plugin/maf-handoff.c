@@ -235,6 +235,19 @@ dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     return dissect_tcp_segment(stream, tvb, pinfo, tree, data);
 }
 
+/* The port of SOCKS, the one chosen in Decode As, or, where PDUs were exported, the lower one. */
+static uint32_t
+likely_server_port(packet_info *pinfo)
+{
+    const uint32_t port = maf_socks_port(pinfo, 0);
+
+    if (port)
+        return port;
+    if (pinfo->match_uint == pinfo->srcport || pinfo->match_uint == pinfo->destport)
+        return pinfo->match_uint;
+    return MIN(pinfo->srcport, pinfo->destport);
+}
+
 /* A stream that was given to MAF by Decode As: from its greeting on if that is what comes first. */
 static maf_stream_t *
 stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pinfo)
@@ -252,7 +265,7 @@ stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pi
         if (first == MAF_INSTR_SUPPORTED || first == MAF_INSTR_WHAT_NEXT)
             client_sends = true;
         else if (first == MAF_INSTR_PROCESS || first == MAF_INSTR_ACKNOWLEDGE)
-            client_sends = pinfo->destport == pinfo->match_uint;
+            client_sends = pinfo->destport == likely_server_port(pinfo);
         else
             client_sends = false;
     }
@@ -379,25 +392,30 @@ attach_in_tls(conversation_t *conversation, packet_info *pinfo, uint32_t port)
     tls_set_appdata_dissector(tls_handle, pinfo, in_tls_handle);
 }
 
-/* FIN or RST, if the frame closes the connection; else 0. Nobody can be asked when only a packet's details
- * are drawn again. */
-static uint16_t
-closing_flags(void)
+/* TCP's header, if the frame closes the connection; else NULL. Nobody can be asked when only a packet's
+ * details are drawn again. */
+static const struct tcpheader *
+closing_header(void)
 {
     const struct tcpheader *header = (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0);
 
-    return header ? header->th_flags & (TH_FIN | TH_RST) : 0;
+    return header && (header->th_flags & (TH_FIN | TH_RST)) ? header : NULL;
 }
 
-/* FIN ends what its sender says, RST ends both sides. */
+/* FIN ends what its sender says, RST ends both sides. Octets before a FIN that have not been seen may come
+ * late, or never have come to the capture. */
 static void
-note_close(maf_stream_t *stream, const packet_info *pinfo, uint16_t flags)
+note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheader *header)
 {
+    const bool resets = header->th_flags & TH_RST;
+
+    if (!resets && maf_stream_lacks(stream, maf_stream_side(stream, pinfo), header->th_seq))
+        return;
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
 
-        if (partial && !stream->ended[side] &&
-            ((flags & TH_RST) || maf_stream_side(stream, pinfo) == (maf_side_t)side)) {
+        if (partial && !partial->done && !stream->ended[side] &&
+            (resets || maf_stream_side(stream, pinfo) == (maf_side_t)side)) {
             stream->unfinished[side] = partial;
             stream->ended[side] = pinfo->num;
             cut_streams++;
@@ -405,27 +423,42 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, uint16_t flags)
     }
 }
 
-/* Both are the last frame of a connection, which TCP has no reason to give us: it has no data. */
+/* A frame of that side is not there whole. */
 static void
-watch_for_close(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+show_cut(const maf_stream_t *stream, maf_side_t from, const maf_partial_t *partial, bool closed,
+         tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const uint16_t flags = closing_flags();
+    maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(partial->revision, 0), partial->began, closed);
+    tell(stream, pinfo, from, MAF_FAULT_TRUNCATED);
+}
+
+/*
+ * The last frame of a connection, which TCP has no reason to give us: it has no data. Nor has it for one
+ * whose rest is not in the capture, once that has been read.
+ */
+static void
+watch_for_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const struct tcpheader *header = closing_header();
+    const bool may_be_last = pinfo->fd->visited && maf_stream_partial_count() > 0;
     maf_stream_t *stream;
 
-    if (!flags && cut_streams == 0)
+    if (!header && cut_streams == 0 && !may_be_last)
         return;
     stream = maf_stream_find(pinfo);
     if (!stream)
         return;
-    if (flags)
-        note_close(stream, pinfo, flags);
+    if (header)
+        note_close(stream, pinfo, header);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        const maf_partial_t *partial = stream->unfinished[side];
+        const maf_partial_t *unfinished = stream->unfinished[side];
+        const maf_partial_t *partial = stream->partial[side];
 
-        if (stream->ended[side] != pinfo->num)
-            continue;
-        maf_show_cut(tvb, pinfo, tree, (maf_side_t)side, (unsigned)MAX(partial->revision, 0), partial->began);
-        tell(stream, pinfo, (maf_side_t)side, MAF_FAULT_TRUNCATED);
+        if (stream->ended[side] == pinfo->num && !unfinished->done)
+            show_cut(stream, (maf_side_t)side, unfinished, true, tvb, pinfo, tree);
+        else if (may_be_last && partial && !partial->done && partial->began == pinfo->num &&
+                 !maf_stream_is_closed(stream, pinfo))
+            show_cut(stream, (maf_side_t)side, partial, false, tvb, pinfo, tree);
     }
 }
 
@@ -464,7 +497,7 @@ watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
     if (may_attach && !pinfo->fd->visited)
         watch_for_socks(pinfo);
     if (maf_stream_count() > 0)
-        watch_for_close(tvb, pinfo, tree);
+        watch_for_end(tvb, pinfo, tree);
     return 0;
 }
 

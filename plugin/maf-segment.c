@@ -165,7 +165,8 @@ static bool
 looks_like_frame(const maf_frame_t *frame)
 {
     return frame->understood >= MAF_HEADER_LEN && frame->layout != MAF_LAYOUT_UNKNOWN &&
-           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE;
+           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE &&
+           (frame->id_offset == 0 || frame->id.length > 0);
 }
 
 /* In the middle of a connection, two octets that look like a selection are one if nothing follows, or MAF. */
@@ -294,11 +295,12 @@ learn_frame(learner_t *learner)
         if (!goes_on)
             partial = maf_stream_begin_partial(stream, learner->from, learner->pinfo->num);
         partial->revision = frame.understood ? revision : -1;
+        partial->awaited = missing == MAF_MISSING_UNKNOWN ? 0 : missing;
         wait_for(learner, missing);
         return false;
     }
     if (goes_on)
-        partial->done = learner->pinfo->num;
+        maf_stream_end_partial(partial, learner->pinfo->num);
     if (missing && !learner->ends)
         frame.end = MAF_FRAME_UNASSEMBLED;
     stream->continues[learner->from] = frame.beyond;
@@ -392,12 +394,10 @@ misses_octets(const maf_stream_t *stream, maf_side_t from, const struct tcpinfo 
 {
     const maf_side_t other = from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
     const position_t *mine = &stream->position[from];
-    const position_t *theirs = &stream->position[other];
 
     if (mine->known && GT_SEQ(tcpinfo->seq, mine->next))
         return true;
-    return theirs->known && !maf_stream_is_waiting(stream, other) &&
-           GT_SEQ(tcpinfo->lastackseq, theirs->next);
+    return maf_stream_lacks(stream, other, tcpinfo->lastackseq);
 }
 
 /* A greeting that came alone: TCP calls the SOCKS dissector for it without our help. */

@@ -14,6 +14,10 @@
 
 static int proto_maf;
 static uint32_t stream_count;
+static uint32_t partial_count;
+
+/* Bits of tcp.completeness, which Wireshark's headers do not name: FIN and RST */
+#define TCP_CLOSED 0x30
 
 maf_stream_t *
 maf_stream_new(conversation_t *conversation, packet_info *pinfo, bool attached, bool late)
@@ -65,12 +69,26 @@ maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began)
 {
     maf_partial_t *partial = wmem_new0(wmem_file_scope(), maf_partial_t);
 
+    partial_count++;
     partial->began = began;
     stream->partial[side] = partial;
     if (!stream->partials[side])
         stream->partials[side] = wmem_tree_new(wmem_file_scope());
     wmem_tree_insert32(stream->partials[side], began, partial);
     return partial;
+}
+
+void
+maf_stream_end_partial(maf_partial_t *partial, uint32_t done)
+{
+    partial_count--;
+    partial->done = done;
+}
+
+uint32_t
+maf_stream_partial_count(void)
+{
+    return partial_count;
 }
 
 const maf_partial_t *
@@ -85,9 +103,27 @@ maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t fram
 }
 
 bool
+maf_stream_lacks(const maf_stream_t *stream, maf_side_t side, uint32_t end)
+{
+    const position_t *position = &stream->position[side];
+
+    if (!position->known)
+        return false;
+    if (maf_stream_is_waiting(stream, side) && stream->partial[side]->awaited > 0)
+        return GE_SEQ(end, position->next + stream->partial[side]->awaited);
+    return GT_SEQ(end, position->next);
+}
+
+bool
 maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase)
 {
     return stream->phase[MAF_CLIENT] == phase && stream->phase[MAF_SERVER] == phase;
+}
+
+bool
+maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo)
+{
+    return get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
 }
 
 void
@@ -129,7 +165,7 @@ maf_stream_count(void)
 static void
 forget_streams(void)
 {
-    stream_count = 0;
+    stream_count = partial_count = 0;
 }
 
 void

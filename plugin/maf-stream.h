@@ -38,9 +38,10 @@ typedef struct {
 
 /* A MAF frame that came in several segments. What its first octets were taken for holds for the rest. */
 typedef struct {
-    uint32_t began; /* number of the capture's frame that has its first octet */
-    uint32_t done;  /* number of the frame that has its last octet; 0 if it is still waited for */
-    int revision;   /* that it is read by, once its header is there; else -1 */
+    uint32_t began;   /* number of the capture's frame that has its first octet */
+    uint32_t done;    /* number of the frame that has its last octet; 0 if it is still waited for */
+    int revision;     /* that it is read by, once its header is there; else -1 */
+    uint32_t awaited; /* octets that TCP was asked for; 0 for those of the next segment */
 } maf_partial_t;
 
 /* One TCP connection. */
@@ -98,12 +99,27 @@ bool maf_stream_is_waiting(const maf_stream_t *stream, maf_side_t side);
 /* The first octet of a frame whose rest is waited for is in the capture's frame `began`. */
 maf_partial_t *maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began);
 
+/* Its last octet is in the capture's frame `done`. */
+void maf_stream_end_partial(maf_partial_t *partial, uint32_t done);
+
+/* How many there are in this capture whose rest is still waited for. */
+uint32_t maf_stream_partial_count(void);
+
 /* The MAF frame waited for when a frame of the capture comes, whether for the first time or again; or NULL.
  */
 const maf_partial_t *maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t frame);
 
+/*
+ * Has that side sent octets before the sequence number `end` that have not come to us, and that TCP is not
+ * putting together for us either?
+ */
+bool maf_stream_lacks(const maf_stream_t *stream, maf_side_t side, uint32_t end);
+
 /* Are both sides in that phase? */
 bool maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase);
+
+/* Has a FIN or RST been seen, up to the last frame read, in either direction? */
+bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
 
 /* Octets of the stream are missing. */
 void maf_stream_lose_track(maf_stream_t *stream);

@@ -546,14 +546,15 @@ maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_
 
 void
 maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
-             uint32_t began)
+             uint32_t began, bool closed)
 {
     proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
 
+    pinfo->current_proto = "MAF"; /* else the expert info goes by the protocol of the frame's last layer */
     proto_item_append_text(item, ", Incomplete frame");
     proto_item_set_generated(item);
     col_append_sep_str(pinfo->cinfo, COL_INFO, " ", "[MAF frame incomplete]");
-    maf_diagnose_cut(pinfo, item, from, revision, began);
+    maf_diagnose_cut(pinfo, item, from, revision, began, closed);
 }
 
 /* Registration */

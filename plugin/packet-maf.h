@@ -52,13 +52,14 @@ void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state);
 
 /*
- * Show that a connection was closed inside a frame.
+ * Show that a connection was closed, or the capture ends, inside a frame.
  *
- * tvb    holds the frame that closes it, which has no octet of MAF
+ * tvb    holds the frame that closes it, or that has the last octets of the capture; none of them is shown
  * from   whose frame was cut off, read by `revision`
  * began  number of the frame that has its first octets
+ * closed  by a FIN or RST; else nothing more of it is in the capture
  */
 void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
-                  uint32_t began);
+                  uint32_t began, bool closed);
 
 #endif /* PACKET_MAF_H */

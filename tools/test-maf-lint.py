@@ -184,6 +184,16 @@ class Lint(unittest.TestCase):
                 self.expect(capture, 1, ("7: session: 10.0.0.1:40000 to 10.0.0.2:1080, ", ", no sub-method, unfinished, 0.000000 s"),
                             ("7: error: maf.expert.truncated: ", ""))
 
+    def test_closed_before_what_comes_late(self):
+        capture = Capture()
+        connection = Connection(capture).client(LIST).server(DO[:17])
+        connection.sequence[1] += 4
+        connection.send(1, FIN | ACK)
+        connection.sequence[1] -= 5
+        connection.send(1, ACK, DO[17:]).client(PROCESS, WHAT_NEXT)
+        self.expect(capture, 0, ("6: session: 10.0.0.1:40000 to 10.0.0.2:1080, ",
+                                 ", unfinished, 0.004000 s"))
+
     def test_sides(self):
         capture = Capture()
         Connection(capture, ("10.0.0.1", 1000)).server(WHAT_NEXT)
