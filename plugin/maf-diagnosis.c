@@ -351,17 +351,24 @@ static const diagnosis_t offer_diagnoses[] = {
 };
 
 /* Revision 01 describes each instruction by itself. */
+static const char *
+section_of(const diagnosis_t *diagnosis, const maf_frame_t *frame)
+{
+    if (frame->revision == MAF_VER_00 || diagnosis->fault == MAF_FAULT_INSTR)
+        return diagnosis->section;
+    return maf_instr_name(frame->revision,
+                          diagnosis->fault == MAF_FAULT_OEM_UNANSWERED ? MAF_INSTR_OEM : frame->instr);
+}
+
 static void
 diagnose(packet_info *pinfo, proto_item *item, const diagnosis_t *diagnosis, const case_t *c)
 {
-    if (!diagnosis->section)
-        expert_add_info_format(pinfo, item, diagnosis->ei, "%s", diagnosis->say(c));
-    else if (c->frame->revision == MAF_VER_00)
-        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (draft-00, %s)", diagnosis->say(c),
-                               diagnosis->section);
+    if (diagnosis->section)
+        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (%s, %s)", diagnosis->say(c),
+                               c->frame->revision == MAF_VER_00 ? "draft-00" : "draft-01",
+                               section_of(diagnosis, c->frame));
     else
-        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (draft-01, %s)", diagnosis->say(c),
-                               diagnosis->fault == MAF_FAULT_INSTR ? "INSTR" : instr_of(c));
+        expert_add_info_format(pinfo, item, diagnosis->ei, "%s", diagnosis->say(c));
 }
 
 void
