@@ -101,8 +101,8 @@ class ProfileTest(unittest.TestCase):
         chosen = ["-C", "MAF", "--color"] if profile else []
         path = capture if isinstance(capture, pathlib.Path) else SAMPLES / f"{capture}.pcapng"
         run = subprocess.run([ROOT / "tools" / "tshark-maf", *chosen, "-n", "-2", "-r", path, *options],
-                             env=dict(os.environ, MAF_CONFIG_DIR=str(self.config)), capture_output=True, encoding="utf-8",
-                             check=False)
+                             env=dict(os.environ, MAF_CONFIG_DIR=str(self.config)), capture_output=True,
+                             encoding="utf-8", check=False)
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         return run.stdout.splitlines()
 
@@ -173,8 +173,8 @@ class ProfileTest(unittest.TestCase):
         rows = self.tshark("composite-3", "-T", "tabs")
         cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
         (do,) = [row for row in cells if "Do: SASL SCRAM-SHA-256" in row]
-        self.assertEqual(do, ["13", "0.003084", "Server", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256", "",
-                              "127.0.0.1", "→", "127.0.0.1", "MAF", "Do", "SASL SCRAM-SHA-256"])
+        self.assertEqual(do, ["13", "0.003084", "Server", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256",
+                              "", "127.0.0.1", "→", "127.0.0.1", "MAF", "Do", "SASL SCRAM-SHA-256"])
         (success,) = [row for row in cells if "Success (7 octets), grade=7" in row]
         self.assertEqual(success[2:8], ["Server", "3", "0.000093000", "0.007862000", "Success (7 octets), grade=7",
                                         "Authentication succeeded after 3 rounds"])
