@@ -240,8 +240,11 @@ class InstallTest(unittest.TestCase):
                        capture_output=True)
 
     def install(self):
-        return subprocess.run(["cmake", "-P", self.scratch / "build/plugin/profile/cmake_install.cmake"], check=True,
-                              env=self.environment, capture_output=True, text=True).stdout
+        script = self.scratch / "install.cmake"
+        script.write_text(f'include("{self.scratch}/build/plugin/profile/cmake_install.cmake")\n'
+                          'message(STATUS "To uninstall: ${CMAKE_INSTALL_MANIFEST_FILES}")\n')
+        return subprocess.run(["cmake", "-P", script], check=True, env=self.environment, capture_output=True,
+                              text=True).stdout
 
     def assert_installed(self, folder, but=()):
         self.assertEqual(sorted(path.name for path in folder.iterdir()), sorted(FILES))
@@ -265,7 +268,11 @@ class InstallTest(unittest.TestCase):
         self.assert_installed(folder)
         self.assertNotIn("Kept", self.install())
         (folder / "colorfilters").write_text("@Mine@maf@[0,0,0][65535,65535,65535]\n")
-        self.assertIn(f"Kept as it is: {folder}/colorfilters", self.install())
+        self.environment["XDG_CONFIG_HOME"] = ""
+        self.configure()
+        said = self.install()
+        self.assertIn(f"Kept as it is: {folder}/colorfilters", said)
+        self.assertIn("To uninstall: " + ";".join(str(folder / name) for name in FILES), said)
         self.assert_installed(folder, but=("colorfilters",))
 
 
