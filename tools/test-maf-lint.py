@@ -225,12 +225,61 @@ class Lint(unittest.TestCase):
 
     def test_directory(self):
         octets = self.clean.read_bytes()
-        for name in "b/y.pcap", "b.cap", "a.pcapng.gz", "b/README", "c.pcapng.txt":
-            self.write(name, gzip.compress(octets) if name.endswith(".gz") else octets)
+        for name in "b/y.pcap", "b.cap", "a.pcapng.gz", "D.PCAPNG", "E.Cap.GZ", "b/README", "c.pcapng.txt", "c.gz":
+            self.write(name, gzip.compress(octets) if name.lower().endswith(".gz") else octets)
+        os.mkfifo(self.folder / "fifo.pcap")
+        (self.folder / "link.pcap").symlink_to(self.clean)
         lines, complaints, status = lint(self.folder, self.clean)
         self.assertEqual([line.split(":")[0] for line in lines],
-                         [str(self.folder / name) for name in ("a.pcapng.gz", "b.cap", "b/y.pcap")] + [str(self.clean)])
+                         [str(self.folder / name) for name in ("D.PCAPNG", "E.Cap.GZ", "a.pcapng.gz", "b.cap",
+                                                               "b/y.pcap", "link.pcap")] + [str(self.clean)])
         self.assertEqual((complaints, status), ([], 0))
+
+    def test_compressed(self):
+        """What is seen to be compressed is given to tshark, with its options, whether or not this one can read it."""
+        octets = (SAMPLES / "login-port-9050.pcapng").read_bytes()
+        self.write("x.options", b"-d tcp.port==9050,socks")
+        for suffix in ".gz", ".zst", ".lz4", ".ZST":
+            path = self.write(f"x.pcapng{suffix}", octets)  # Wireshark goes by the contents
+            lines, complaints, status = lint(self.folder)
+            self.assertEqual(([line.split(":")[0] for line in lines], complaints, status), ([str(path)], [], 0))
+            path.unlink()
+
+    def test_refused_options(self):
+        """A mistake on the command line or in an options file, and no capture's fault."""
+        for option, why in (("-d tcp.port==9050,sox", 'Unknown protocol -- "sox"'),
+                            ("-d tcp.port=9050,sox", 'Unknown protocol -- "sox"'),
+                            ("-d ash.pcapng", 'Parameter "ash.pcapng" doesn\'t follow the template'),
+                            ("-o maf.nosuch:1", '-o flag "maf.nosuch:1" specifies unknown preference')):
+            lines, complaints, status = lint("-j", "2", "-o", "maf.desegment:TRUE", *option.split(), self.noted, self.clean)
+            self.assertEqual((lines, [line.startswith("maf-lint: ") for line in complaints].count(True), status),
+                             ([], 1, 2))
+            self.assertTrue(complaints[-1].startswith(f"maf-lint: error: {option}: {why}"), complaints)
+            self.write("x.options", f"-o maf.desegment:TRUE {option}".encode())
+            lines, complaints, status = lint(self.write("x.pcapng", self.clean.read_bytes()), self.clean)
+            self.assertEqual((lines, len(complaints), status), (lint(self.clean)[0], 1, 2))
+            self.assertTrue(complaints[0].startswith(f"maf-lint: {self.folder}/x.options: {option}: {why}"), complaints)
+        self.assertEqual(lint("-d", "tcp.port=1080,socks", self.clean), lint(self.clean))
+        lines, complaints, status = lint("-d", "tcp.port==9050,socks", self.folder / "none", self.clean)
+        self.assertEqual((lines, len(complaints), status), (lint(self.clean)[0], 1, 2))
+
+    def test_odd_names(self):
+        for name, shown in (b"new\nline", "new\\nline"), (b"\xff", "\\udcff"), \
+                           ("\x1b[31m\u202eü".encode(), "\\x1b[31m\\u202eü"):
+            with self.subTest(shown=shown):
+                path = os.path.join(os.fsencode(self.folder), name + b".pcapng")
+                for octets, told in (self.noted.read_bytes(), 0), (b"no capture", 1):
+                    with open(path, "wb") as file:
+                        file.write(octets)
+                    for argument in path, self.folder:
+                        argument = os.fsdecode(argument)
+                        records = lint(argument)
+                        self.assertTrue(records[told])
+                        for line in records[told]:
+                            self.assertIn(f"{self.folder}/{shown}.pcapng:", line)
+                        for line in lint("--json", argument)[0]:
+                            self.assertEqual(os.fsencode(json.loads(line)["file"]), path)
+                os.unlink(path)
 
     def test_options(self):
         octets = (SAMPLES / "login-port-9050.pcapng").read_bytes()
