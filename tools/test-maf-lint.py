@@ -251,7 +251,8 @@ class Lint(unittest.TestCase):
                             ("-d tcp.port=9050,sox", 'Unknown protocol -- "sox"'),
                             ("-d ash.pcapng", 'Parameter "ash.pcapng" doesn\'t follow the template'),
                             ("-o maf.nosuch:1", '-o flag "maf.nosuch:1" specifies unknown preference')):
-            lines, complaints, status = lint("-j", "2", "-o", "maf.desegment:TRUE", *option.split(), self.noted, self.clean)
+            lines, complaints, status = lint("-j", "2", "-o", "maf.desegment:TRUE", *option.split(), self.noted,
+                                             self.clean)
             self.assertEqual((lines, [line.startswith("maf-lint: ") for line in complaints].count(True), status),
                              ([], 1, 2))
             self.assertTrue(complaints[-1].startswith(f"maf-lint: error: {option}: {why}"), complaints)
