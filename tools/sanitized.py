@@ -102,10 +102,14 @@ def maf_lines(run):
     return {int(number): re.sub(r"(?<=Version: 5)(, Remote Port: \d+|[^,]+)| \[TCP [^]]*\]", "", info) for number, info in lines}
 
 
+# What is shown of a frame whose rest the capture lacks, which is known when all has been read.
+LACKING = re.compile(r"^\[Multi-.*Incomplete frame\]\n +\[Expert Info .*: The capture has no more of .*\n(?: {8}.*\n)*", re.MULTILINE)
+
+
 def maf_trees(run):
     """By frame number: what TCP makes of it, its stream, and what the tree has of MAF but what only later frames tell."""
     trees = {}
-    for frame in run.out.split(SEPARATOR + "\n"):
+    for frame in LACKING.sub("", run.out).split(SEPARATOR + "\n"):
         number, tcp = re.search(r"^Frame (\d+): ", frame, re.MULTILINE), TCP.search(frame)
         ours, wanted = [], False
         for line in frame.split("\n"):

@@ -234,6 +234,10 @@ class Lint(unittest.TestCase):
                          [str(self.folder / name) for name in ("D.PCAPNG", "E.Cap.GZ", "a.pcapng.gz", "b.cap",
                                                                "b/y.pcap", "link.pcap")] + [str(self.clean)])
         self.assertEqual((complaints, status), ([], 0))
+        (self.folder / "gone.pcap").symlink_to("nowhere")
+        lines_now, complaints, status = lint(self.folder, self.clean)
+        self.assertEqual(lines_now, lines)
+        self.assertEqual((complaints, status), ([f"maf-lint: {self.folder}/gone.pcap: No such file or directory"], 2))
 
     def test_compressed(self):
         """What is seen to be compressed is given to tshark, with its options, whether or not this one can read it."""
