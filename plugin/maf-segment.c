@@ -175,7 +175,7 @@ is_late_selection(const learner_t *learner)
 {
     maf_frame_t frame;
 
-    if (octets_left(learner) <= SOCKS_SELECTION_LEN)
+    if (octets_left(learner) < SOCKS_SELECTION_LEN + MAF_HEADER_LEN)
         return octets_left(learner) == SOCKS_SELECTION_LEN;
     maf_frame_parse(learner->tvb, learner->offset + SOCKS_SELECTION_LEN,
                     octet_at(learner, SOCKS_SELECTION_LEN + 1) == MAF_VER_01, &maf_prefs.framing, &frame);
@@ -195,9 +195,6 @@ learn_selection(learner_t *learner)
         return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, SOCKS_SELECTION_LEN);
-    if (stream->late &&
-        octets_left(learner) > 0) /* the client's list was before the capture, or in its greeting */
-        maf_stream_lose_track(stream);
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
     return true;
 }
@@ -276,6 +273,8 @@ learn_frame(learner_t *learner)
     uint32_t missing;
     int revision;
 
+    if (!stream->session && stream->late && learner->from == MAF_SERVER)
+        maf_stream_lose_track(stream); /* the client's list may have been in the greeting's segment */
     maf_stream_begin_session(stream);
     if (!goes_on && begins_socks(learner)) {
         hand_back(learner);

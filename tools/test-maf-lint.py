@@ -184,6 +184,21 @@ class Lint(unittest.TestCase):
                 self.expect(capture, 1, ("7: session: 10.0.0.1:40000 to 10.0.0.2:1080, ", ", no sub-method, unfinished, 0.000000 s"),
                             ("7: error: maf.expert.truncated: ", ""))
 
+    def test_begun_before_the_capture(self):
+        for early in (["05 01 08" + LIST], ["05 01 08", LIST]):
+            for selected in (["05 08" + DO], ["05 08", DO]):
+                with self.subTest(early=early, selected=selected):
+                    capture = Capture()
+                    connection = Connection(capture)
+                    capture.frames.clear()
+                    for text in early:
+                        connection.client(text)
+                    for text in selected:
+                        connection.server(text)
+                    connection.client(PROCESS, WHAT_NEXT).server(SUCCESS)
+                    self.expect(capture, 0, (f"{len(early) + len(selected)}: session: 10.0.0.1:40000 to 10.0.0.2:1080, ",
+                                             "Internal Test Method (0x00000001), succeeded, 0.002000 s"))
+
     def test_closed_before_what_comes_late(self):
         capture = Capture()
         connection = Connection(capture).client(LIST).server(DO[:17])
