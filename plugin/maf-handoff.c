@@ -402,20 +402,26 @@ closing_header(void)
     return header && (header->th_flags & (TH_FIN | TH_RST)) ? header : NULL;
 }
 
-/* FIN ends what its sender says, RST ends both sides. Octets before a FIN that have not been seen may come
- * late, or never have come to the capture. */
+/* Up to where the sender of the frame, or the other side, has sent for all that the frame says. */
+static uint32_t
+sent_before(const struct tcpheader *header, bool by_sender)
+{
+    return by_sender ? header->th_seq + header->th_seglen : header->th_ack;
+}
+
+/* FIN ends what its sender says, RST ends both sides. Octets that were sent before and have not been seen may
+ * come late, or never have come to the capture. */
 static void
 note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheader *header)
 {
     const bool resets = header->th_flags & TH_RST;
+    const maf_side_t from = maf_stream_side(stream, pinfo);
 
-    if (!resets && maf_stream_lacks(stream, maf_stream_side(stream, pinfo), header->th_seq))
-        return;
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
 
-        if (partial && !partial->done && !stream->ended[side] &&
-            (resets || maf_stream_side(stream, pinfo) == (maf_side_t)side)) {
+        if (partial && !partial->done && !stream->ended[side] && (resets || side == (int)from) &&
+            !maf_stream_lacks(stream, (maf_side_t)side, sent_before(header, side == (int)from))) {
             stream->unfinished[side] = partial;
             stream->ended[side] = pinfo->num;
             cut_streams++;

@@ -160,13 +160,31 @@ learn_unseen(learner_t *learner)
     return false;
 }
 
-/* After a frame whose end could not be told, only what looks like a frame is taken for one. */
 static bool
-looks_like_frame(const maf_frame_t *frame)
+looks_like_id(const maf_frame_t *frame)
 {
-    return frame->understood >= MAF_HEADER_LEN && frame->layout != MAF_LAYOUT_UNKNOWN &&
-           frame->ver <= MAF_VER_01 && frame->flags <= MAF_FLAGS_ABSOLUTE &&
-           (frame->id_offset == 0 || frame->id.length > 0);
+    if (frame->id_offset == 0)
+        return true; /* not there yet, or there is none in such a frame */
+    switch (frame->instr) {
+    case MAF_INSTR_SUCCESS:
+        return maf_id_is(&frame->id, MAF_METHOD_SUCCESS);
+    case MAF_INSTR_FAILURE:
+        return maf_id_is(&frame->id, MAF_METHOD_FAILURE);
+    default:
+        return frame->id.length > 0;
+    }
+}
+
+/* After a frame whose end could not be told, and after a gap, only what looks like a frame is taken for one.
+ */
+static bool
+looks_like_frame(const maf_frame_t *frame, maf_side_t from)
+{
+    const uint16_t highest = frame->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+
+    return maf_may_send(from, frame->instr) && frame->ver <= MAF_VER_01 && frame->flags <= highest &&
+           frame->layout != MAF_LAYOUT_UNKNOWN && frame->end != MAF_FRAME_BAD_COUNT &&
+           frame->end != MAF_FRAME_BAD_LENGTH && looks_like_id(frame);
 }
 
 /* In the middle of a connection, two octets that look like a selection are one if nothing follows, or MAF. */
@@ -179,7 +197,7 @@ is_late_selection(const learner_t *learner)
         return octets_left(learner) == SOCKS_SELECTION_LEN;
     maf_frame_parse(learner->tvb, learner->offset + SOCKS_SELECTION_LEN,
                     octet_at(learner, SOCKS_SELECTION_LEN + 1) == MAF_VER_01, &maf_prefs.framing, &frame);
-    return frame.end == MAF_FRAME_WHOLE && looks_like_frame(&frame);
+    return frame.end == MAF_FRAME_WHOLE && looks_like_frame(&frame, MAF_SERVER);
 }
 
 static bool
@@ -224,13 +242,15 @@ socks_message_length(const learner_t *learner)
 /*
  * X'05' begins a process frame as well as a SOCKS message. Once the session has succeeded it is SOCKS (spec:
  * States). Before that, and after a stray frame, a server replies only to a request, and a request is known
- * by what would be VER and FLAGS: no command is 0, and no kind of address. CONNECT looks like VER 01, but no
- * process frame of that revision is as short.
+ * by what would be VER and FLAGS: no command is 0, and no kind of address. CONNECT looks like VER 01, but
+ * hardly makes a whole process frame of that revision.
  */
 static bool
 begins_socks(const learner_t *learner)
 {
     const maf_stream_t *stream = learner->stream;
+    const bool may_be = maf_session_request(stream->session) == MAF_STATE_UNKNOWN;
+    maf_frame_t frame;
     uint8_t command;
 
     if (octet_at(learner, 0) != SOCKS_VERSION)
@@ -241,11 +261,14 @@ begins_socks(const learner_t *learner)
         socks_message_length(learner) == 0)
         return false;
     if (learner->from == MAF_SERVER)
-        return stream->phase[MAF_CLIENT] != PHASE_MAF;
+        return may_be || stream->phase[MAF_CLIENT] != PHASE_MAF;
     command = octet_at(learner, 1);
-    return command >= SOCKS_CONNECT && command <= SOCKS_UDP_ASSOCIATE &&
-           (command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command) ||
-            octets_left(learner) <= socks_message_length(learner));
+    if (command < SOCKS_CONNECT || command > SOCKS_UDP_ASSOCIATE)
+        return false;
+    if (may_be || command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command))
+        return true;
+    maf_frame_parse(learner->tvb, learner->offset, command, &maf_prefs.framing, &frame);
+    return frame.end != MAF_FRAME_WHOLE;
 }
 
 static void
@@ -273,10 +296,10 @@ learn_frame(learner_t *learner)
     uint32_t missing;
     int revision;
 
-    if (!stream->session && stream->late && learner->from == MAF_SERVER)
-        maf_stream_lose_track(stream); /* the client's list may have been in the greeting's segment */
     maf_stream_begin_session(stream);
-    if (!goes_on && begins_socks(learner)) {
+    if ((!goes_on || partial->revision < 0) && begins_socks(learner)) {
+        if (goes_on)
+            maf_stream_end_partial(partial, learner->pinfo->num);
         hand_back(learner);
         return true;
     }
@@ -286,7 +309,10 @@ learn_frame(learner_t *learner)
                    : maf_session_revision(stream->session, octet_at(learner, 0),
                                           octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
     missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
-    if (stream->lost[learner->from] && !looks_like_frame(&frame)) {
+    if (stream->lost[learner->from] && !looks_like_frame(&frame, learner->from)) {
+        if (goes_on)
+            maf_stream_end_partial(partial, learner->pinfo->num);
+        maf_stream_lose_track(stream);
         add_rest(learner, PIECE_UNDECODED);
         return true;
     }
@@ -387,16 +413,51 @@ repeats(position_t *position, uint32_t seq, uint32_t length)
     return false;
 }
 
-/* Octets that were sent and never came to us: before this segment, or acknowledged by it. */
+/* Octets of this side are missing just before this segment, and TCP gives up what it was putting together. */
+static void
+note_gap(maf_stream_t *stream, maf_side_t from)
+{
+    stream->lost[from] = true;
+    if (maf_stream_is_waiting(stream, from))
+        maf_stream_end_partial(stream->partial[from], stream->partial[from]->began);
+}
+
+/*
+ * Octets that were sent and never came to us: before this segment, or acknowledged by it. Of a side that has
+ * not been seen at all, only the client's greeting can be before what the server says first.
+ */
 static bool
-misses_octets(const maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo)
+misses_octets(maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo)
 {
     const maf_side_t other = from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
     const position_t *mine = &stream->position[from];
+    position_t *theirs = &stream->position[other];
+    bool missed = false;
 
-    if (mine->known && GT_SEQ(tcpinfo->seq, mine->next))
-        return true;
-    return maf_stream_lacks(stream, other, tcpinfo->lastackseq);
+    if (!theirs->known) {
+        theirs->known = true;
+        theirs->next = tcpinfo->lastackseq;
+        missed = from == MAF_SERVER;
+    }
+    if (mine->known && GT_SEQ(tcpinfo->seq, mine->next)) {
+        note_gap(stream, from);
+        missed = true;
+    }
+    return missed || maf_stream_lacks(stream, other, tcpinfo->lastackseq);
+}
+
+/* Has the other side acknowledged octets that come only now? What it said since may have been the answer. */
+static bool
+comes_late(maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo, uint32_t length)
+{
+    const position_t *mine = &stream->position[from];
+    position_t *theirs = &stream->position[from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT];
+    const uint32_t end = tcpinfo->seq + length;
+
+    if (!theirs->is_acked || GT_SEQ(tcpinfo->lastackseq, theirs->acked))
+        theirs->acked = tcpinfo->lastackseq;
+    theirs->is_acked = true;
+    return mine->is_acked && GE_SEQ(mine->acked, end) && (!mine->known || GT_SEQ(end, mine->next));
 }
 
 /* A greeting that came alone: TCP calls the SOCKS dissector for it without our help. */
@@ -424,8 +485,9 @@ maf_segment_learn(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const
         .end = &segment->pieces,
     };
     uint32_t *continues = &stream->continues[learner.from];
+    const bool late = tcpinfo && comes_late(stream, learner.from, tcpinfo, tvb_reported_length(tvb));
 
-    if (tcpinfo && misses_octets(stream, learner.from, tcpinfo))
+    if (tcpinfo && (misses_octets(stream, learner.from, tcpinfo) || late))
         maf_stream_lose_track(stream);
     if (tcpinfo && repeats(&stream->position[learner.from], tcpinfo->seq, tvb_reported_length(tvb))) {
         if (!maf_stream_in_phase(stream, PHASE_MAF))
@@ -442,7 +504,7 @@ maf_segment_learn(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const
     while (octets_left(&learner) > 0 && phase_fns[stream->phase[learner.from]](&learner))
         ;
 
-    if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
+    if (late || tvb_captured_length(tvb) < tvb_reported_length(tvb))
         maf_stream_lose_track(stream);
 
     if (maf_stream_in_phase(stream, PHASE_LEFT) && stream->attached)

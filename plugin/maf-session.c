@@ -415,7 +415,7 @@ link_oem(maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
     session->oem_from &= ~theirs;
     if (frame->instr != MAF_INSTR_OEM)
         return asked ? MAF_FAULT_OEM_UNANSWERED : 0;
-    if (!asked)
+    if (!asked && !session->unsure) /* else it may be an answer itself */
         session->oem_from |= 1U << from;
     return 0;
 }
@@ -458,6 +458,12 @@ take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, co
         session->unsure = true; /* what follows from it is no fault of its own */
     session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
+}
+
+bool
+maf_may_send(maf_side_t side, uint8_t instr)
+{
+    return rules[instr].by & (1U << side);
 }
 
 maf_session_t *

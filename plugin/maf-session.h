@@ -129,6 +129,9 @@ maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool l
  */
 int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver);
 
+/* May that side ever send the instruction (spec: Instructions)? */
+bool maf_may_send(maf_side_t side, uint8_t instr);
+
 /* Has the server ended the session by success, and nothing begun it again? */
 bool maf_session_has_succeeded(const maf_session_t *session);
 

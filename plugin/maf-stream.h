@@ -34,6 +34,8 @@ typedef struct {
     bool known;
     bool has_gap;  /* a segment may still come late, and be no repetition */
     uint32_t next; /* sequence number after the last octet */
+    bool is_acked;
+    uint32_t acked; /* sequence number up to which the other side has acknowledged it */
 } position_t;
 
 /* A MAF frame that came in several segments. What its first octets were taken for holds for the rest. */
