@@ -420,7 +420,8 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
 
-        if (partial && !partial->done && !stream->ended[side] && (resets || side == (int)from) &&
+        if (partial && !maf_stream_has_whole(partial) && !stream->ended[side] &&
+            (resets || side == (int)from) &&
             !maf_stream_lacks(stream, (maf_side_t)side, sent_before(header, side == (int)from))) {
             stream->unfinished[side] = partial;
             stream->ended[side] = pinfo->num;
@@ -460,7 +461,7 @@ watch_for_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         const maf_partial_t *unfinished = stream->unfinished[side];
         const maf_partial_t *partial = stream->partial[side];
 
-        if (stream->ended[side] == pinfo->num && !unfinished->done)
+        if (stream->ended[side] == pinfo->num && !maf_stream_has_whole(unfinished))
             show_cut(stream, (maf_side_t)side, unfinished, true, tvb, pinfo, tree);
         else if (may_be_last && partial && !partial->done && partial->began == pinfo->num &&
                  !maf_stream_is_closed(stream, pinfo))

@@ -299,7 +299,7 @@ learn_frame(learner_t *learner)
     maf_stream_begin_session(stream);
     if ((!goes_on || partial->revision < 0) && begins_socks(learner)) {
         if (goes_on)
-            maf_stream_end_partial(partial, learner->pinfo->num);
+            maf_stream_end_partial(partial, learner->pinfo->num, false);
         hand_back(learner);
         return true;
     }
@@ -311,7 +311,7 @@ learn_frame(learner_t *learner)
     missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
     if (stream->lost[learner->from] && !looks_like_frame(&frame, learner->from)) {
         if (goes_on)
-            maf_stream_end_partial(partial, learner->pinfo->num);
+            maf_stream_end_partial(partial, learner->pinfo->num, true);
         maf_stream_lose_track(stream);
         add_rest(learner, PIECE_UNDECODED);
         return true;
@@ -325,7 +325,7 @@ learn_frame(learner_t *learner)
         return false;
     }
     if (goes_on)
-        maf_stream_end_partial(partial, learner->pinfo->num);
+        maf_stream_end_partial(partial, learner->pinfo->num, false);
     if (missing && !learner->ends)
         frame.end = MAF_FRAME_UNASSEMBLED;
     stream->continues[learner->from] = frame.beyond;
@@ -415,11 +415,11 @@ repeats(position_t *position, uint32_t seq, uint32_t length)
 
 /* Octets of this side are missing just before this segment, and TCP gives up what it was putting together. */
 static void
-note_gap(maf_stream_t *stream, maf_side_t from)
+note_gap(maf_stream_t *stream, maf_side_t from, uint32_t number)
 {
     stream->lost[from] = true;
     if (maf_stream_is_waiting(stream, from))
-        maf_stream_end_partial(stream->partial[from], stream->partial[from]->began);
+        maf_stream_end_partial(stream->partial[from], number, true);
 }
 
 /*
@@ -427,7 +427,7 @@ note_gap(maf_stream_t *stream, maf_side_t from)
  * not been seen at all, only the client's greeting can be before what the server says first.
  */
 static bool
-misses_octets(maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo)
+misses_octets(maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpinfo, uint32_t number)
 {
     const maf_side_t other = from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
     const position_t *mine = &stream->position[from];
@@ -440,7 +440,7 @@ misses_octets(maf_stream_t *stream, maf_side_t from, const struct tcpinfo *tcpin
         missed = from == MAF_SERVER;
     }
     if (mine->known && GT_SEQ(tcpinfo->seq, mine->next)) {
-        note_gap(stream, from);
+        note_gap(stream, from, number);
         missed = true;
     }
     return missed || maf_stream_lacks(stream, other, tcpinfo->lastackseq);
@@ -487,7 +487,7 @@ maf_segment_learn(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const
     uint32_t *continues = &stream->continues[learner.from];
     const bool late = tcpinfo && comes_late(stream, learner.from, tcpinfo, tvb_reported_length(tvb));
 
-    if (tcpinfo && (misses_octets(stream, learner.from, tcpinfo) || late))
+    if (tcpinfo && (misses_octets(stream, learner.from, tcpinfo, pinfo->num) || late))
         maf_stream_lose_track(stream);
     if (tcpinfo && repeats(&stream->position[learner.from], tcpinfo->seq, tvb_reported_length(tvb))) {
         if (!maf_stream_in_phase(stream, PHASE_MAF))

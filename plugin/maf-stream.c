@@ -79,10 +79,17 @@ maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began)
 }
 
 void
-maf_stream_end_partial(maf_partial_t *partial, uint32_t done)
+maf_stream_end_partial(maf_partial_t *partial, uint32_t done, bool given_up)
 {
     partial_count--;
     partial->done = done;
+    partial->given_up = given_up;
+}
+
+bool
+maf_stream_has_whole(const maf_partial_t *partial)
+{
+    return partial->done && !partial->given_up;
 }
 
 uint32_t

@@ -42,6 +42,7 @@ typedef struct {
 typedef struct {
     uint32_t began;   /* number of the capture's frame that has its first octet */
     uint32_t done;    /* number of the frame that has its last octet; 0 if it is still waited for */
+    bool given_up;    /* in frame `done`: its rest will not come */
     int revision;     /* that it is read by, once its header is there; else -1 */
     uint32_t awaited; /* octets that TCP was asked for; 0 for those of the next segment */
 } maf_partial_t;
@@ -101,8 +102,11 @@ bool maf_stream_is_waiting(const maf_stream_t *stream, maf_side_t side);
 /* The first octet of a frame whose rest is waited for is in the capture's frame `began`. */
 maf_partial_t *maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began);
 
-/* Its last octet is in the capture's frame `done`. */
-void maf_stream_end_partial(maf_partial_t *partial, uint32_t done);
+/* Nothing more is waited for from the capture's frame `done` on, which has its last octet, or gives it up. */
+void maf_stream_end_partial(maf_partial_t *partial, uint32_t done, bool given_up);
+
+/* Has all of it come by now? */
+bool maf_stream_has_whole(const maf_partial_t *partial);
 
 /* How many there are in this capture whose rest is still waited for. */
 uint32_t maf_stream_partial_count(void);
