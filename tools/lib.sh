@@ -7,6 +7,7 @@ unset CDPATH                 # or cd may print where it went
 unset MAF_USER MAF_PASSWORD  # or the client offers to log in as somebody
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/tools
+dev=$tools/dev
 captures=$root/test-captures
 build=${MAF_BUILD_DIR:-$root/build/check}
 [[ $build == /* ]] || build=$PWD/$build
