@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 import threading
 
-TOOLS = pathlib.Path(__file__).resolve().parent
-BUILD = pathlib.Path(os.environ.get("MAF_BUILD_DIR", TOOLS.parent / "build/check")).resolve()
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MAF_BUILD_DIR") or ROOT / "build/check").resolve()
 PLUGINS = BUILD / "sanitized"
 MEMORY_MAX = 1024  # MiB resident, in which AddressSanitizer's own share is some 100
 
@@ -58,7 +58,7 @@ class Run:
 
 def tshark(arguments, plugins=PLUGINS, allocator="simple", timeout=300, without=False):
     """Wireshark's memory checks are `allocator`, one of wmem's; `plugins` as MAF_BUILD_DIR without a sanitizer."""
-    command = [str(TOOLS / "tshark-maf"), *(["--without"] if without else [])]
+    command = [str(ROOT / "tools/dev/tshark-maf"), *(["--without"] if without else [])]
     if plugins == PLUGINS:
         library = subprocess.run(["gcc", "-print-file-name=libasan.so"], stdout=subprocess.PIPE, check=True,
                                  encoding="ascii").stdout.strip()

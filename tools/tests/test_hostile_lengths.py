@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every length and count of both revisions at its boundaries: what the dissector says of it, what follows, and what it costs.
 
@@ -187,7 +186,3 @@ class HostileLengths(unittest.TestCase):
             used.append(run.memory)
         print(f"{len(cases)} connections: {used[0]} MiB with honest lengths, {used[1]} MiB with hostile ones")
         self.assertLess(used[1], used[0] + MEMORY_SPARE)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Honest sessions of which the capture lacks something, or has it late or twice: nobody is to blame."""
 import pathlib
@@ -9,8 +8,8 @@ import unittest
 from crafted import (ACKNOWLEDGE, ACK, CLIENT, DO, FAILURE, GREETING, PROCESS, REPLY, REQUEST, REQUEST_MORE, SELECTION,
                      SERVER, SUCCESS, WHAT_NEXT, Connection, compact, header, list_00, list_01, method_01,
                      method_data_00, oem_01, process_01, write)
+from programs import TSHARK
 
-TOOLS = pathlib.Path(__file__).resolve().parent
 TEST, PLAIN, MORE, NONE = compact(1), compact(0x101), compact(2), compact(2**32 - 1)
 UUID = bytes.fromhex("2770736fc71045e98ae4af735a319ded")
 IN_TUNNEL = [(CLIENT, b"GET / HTTP/1.0\r\n\r\n"), (SERVER, b"HTTP/1.0 200 OK\r\n\r\n")]
@@ -80,7 +79,7 @@ class Mishaps(unittest.TestCase):
             write(packets, capture)
             capture.chmod(0o644)
             for passes in (), ("-2",):
-                told = subprocess.run([TOOLS / "tshark-maf", "-n", "-r", capture, *passes, *options, "-T", "fields",
+                told = subprocess.run([TSHARK, "-n", "-r", capture, *passes, *options, "-T", "fields",
                                        "-e", "tcp.port", "-e", "_ws.expert.message", "-Y", "maf && _ws.expert"],
                                       check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout.splitlines()
                 self.assertTrue(any("Authentication " in line for line in told))
@@ -118,7 +117,3 @@ class Mishaps(unittest.TestCase):
 
     def test_begun_before_the_capture(self):
         self.check(lambda packets, n: packets[n:])
-
-
-if __name__ == "__main__":
-    unittest.main()

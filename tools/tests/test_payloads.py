@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DATA that the pair never sends: what the dissector says of them, in one pass and in two."""
 import pathlib
@@ -8,8 +7,8 @@ import tempfile
 import unittest
 
 from crafted import (CLIENT, DO, PROCESS, SERVER, WHAT_NEXT, Connection, compact, header, list_00, method_data_00, write)
+from programs import TSHARK
 
-TOOLS = pathlib.Path(__file__).resolve().parent
 
 
 class Payloads(unittest.TestCase):
@@ -19,7 +18,7 @@ class Payloads(unittest.TestCase):
             capture = pathlib.Path(scratch, "payloads.pcapng")
             write(packets, capture)
             capture.chmod(0o644)
-            once, twice = (subprocess.run([TOOLS / "tshark-maf", "-n", "-r", capture, "-Y", "maf", *passes, *options],
+            once, twice = (subprocess.run([TSHARK, "-n", "-r", capture, "-Y", "maf", *passes, *options],
                                           check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
                            for passes in ((), ("-2",)))
         self.assertEqual(once, twice)
@@ -88,7 +87,3 @@ class Scram(Payloads):
     def test_iterations_that_are_no_number(self):
         for text in ("4294967296", "4294971392", "99999999999999999999", "-1", "+1", "abc", "4096x", ""):
             self.assertEqual(self.of_iterations(text.encode()), ("", f"i={text}"))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,9 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The configuration profile: Wireshark takes all of it, each rule and button finds what it is for, and one can read it.
-
-usage: test-profile.py [unittest arguments]      MAF_BUILD_DIR: where the plugin is
-"""
+"""The configuration profile: Wireshark takes all of it, each rule and button finds what it is for, and one can read it."""
 
 import csv
 import functools
@@ -15,35 +11,35 @@ import subprocess
 import tempfile
 import unittest
 
-PROFILE = pathlib.Path(__file__).resolve().parent
-ROOT = PROFILE.parent.parent
-SAMPLES = ROOT / "test-captures"
+from programs import CAPTURES, ROOT, SAMPLES, TSHARK
+
+PROFILE = ROOT / "plugin/profile"
 FILES = ("colorfilters", "dfilter_buttons", "maf_methods", "preferences", "recent")
 
 # For each colouring rule a sample capture, and how the Info of a frame begins that must have this colour.
 COLOURED = {
-    "MAF: error": ("fault-length", "Process"),
-    "MAF: warning": ("fault-not_offered", "Do"),
-    "MAF: success": ("composite-3", "Success"),
-    "MAF: failure": ("sasl-plain-wrong", "Failure"),
-    "MAF: note": ("composite-3", "Process: SASL PLAIN"),
-    "MAF: a round begins": ("composite-3", "Do: SASL CRAM-MD5"),
-    "MAF": ("composite-3", "What next?"),
-    "TCP: lost, late or sent again": ("login-retransmitted", "[TCP Retransmission]"),
-    "TCP: reset": ("fault-after_end", "49152"),
-    "SOCKS and what it carries": ("composite-3", "GET /"),
-    "TCP": ("composite-3", "49152"),
+    "MAF: error": ("violations/00/length", "Process"),
+    "MAF: warning": ("violations/00/not_offered", "Do"),
+    "MAF: success": ("sasl/composite-3", "Success"),
+    "MAF: failure": ("sasl/plain-wrong", "Failure"),
+    "MAF: note": ("sasl/composite-3", "Process: SASL PLAIN"),
+    "MAF: a round begins": ("sasl/composite-3", "Do: SASL CRAM-MD5"),
+    "MAF": ("sasl/composite-3", "What next?"),
+    "TCP: lost, late or sent again": ("revision-00/login-retransmitted", "[TCP Retransmission]"),
+    "TCP: reset": ("violations/00/after_end", "49152"),
+    "SOCKS and what it carries": ("sasl/composite-3", "GET /"),
+    "TCP": ("sasl/composite-3", "49152"),
 }
 
 # For each filter button a sample capture, and how many frames of it the button leaves.
 FILTERED = {
-    "MAF": ("composite-3", 14),
-    "Logins": ("composite-3", 1),
-    "Refused": ("sasl-plain-wrong", 1),
-    "Sub-methods": ("composite-3", 3),
-    "Slow": ("composite-3, an hour between its frames", 11),
-    "Broken rules": ("fault-not_offered", 1),
-    "Clear text": ("composite-3", 1),
+    "MAF": ("sasl/composite-3", 14),
+    "Logins": ("sasl/composite-3", 1),
+    "Refused": ("sasl/plain-wrong", 1),
+    "Sub-methods": ("sasl/composite-3", 3),
+    "Slow": ("sasl/composite-3, an hour between its packets", 11),
+    "Broken rules": ("violations/00/not_offered", 1),
+    "Clear text": ("sasl/composite-3", 1),
 }
 
 COLUMNS = ("No.", "Time", "From", "Round", "Response (s)", "Took (s)", "Info", "Remark", "Source", "Destination",
@@ -100,7 +96,7 @@ class ProfileTest(unittest.TestCase):
         """What tshark prints, line by line, with the profile; any warning is a failure."""
         chosen = ["-C", "MAF", "--color"] if profile else []
         path = capture if isinstance(capture, pathlib.Path) else SAMPLES / f"{capture}.pcapng"
-        run = subprocess.run([ROOT / "tools" / "tshark-maf", *chosen, "-n", "-2", "-r", path, *options],
+        run = subprocess.run([TSHARK, *chosen, "-n", "-2", "-r", path, *options],
                              env=dict(os.environ, MAF_CONFIG_DIR=str(self.config)), capture_output=True,
                              encoding="utf-8", check=False)
         self.assertEqual((run.returncode, run.stderr), (0, ""))
@@ -120,8 +116,8 @@ class ProfileTest(unittest.TestCase):
 
     def slow(self):
         """composite-3, with an hour between its frames."""
-        sample, slow = SAMPLES / "composite-3.pcapng", self.config / "slow.pcapng"
-        count = len(self.tshark("composite-3"))
+        sample, slow = SAMPLES / "sasl/composite-3.pcapng", self.config / "slow.pcapng"
+        count = len(self.tshark("sasl/composite-3"))
         pieces = [self.config / f"{number}.pcapng" for number in range(1, count + 1)]
         for number, piece in enumerate(pieces, 1):
             subprocess.run(["editcap", "-r", "-t", str(3600 * number), sample, piece, str(number)], check=True)
@@ -140,16 +136,16 @@ class ProfileTest(unittest.TestCase):
     def test_buttons_of_broken_rules(self):
         """The button leaves what raises a diagnosis, and neither how a session ended nor what a sub-method remarks."""
         expression = dict(buttons())["Broken rules"]
-        for capture in ("composite-3", "sasl-plain-wrong"):
+        for capture in ("sasl/composite-3", "sasl/plain-wrong"):
             self.assertFalse(self.tshark(capture, "-Y", expression))
-        for capture in ("fault-duplicate_offer", "fault-nmethods_width", "fault-length"):
+        for capture in ("violations/00/duplicate_offer", "violations/00/nmethods_width", "violations/00/length"):
             self.assertTrue(self.tshark(capture, "-Y", expression))
 
     def test_button_of_clear_text(self):
         """The button leaves no password that went in TLS."""
-        options = (SAMPLES / "tls-sasl-plain.options").read_text().split()
-        self.assertTrue(self.tshark("tls-sasl-plain", *options, "-Y", "maf.sasl.plain.password"))
-        self.assertFalse(self.tshark("tls-sasl-plain", *options, "-Y", dict(buttons())["Clear text"]))
+        options = CAPTURES["tls/sasl-plain"].options
+        self.assertTrue(self.tshark("tls/sasl-plain", *options, "-Y", "maf.sasl.plain.password"))
+        self.assertFalse(self.tshark("tls/sasl-plain", *options, "-Y", dict(buttons())["Clear text"]))
 
     def test_contrast(self):
         """Text is readable on its background, whatever the theme around it is (WCAG 2.2: 4.5 to 1)."""
@@ -170,7 +166,7 @@ class ProfileTest(unittest.TestCase):
 
     def test_columns(self):
         self.assertEqual(tuple(self.column_format()), COLUMNS)
-        rows = self.tshark("composite-3", "-T", "tabs")
+        rows = self.tshark("sasl/composite-3", "-T", "tabs")
         cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
         (do,) = [row for row in cells if "Do: SASL SCRAM-SHA-256" in row]
         self.assertEqual(do, ["13", "0.003084", "Server", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256",
@@ -201,7 +197,7 @@ class ProfileTest(unittest.TestCase):
     def test_story(self):
         """At 1280 pixels: who sent what, and how long it took; at 1600 also what is remarked."""
         for window, wanted in ((1280, COLUMNS[:7]), (1600, COLUMNS[:8])):
-            room, frames = self.readable("composite-3", window - SCROLL_BAR)
+            room, frames = self.readable("sasl/composite-3", window - SCROLL_BAR)
             self.assertEqual(len(frames), 14)
             for frame in frames:
                 for name in wanted:
@@ -212,14 +208,14 @@ class ProfileTest(unittest.TestCase):
         """How a diagnosis begins can be read."""
         for window, begin in ((1280, "The server's Do names General authentica"),
                               (1600, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
-            room, frames = self.readable("fault-not_offered", window)
+            room, frames = self.readable("violations/00/not_offered", window)
             with self.subTest(window=window):
                 self.assertEqual(frames[-1]["Remark"][:room["Remark"]][:len(begin)], begin)
 
     def test_sub_methods(self):
         """The names are those that the plugin has itself, and its dissectors keep the DATA."""
         self.assertEqual(len(lines_of("maf_methods")), 8)
-        for capture in ("login", "composite-3", "rev01-uuid", "rev01-composite"):
+        for capture in ("revision-00/login", "sasl/composite-3", "revision-01/uuid", "sasl/composite-rev01"):
             with self.subTest(capture=capture):
                 wanted = ("maf.method.name", "maf.offered", "frame.protocols", "_ws.col.Info")
                 self.assertEqual(self.fields(capture, *wanted), self.fields(capture, *wanted, profile=False))
@@ -274,7 +270,3 @@ class InstallTest(unittest.TestCase):
         self.assertIn(f"Kept as it is: {folder}/colorfilters", said)
         self.assertIn("To uninstall: " + ";".join(str(folder / name) for name in FILES), said)
         self.assert_installed(folder, but=("colorfilters",))
-
-
-if __name__ == "__main__":
-    unittest.main()

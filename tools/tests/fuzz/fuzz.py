@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parents[2] / "captures")]
+
+import catalogue
 import sanitized
 from crafted import (ACKNOWLEDGE, CLIENT, DO, FAILURE, GREETING, LIST, OEM, PROCESS, REPLY, REQUEST, REQUEST_MORE,
                      SELECTION, SERVER, SUCCESS, WHAT_NEXT, ACK, FIN, RST, Connection, compact, header, list_00, list_01,
                      method_01, method_data_00, oem_01, process_01, write)
 
-CAPTURES = sanitized.TOOLS.parent / "test-captures"
 MODES = list(itertools.product((1, 2), (False, True)))  # passes, tree
 STATISTICS = ["-q", "-z", "maf,tree", "-z", "maf,srt", "-z", "maf,sessions"]
 FIGURES = ("sanitizer reports", "crashes", "bugs", "malformed", "hangs", "too much memory", "warnings", "differences")
@@ -252,11 +254,9 @@ class Mutator:
 def sample_captures():
     """By the options they need: those with the same can be read as one. editcap takes none with keys for TLS."""
     groups = collections.defaultdict(list)
-    for capture in sorted(CAPTURES.glob("*.pcapng")):
-        options = capture.with_suffix(".options")
-        words = shlex.split(options.read_text()) if options.exists() else []
-        if "tls" not in " ".join(words):
-            groups[tuple(words)].append(capture)
+    for capture in catalogue.load().values():
+        if capture.tls is None:
+            groups[tuple(capture.options)].append(capture.path)
     return groups
 
 
