@@ -7,6 +7,7 @@ unset CDPATH                 # or cd may print where it went
 unset MAF_USER MAF_PASSWORD  # or the client offers to log in as somebody
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/tools
+dev=$tools/dev
 captures=$root/test-captures
 build=${MAF_BUILD_DIR:-$root/build/check}
 [[ $build == /* ]] || build=$PWD/$build
@@ -14,6 +15,7 @@ build=${MAF_BUILD_DIR:-$root/build/check}
 # Debian's names of what building and running takes.
 packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev libcrypt-dev
     libwireshark-dev tshark wireshark-common iproute2 openssl python3)
+test_packages=(python3-pytest python3-pytest-xdist)  # beyond these
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
