@@ -200,7 +200,7 @@ def read_session(client, server):
         sides.oems(SERVER, AWAITING_DECISION, number)
         decision = sides.read(SERVER, 0, number, DO, REQUEST_MORE, SUCCESS, FAILURE)
         state = decision.state = _after_state(decision)
-        if decision.instr == DO:
+        if state == EXECUTING:  # a do that refuses runs nothing: no round
             number += 1
             decision.round = number
         if state == EXECUTING:
