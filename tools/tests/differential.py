@@ -254,7 +254,8 @@ def decoded_values(rows, names):
 def differences(trial, kind, early, rows, passes):
     """What is wrong with a decoding of the trial: a list of texts. `rows`: [(packet, its fields)]."""
     lost = ("maf.expert.truncated", "maf.undecoded") if kind == "dropped" else ()
-    wrong = [f"blamed: {name}" for name in BLAME for _, row in rows if row[name] and name not in lost]
+    wrong = [f"blamed: {name}" for name in BLAME for packet, row in rows
+             if row[name] and name not in lost and (name != "maf.undecoded" or isinstance(packet, Segment))]
     rows = [(packet, row) for packet, row in rows if isinstance(packet, Segment)]
     if kind == "dropped":
         return wrong
