@@ -3,6 +3,7 @@
 reassembly of what is out of order and without."""
 import collections
 import dataclasses
+import functools
 
 import honest
 import maf_reader
@@ -208,14 +209,16 @@ def trial(said, conversation, packets, what):
     return Trial(said, packets, conversation, [what], maf_reader.read_session(*honest.bytes_of(said)))
 
 
-def of_each_message(revision, change):
-    """A trial for each segment with data: what `change(packets, at)` makes of it; None for not possible."""
+def of_each_message(revision, *changes):
+    """A trial for each segment with data and each change: what `change(packets, at)` makes of it; None for not
+    possible."""
     trials = []
-    for number in range(len(base(revision, 0)[0])):
-        said, conversation = base(revision, number)
-        packets = change(conversation.packets, conversation.with_data()[number])
-        if packets:
-            trials.append(trial(said, conversation, packets, f"message {number}"))
+    for which, change in enumerate(changes):
+        for number in range(len(base(revision, 0)[0])):
+            said, conversation = base(revision, len(trials))
+            packets = change(conversation.packets, conversation.with_data()[number])
+            if packets:
+                trials.append(trial(said, conversation, packets, f"change {which} of message {number}"))
     return trials
 
 
@@ -227,9 +230,10 @@ def assert_read(trials, mode):
 
 @REVISIONS
 @BOTH_MODES
-@pytest.mark.parametrize("by", (1, 2, 3, 4))
-def test_doubled(revision, mode, by):
-    result = assert_read(of_each_message(revision, lambda packets, at: double(packets, at, by)), mode)
+def test_doubled(revision, mode):
+    """Each message, the copy one to four packets later."""
+    changes = [functools.partial(double, by=by) for by in (1, 2, 3, 4)]
+    result = assert_read(of_each_message(revision, *changes), mode)
     assert result.sessions["dropped"] == 0
 
 
@@ -238,7 +242,7 @@ def test_doubled(revision, mode, by):
 @pytest.mark.parametrize("by", (1, 2, 3))
 def test_late(revision, mode, by):
     """Late by one is also swapped with what comes next, of the same side or of the other."""
-    assert_read(of_each_message(revision, lambda packets, at: late(packets, at, by)), mode)
+    assert_read(of_each_message(revision, functools.partial(late, by=by)), mode)
 
 
 @REVISIONS
@@ -258,13 +262,14 @@ def test_swapped_with_the_other_side(revision, mode):
 @REVISIONS
 @BOTH_MODES
 @pytest.mark.parametrize("size", (28, 48, 1000))
-@pytest.mark.parametrize("place", (0, "before", "after", "end"))
-def test_quoted(revision, mode, size, place):
-    def quote(packets, at):
-        where = {0: 0, "before": at, "after": at + 1, "end": len(packets)}[place]
+def test_quoted(revision, mode, size):
+    """Before the SYN, just before and after the message, and at the end."""
+    def quote(packets, at, place):
+        where = {"first": 0, "before": at, "after": at + 1, "end": len(packets)}[place]
         return packets[:where] + [Quote(packets[at], size)] + packets[where:]
 
-    result = assert_read(of_each_message(revision, quote), mode)
+    changes = [functools.partial(quote, place=place) for place in ("first", "before", "after", "end")]
+    result = assert_read(of_each_message(revision, *changes), mode)
     assert result.sessions["exact"] == result.sessions.total()
 
 
