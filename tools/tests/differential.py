@@ -349,15 +349,26 @@ def keep(trial, kind, wrong, options, folder, name):
         [f"{kind}, damage: {' '.join(trial.damage)}; {'by itself' if alone else 'only among others'}", *wrong]) + "\n")
 
 
-def shrink(trial, options):
-    """The trial without the packets that it is wrong without: repetitions, acknowledgments, quotes."""
-    data = {id(packet) for packet in trial.packets if isinstance(packet, Segment) and packet.payload}
-    for packet in list(trial.packets):
-        if id(packet) not in data:
-            smaller = dataclasses.replace(trial, packets=[other for other in trial.packets if other is not packet])
-            if compare([smaller], options).mismatches:
-                trial = smaller
-    return trial
+def shrink(trial, options, attempts=30):
+    """The trial without packets that it is wrong without too: repetitions, acknowledgments, quotes. Data stays."""
+    first = {}
+    for packet in trial.packets:
+        if isinstance(packet, Segment) and packet.payload:
+            first.setdefault((packet.side, packet.seq, packet.payload), id(packet))
+    needed = set(first.values())
+    spare = [at for at, packet in enumerate(trial.packets) if id(packet) not in needed]
+    size = len(spare)
+    while size and attempts > 0:
+        for begin in range(0, len(spare), size):
+            without = set(spare[begin:begin + size])
+            smaller = dataclasses.replace(trial, packets=[
+                packet for at, packet in enumerate(trial.packets) if packet is not None and at not in without])
+            attempts -= 1
+            if attempts > 0 and compare([smaller], options).mismatches:
+                trial = dataclasses.replace(trial, packets=[
+                    None if at in without else packet for at, packet in enumerate(trial.packets)])
+        size //= 2
+    return dataclasses.replace(trial, packets=[packet for packet in trial.packets if packet is not None])
 
 
 def main():
