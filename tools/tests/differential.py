@@ -184,18 +184,25 @@ def mixed(rng, trials):
 # ---- what TCP delivers
 
 def delivered(trial, frames, rows):
-    """The bytes that TCP gives its subdissector, [(frame, side, start, end)], in the order of the capture."""
-    chunks, streams = [], honest.bytes_of(trial.said)
+    """The bytes that TCP gives its subdissector, [(frame, side, start, end)], in the order of the capture. TCP may
+    have cut them at the front, or put what it held behind them."""
+    chunks, streams, next_byte = [], honest.bytes_of(trial.said), [0, 0]
     for frame, packet in frames:
         if not isinstance(packet, Segment) or not packet.payload:
             continue
         data = bytes.fromhex("".join(rows[frame - 1]["data.data"]))
-        start = packet.seq - trial.conversation.first[packet.side]
-        if data and streams[packet.side][start:start + len(data)] != data:
-            start = streams[packet.side].find(data)
-            assert start >= 0, "TCP delivers what was not sent"
-        if data:
-            chunks.append((frame, packet.side, start, start + len(data)))
+        if not data:
+            continue
+        side, stream = packet.side, streams[packet.side]
+        first = packet.seq - trial.conversation.first[side]
+        end_aligned = first + len(packet.payload) - len(data)
+        places = [end_aligned] if len(data) <= len(packet.payload) else [next_byte[side], first]
+        start = next((place for place in [*places, stream.find(data, next_byte[side]), stream.find(data)]
+                      if place >= 0 and stream[place:place + len(data)] == data), None)
+        if start is None:
+            raise AssertionError(f"frame {frame}: TCP delivers what was not sent")
+        next_byte[side] = max(next_byte[side], start + len(data))
+        chunks.append((frame, side, start, start + len(data)))
     return chunks
 
 
@@ -318,7 +325,7 @@ def compare(trials, options=(), mixer=None, folder=None):
         of_it = frames[id(trial)]
         if not trial.expected:
             result.sessions["ordinary"] += 1
-            seen = [name for number, _ in of_it for name in names if name.startswith("maf.") and twice[number - 1][name]]
+            seen = [name for number, _ in of_it for name in OWN if twice[number - 1][name]]
             if seen:
                 result.mismatches.append((trial, "ordinary", [f"{seen[0]} in an ordinary session"]))
             continue
