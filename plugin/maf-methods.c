@@ -31,7 +31,7 @@ typedef struct {
     char *payload_name;
     dissector_handle_t payload;
     uint8_t octets[MAF_LONG_ID_LEN];
-    maf_id_t parsed; /* points to octets */
+    maf_id_t parsed; /* points to bytes */
 } row_t;
 
 static row_t *rows;

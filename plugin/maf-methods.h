@@ -15,16 +15,16 @@
 #include <epan/packet.h>
 #include <epan/prefs.h>
 
-#include "maf-frame.h"
+#include "maf-message.h"
 #include "maf-session.h"
 
-/* What a payload dissector is told of the frame its DATA came in, and what it can tell back. */
+/* What a payload dissector is told of the message its DATA came in, and what it can tell back. */
 typedef struct {
     uint8_t instr;      /* do, process, success or failure */
     uint8_t revision;   /* 0 or 1 */
     maf_side_t from;    /* who sent it */
     maf_round_t *round; /* the round it belongs to, or NULL; round->payload is the payload dissector's own */
-    uint32_t place;   /* among the round's frames: of two in one packet, too, the later has the higher one */
+    uint32_t place; /* among the round's messages: of two in one packet, too, the later has the higher one */
     const char *note; /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
 } maf_payload_t;
 
@@ -46,7 +46,7 @@ const char *maf_method_name(unsigned revision, const maf_id_t *id);
  */
 const char *maf_method_label(wmem_allocator_t *pool, unsigned revision, const maf_id_t *id);
 
-/* An id as it is read best: 0x00000001, a UUID, or octets in hexadecimal. Belongs to pool. */
+/* An id as it is read best: 0x00000001, a UUID, or bytes in hexadecimal. Belongs to pool. */
 const char *maf_id_text(wmem_allocator_t *pool, const maf_id_t *id);
 
 /* Call a dissector that is not MAF's own. What goes wrong in it is shown, and goes no further. False if it

@@ -80,20 +80,20 @@ enum maf_instr {
 #define MAF_COMPACT_ID_LEN 4
 #define MAF_LONG_ID_LEN    16
 
-/* Sizes in octets (draft-00, Subnegotiation, the diagrams). */
+/* Sizes in bytes (draft-00, Subnegotiation, the diagrams). */
 #define MAF_HEADER_LEN        4 /* INSTR, VER, FLAGS */
 #define MAF_METHOD_LEN        4 /* a METHOD id of revision 00 */
 #define MAF_LEN_LEN           4 /* LEN, DLEN */
 #define MAF_NMETHODS_LEN      4 /* NMETHODS as the diagram draws it */
-#define MAF_NMETHODS_LEN_BYTE 1 /* NMETHODS as the text has it: "an octet" */
+#define MAF_NMETHODS_LEN_BYTE 1 /* NMETHODS as the text has it: "an byte" */
 #define MAF_NMETHODS_MIN      1
 #define MAF_NMETHODS_MAX      255
 
-/* Sizes in octets of what draft-01 adds. */
+/* Sizes in bytes of what draft-01 adds. */
 #define MAF_GROUP_HEADER_LEN 2 /* COUNT, IDLEN */
 #define MAF_IDLEN_LEN        1 /* MLEN, IDLEN */
-#define MAF_RESERVED_LEN     3 /* RESERVED of an OEM frame */
-#define MAF_ALIGNMENT        4 /* PAD brings DLEN to a multiple of this from the start of the frame */
+#define MAF_RESERVED_LEN     3 /* RESERVED of an OEM message */
+#define MAF_ALIGNMENT        4 /* PAD brings DLEN to a multiple of this from the start of the message */
 
 /* OEM ids with a meaning of their own (draft-01). */
 #define MAF_OEM_TEST_LAST         0x00000003U

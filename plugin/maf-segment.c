@@ -11,8 +11,8 @@
 #include "maf-segment.h"
 
 #include "maf-protocol.h"
-#include "maf-socks.h"
-#include "packet-maf.h"
+#include "socks/maf-socks.h"
+#include "maf-prefs.h"
 
 /* A segment being learnt. */
 typedef struct {
@@ -161,43 +161,43 @@ learn_unseen(learner_t *learner)
 }
 
 static bool
-looks_like_id(const maf_frame_t *frame)
+looks_like_id(const maf_message_t *message)
 {
-    if (frame->id_offset == 0)
+    if (message->id_offset == 0)
         return true; /* not there yet, or there is none in such a frame */
-    switch (frame->instr) {
+    switch (message->instr) {
     case MAF_INSTR_SUCCESS:
-        return maf_id_is(&frame->id, MAF_METHOD_SUCCESS);
+        return maf_id_is(&message->id, MAF_METHOD_SUCCESS);
     case MAF_INSTR_FAILURE:
-        return maf_id_is(&frame->id, MAF_METHOD_FAILURE);
+        return maf_id_is(&message->id, MAF_METHOD_FAILURE);
     default:
-        return frame->id.length > 0;
+        return message->id.length > 0;
     }
 }
 
 /* After a frame whose end could not be told, and after a gap, only what looks like a frame is taken for one.
  */
 static bool
-looks_like_frame(const maf_frame_t *frame, maf_side_t from)
+looks_like_message(const maf_message_t *message, maf_side_t from)
 {
-    const uint16_t highest = frame->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+    const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
 
-    return maf_may_send(from, frame->instr) && frame->ver <= MAF_VER_01 && frame->flags <= highest &&
-           frame->layout != MAF_LAYOUT_UNKNOWN && frame->end != MAF_FRAME_BAD_COUNT &&
-           frame->end != MAF_FRAME_BAD_LENGTH && looks_like_id(frame);
+    return maf_may_send(from, message->instr) && message->ver <= MAF_VER_01 && message->flags <= highest &&
+           message->layout != MAF_LAYOUT_UNKNOWN && message->end != MAF_MESSAGE_BAD_COUNT &&
+           message->end != MAF_MESSAGE_BAD_LENGTH && looks_like_id(message);
 }
 
 /* In the middle of a connection, two octets that look like a selection are one if nothing follows, or MAF. */
 static bool
 is_late_selection(const learner_t *learner)
 {
-    maf_frame_t frame;
+    maf_message_t message;
 
     if (octets_left(learner) < SOCKS_SELECTION_LEN + MAF_HEADER_LEN)
         return octets_left(learner) == SOCKS_SELECTION_LEN;
-    maf_frame_parse(learner->tvb, learner->offset + SOCKS_SELECTION_LEN,
-                    octet_at(learner, SOCKS_SELECTION_LEN + 1) == MAF_VER_01, &maf_prefs.framing, &frame);
-    return frame.end == MAF_FRAME_WHOLE && looks_like_frame(&frame, MAF_SERVER);
+    maf_message_parse(learner->tvb, learner->offset + SOCKS_SELECTION_LEN,
+                      octet_at(learner, SOCKS_SELECTION_LEN + 1) == MAF_VER_01, &maf_prefs.framing, &message);
+    return message.end == MAF_MESSAGE_WHOLE && looks_like_message(&message, MAF_SERVER);
 }
 
 static bool
@@ -250,7 +250,7 @@ begins_socks(const learner_t *learner)
 {
     const maf_stream_t *stream = learner->stream;
     const bool may_be = maf_session_request(stream->session) == MAF_STATE_UNKNOWN;
-    maf_frame_t frame;
+    maf_message_t message;
     uint8_t command;
 
     if (octet_at(learner, 0) != SOCKS_VERSION)
@@ -267,8 +267,8 @@ begins_socks(const learner_t *learner)
         return false;
     if (may_be || command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command))
         return true;
-    maf_frame_parse(learner->tvb, learner->offset, command, &maf_prefs.framing, &frame);
-    return frame.end != MAF_FRAME_WHOLE;
+    maf_message_parse(learner->tvb, learner->offset, command, &maf_prefs.framing, &message);
+    return message.end != MAF_MESSAGE_WHOLE;
 }
 
 static void
@@ -287,12 +287,12 @@ hand_back(learner_t *learner)
 }
 
 static bool
-learn_frame(learner_t *learner)
+learn_message(learner_t *learner)
 {
     maf_stream_t *stream = learner->stream;
     maf_partial_t *partial = stream->partial[learner->from];
     const bool goes_on = maf_stream_is_waiting(stream, learner->from);
-    maf_frame_t frame;
+    maf_message_t message;
     uint32_t missing;
     int revision;
 
@@ -308,8 +308,8 @@ learn_frame(learner_t *learner)
                    ? partial->revision
                    : maf_session_revision(stream->session, octet_at(learner, 0),
                                           octets_left(learner) > 1 ? octet_at(learner, 1) : 0);
-    missing = maf_frame_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &frame);
-    if (stream->lost[learner->from] && !looks_like_frame(&frame, learner->from)) {
+    missing = maf_message_parse(learner->tvb, learner->offset, revision, &maf_prefs.framing, &message);
+    if (stream->lost[learner->from] && !looks_like_message(&message, learner->from)) {
         if (goes_on)
             maf_stream_end_partial(partial, learner->pinfo->num, true);
         maf_stream_lose_track(stream);
@@ -319,7 +319,7 @@ learn_frame(learner_t *learner)
     if (missing && !learner->last) {
         if (!goes_on)
             partial = maf_stream_begin_partial(stream, learner->from, learner->pinfo->num);
-        partial->revision = frame.understood ? revision : -1;
+        partial->revision = message.understood ? revision : -1;
         partial->awaited = missing == MAF_MISSING_UNKNOWN ? 0 : missing;
         wait_for(learner, missing);
         return false;
@@ -327,12 +327,13 @@ learn_frame(learner_t *learner)
     if (goes_on)
         maf_stream_end_partial(partial, learner->pinfo->num, false);
     if (missing && !learner->ends)
-        frame.end = MAF_FRAME_UNASSEMBLED;
-    stream->continues[learner->from] = frame.beyond;
-    stream->lost[learner->from] = frame.end == MAF_FRAME_BAD_INSTR || frame.end == MAF_FRAME_BAD_COUNT ||
-                                  frame.end == MAF_FRAME_BAD_LENGTH;
-    add_piece(learner, PIECE_FRAME, frame.length)->verdict = maf_session_frame(
-        stream->session, &frame, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
+        message.end = MAF_MESSAGE_UNASSEMBLED;
+    stream->continues[learner->from] = message.beyond;
+    stream->lost[learner->from] = message.end == MAF_MESSAGE_BAD_INSTR ||
+                                  message.end == MAF_MESSAGE_BAD_COUNT ||
+                                  message.end == MAF_MESSAGE_BAD_LENGTH;
+    add_piece(learner, PIECE_MESSAGE, message.length)->verdict = maf_session_message(
+        stream->session, &message, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
     return true;
 }
 
@@ -392,7 +393,7 @@ learn_left(learner_t *learner)
 static const phase_fn phase_fns[] = {
     [PHASE_GREETING] = learn_greeting,   [PHASE_EARLY_LIST] = learn_early_list,
     [PHASE_UNSEEN] = learn_unseen,       [PHASE_SELECTION] = learn_selection,
-    [PHASE_MAF] = learn_frame,           [PHASE_REQUEST] = learn_socks_message,
+    [PHASE_MAF] = learn_message,         [PHASE_REQUEST] = learn_socks_message,
     [PHASE_REPLY] = learn_socks_message, [PHASE_TUNNEL] = learn_tunnel,
     [PHASE_OPAQUE] = learn_opaque,       [PHASE_LEFT] = learn_left,
 };

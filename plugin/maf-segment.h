@@ -17,7 +17,7 @@
 
 typedef enum {
     PIECE_SOCKS,     /* for the SOCKS dissector */
-    PIECE_FRAME,     /* a MAF frame */
+    PIECE_MESSAGE,   /* a MAF frame */
     PIECE_UNDECODED, /* MAF, but no frame can be made of it */
     PIECE_TUNNEL,    /* for the dissector of the target's port */
     PIECE_DATA,      /* nobody's */

@@ -1,5 +1,5 @@
 /* maf-session.c
- * What a conversation has said so far: states, rounds, who answers whom, and which rule a frame broke
+ * What a conversation has said so far: states, rounds, who answers whom, and which rule a message broke
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,26 +21,26 @@ typedef struct {
 struct maf_session {
     wmem_allocator_t *allocator;
     uint8_t state; /* maf_state_t */
-    bool unsure;   /* frames may be missing just before the next one: it is legal whatever it is */
-    bool complete; /* no frame is missing since the session began */
+    bool unsure;   /* messages may be missing just before the next one: it is legal whatever it is */
+    bool complete; /* no message is missing since the session began */
     bool begun;
     bool ended;
     bool succeeded;
-    nstime_t begin; /* time of the first frame */
+    nstime_t begin; /* time of the first message */
 
     int revision;     /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
-    bool has_seen_01; /* some frame was of revision 01 */
+    bool has_seen_01; /* some message was of revision 01 */
 
     maf_round_t *round;      /* the last one; NULL before the first do */
     bool has_run_method;     /* in some round: not a do with an id that is none's */
-    uint32_t do_number;      /* frame number of the do in force, 0 if there is none */
+    uint32_t do_number;      /* message number of the do in force, 0 if there is none */
     const maf_id_t *running; /* its METHOD */
     uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
 
     /* Lists count from 1. A relative download adds to the lists before it, an absolute one begins anew. */
     uint32_t list;            /* the last list */
     uint32_t download;        /* the list that the download in force began with */
-    wmem_map_t *offered;      /* METHOD of 4 octets to the last list that offered it */
+    wmem_map_t *offered;      /* METHOD of 4 bytes to the last list that offered it */
     wmem_map_t *offered_long; /* the same for ids of other lengths; NULL until there is one */
     bool offered_known;       /* no list of the download is missing */
     bool more_known;          /* more_available is what the last list said */
@@ -57,10 +57,10 @@ struct maf_session {
 #define IN_ENDED   (IN(MAF_STATE_SUCCEEDED) | IN(MAF_STATE_FAILED))
 #define SAME_STATE MAF_STATE_UNKNOWN
 
-/* Faults that a frame has in itself. The others are held only against a frame that is in its place. */
+/* Faults that a message has in itself. The others are held only against a message that is in its place. */
 #define OWN_FAULTS                                                                                           \
-    (MAF_FAULT_NMETHODS_WIDTH | MAF_FAULT_DUPLICATE_OFFER | MAF_FAULT_RESERVED_OFFER |                       \
-     MAF_FAULT_MORE_NOT_LAST | MAF_FAULT_NOT_A_METHOD | MAF_FAULT_RESULT_MISMATCH)
+    (MAF_VIOLATION_NMETHODS_WIDTH | MAF_VIOLATION_DUPLICATE_OFFER | MAF_VIOLATION_RESERVED_OFFER |           \
+     MAF_VIOLATION_MORE_NOT_LAST | MAF_VIOLATION_NOT_A_METHOD | MAF_VIOLATION_RESULT_MISMATCH)
 
 /* Who may send an instruction, when, and what it leads to (spec: Instructions, States). */
 typedef struct {
@@ -99,40 +99,41 @@ has_ended(uint8_t state)
     return state == MAF_STATE_SUCCEEDED || state == MAF_STATE_FAILED;
 }
 
-/* Whether the frame may be sent by that side in this state; at most one fault. */
+/* Whether the message may be sent by that side in this state; at most one fault. */
 static uint32_t
-judge_place(const maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
+judge_place(const maf_session_t *session, const maf_message_t *message, maf_side_t from)
 {
-    const rule_t *rule = &rules[frame->instr];
+    const rule_t *rule = &rules[message->instr];
     const uint32_t states = IN(session->state) | (session->ended ? IN_ENDED : 0);
-    const bool answers_oem = frame->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
+    const bool answers_oem =
+        message->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
 
     if (!(rule->by & (1U << from)))
-        return MAF_FAULT_DIRECTION;
+        return MAF_VIOLATION_DIRECTION;
     if (session->unsure || answers_oem || (rule->in[from] & states))
         return 0;
-    return has_ended(session->state) ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
+    return has_ended(session->state) ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE;
 }
 
 static bool
-is_result(const maf_frame_t *frame)
+is_result(const maf_message_t *message)
 {
-    return frame->instr == MAF_INSTR_SUCCESS || frame->instr == MAF_INSTR_FAILURE;
+    return message->instr == MAF_INSTR_SUCCESS || message->instr == MAF_INSTR_FAILURE;
 }
 
 static uint32_t
-judge_header(const maf_frame_t *frame)
+judge_header(const maf_message_t *message)
 {
-    const uint16_t highest = frame->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
-    uint32_t faults = 0;
+    const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+    uint32_t violations = 0;
 
-    if (frame->ver != frame->revision && !(is_result(frame) && frame->ver == MAF_VER_00))
-        faults |= MAF_FAULT_VERSION;
-    if (frame->flags > highest)
-        faults |= MAF_FAULT_FLAGS;
-    if (frame->reserved)
-        faults |= MAF_FAULT_RESERVED;
-    return faults;
+    if (message->ver != message->revision && !(is_result(message) && message->ver == MAF_VER_00))
+        violations |= MAF_VIOLATION_VERSION;
+    if (message->flags > highest)
+        violations |= MAF_VIOLATION_FLAGS;
+    if (message->reserved)
+        violations |= MAF_VIOLATION_RESERVED;
+    return violations;
 }
 
 /* What is offered */
@@ -188,35 +189,36 @@ note_offer(maf_session_t *session, const maf_id_t *id)
 
 /* One METHOD of a list; offered in a list from `since` on, it is offered again. */
 static uint32_t
-take_offer(maf_session_t *session, const maf_frame_t *frame, const maf_id_t *id, bool is_last, uint32_t since)
+take_offer(maf_session_t *session, const maf_message_t *message, const maf_id_t *id, bool is_last,
+           uint32_t since)
 {
     uint32_t before;
 
     if (maf_id_is(id, MAF_METHOD_SUCCESS) || maf_id_is(id, MAF_METHOD_FAILURE))
-        return MAF_FAULT_RESERVED_OFFER;
+        return MAF_VIOLATION_RESERVED_OFFER;
     if (maf_id_is(id, MAF_METHOD_MORE_AVAILABLE)) {
         session->more_available = true;
-        return is_last || frame->revision != MAF_VER_00 ? 0 : MAF_FAULT_MORE_NOT_LAST;
+        return is_last || message->revision != MAF_VER_00 ? 0 : MAF_VIOLATION_MORE_NOT_LAST;
     }
     before = list_that_offered(session, id);
     if (before != session->list)
         note_offer(session, id);
-    return before >= since ? MAF_FAULT_DUPLICATE_OFFER : 0;
+    return before >= since ? MAF_VIOLATION_DUPLICATE_OFFER : 0;
 }
 
 static void
-take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdict)
+take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *verdict)
 {
     const bool asked_for_more = session->state == MAF_STATE_AWAITING_MORE;
     const bool begins_anew = asked_for_more && !session->relative;
-    maf_offers_t offers = maf_offers_begin(frame);
-    uint32_t *offer_faults = NULL;
+    maf_offers_t offers = maf_offers_begin(message);
+    uint32_t *offer_violations = NULL;
     uint32_t since;
     uint32_t offset;
     maf_id_t id;
 
     if (session->revision == MAF_REVISION_BY_LIST)
-        session->revision = frame->revision;
+        session->revision = message->revision;
     session->list++;
     if (session->list == 1 || begins_anew) {
         session->download = session->list;
@@ -224,99 +226,101 @@ take_list(maf_session_t *session, const maf_frame_t *frame, maf_verdict_t *verdi
     }
     since = asked_for_more ? session->download : session->list;
 
-    session->more_known = frame->end == MAF_FRAME_WHOLE;
+    session->more_known = message->end == MAF_MESSAGE_WHOLE;
     session->more_available = false;
-    if (frame->end != MAF_FRAME_WHOLE) {
+    if (message->end != MAF_MESSAGE_WHOLE) {
         session->offered_known = false;
         return;
     }
 
-    if (frame->nmethods_width == MAF_NMETHODS_LEN_BYTE)
-        verdict->faults |= MAF_FAULT_NMETHODS_WIDTH;
+    if (message->nmethods_width == MAF_NMETHODS_LEN_BYTE)
+        verdict->violations |= MAF_VIOLATION_NMETHODS_WIDTH;
     while (maf_offers_next(&offers, &id, &offset)) {
-        const uint32_t fault = take_offer(session, frame, &id, offers.index == frame->nmethods, since);
+        const uint32_t violation =
+            take_offer(session, message, &id, offers.index == message->nmethods, since);
 
-        if (!fault)
+        if (!violation)
             continue;
-        if (!offer_faults)
-            offer_faults = wmem_alloc0_array(session->allocator, uint32_t, frame->nmethods);
-        offer_faults[offers.index - 1] = fault;
-        verdict->faults |= fault;
+        if (!offer_violations)
+            offer_violations = wmem_alloc0_array(session->allocator, uint32_t, message->nmethods);
+        offer_violations[offers.index - 1] = violation;
+        verdict->violations |= violation;
     }
-    verdict->offer_faults = offer_faults;
+    verdict->offer_violations = offer_violations;
 }
 
 /* Instructions */
 
 static uint32_t
-take_do(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when)
+take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when)
 {
     maf_round_t *round;
 
-    if (maf_id_is(&frame->id, MAF_METHOD_FAILURE))
+    if (maf_id_is(&message->id, MAF_METHOD_FAILURE))
         return 0;
     round = wmem_new0(session->allocator, maf_round_t);
     round->number = session->round ? session->round->number + 1 : 1;
-    round->method = id_keep(session->allocator, &frame->id);
+    round->method = id_keep(session->allocator, &message->id);
     round->begin = *when;
     round->previous = session->round;
     session->round = round;
     session->do_number = number;
     session->running = round->method;
-    if (maf_id_is(&frame->id, MAF_METHOD_SUCCESS) || maf_id_is(&frame->id, MAF_METHOD_MORE_AVAILABLE))
-        return MAF_FAULT_NOT_A_METHOD;
+    if (maf_id_is(&message->id, MAF_METHOD_SUCCESS) || maf_id_is(&message->id, MAF_METHOD_MORE_AVAILABLE))
+        return MAF_VIOLATION_NOT_A_METHOD;
     session->has_run_method = true;
-    return session->offered_known && list_that_offered(session, &frame->id) < session->download
-               ? MAF_FAULT_NOT_OFFERED
+    return session->offered_known && list_that_offered(session, &message->id) < session->download
+               ? MAF_VIOLATION_NOT_OFFERED
                : 0;
 }
 
 static uint32_t
-take_process(maf_session_t *session, const maf_frame_t *frame)
+take_process(maf_session_t *session, const maf_message_t *message)
 {
     if (session->unsure)
-        session->running = id_keep(session->allocator, &frame->id);
-    return session->running && maf_id_equal(&frame->id, session->running) ? 0 : MAF_FAULT_METHOD_MISMATCH;
+        session->running = id_keep(session->allocator, &message->id);
+    return session->running && maf_id_equal(&message->id, session->running) ? 0
+                                                                            : MAF_VIOLATION_METHOD_MISMATCH;
 }
 
 static uint32_t
-take_request_more(maf_session_t *session, const maf_frame_t *frame)
+take_request_more(maf_session_t *session, const maf_message_t *message)
 {
-    session->relative = frame->flags != MAF_FLAGS_ABSOLUTE;
-    return session->more_known && !session->more_available ? MAF_FAULT_NO_MORE_AVAILABLE : 0;
+    session->relative = message->flags != MAF_FLAGS_ABSOLUTE;
+    return session->more_known && !session->more_available ? MAF_VIOLATION_NO_MORE_AVAILABLE : 0;
 }
 
 static uint32_t
-take_result(const maf_session_t *session, const maf_frame_t *frame)
+take_result(const maf_session_t *session, const maf_message_t *message)
 {
-    if (frame->instr == MAF_INSTR_FAILURE)
-        return maf_id_is(&frame->id, MAF_METHOD_FAILURE) ? 0 : MAF_FAULT_RESULT_MISMATCH;
-    if (!maf_id_is(&frame->id, MAF_METHOD_SUCCESS))
-        return MAF_FAULT_RESULT_MISMATCH;
-    return session->complete && !session->has_run_method ? MAF_FAULT_SUCCESS_WITHOUT_METHOD : 0;
+    if (message->instr == MAF_INSTR_FAILURE)
+        return maf_id_is(&message->id, MAF_METHOD_FAILURE) ? 0 : MAF_VIOLATION_RESULT_MISMATCH;
+    if (!maf_id_is(&message->id, MAF_METHOD_SUCCESS))
+        return MAF_VIOLATION_RESULT_MISMATCH;
+    return session->complete && !session->has_run_method ? MAF_VIOLATION_SUCCESS_WITHOUT_METHOD : 0;
 }
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
 static void
-take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
+take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
                  maf_verdict_t *verdict)
 {
-    switch (frame->instr) {
+    switch (message->instr) {
     case MAF_INSTR_SUPPORTED:
-        take_list(session, frame, verdict);
+        take_list(session, message, verdict);
         break;
     case MAF_INSTR_REQUEST_MORE:
-        verdict->faults |= take_request_more(session, frame);
+        verdict->violations |= take_request_more(session, message);
         break;
     case MAF_INSTR_DO:
-        verdict->faults |= take_do(session, frame, number, when);
+        verdict->violations |= take_do(session, message, number, when);
         break;
     case MAF_INSTR_PROCESS:
-        verdict->faults |= take_process(session, frame);
+        verdict->violations |= take_process(session, message);
         break;
     case MAF_INSTR_SUCCESS:
     case MAF_INSTR_FAILURE:
-        verdict->faults |= take_result(session, frame);
+        verdict->violations |= take_result(session, message);
         break;
     default:
         break;
@@ -324,16 +328,16 @@ take_instruction(maf_session_t *session, const maf_frame_t *frame, uint32_t numb
 }
 
 static uint8_t
-state_after(const maf_session_t *session, const maf_frame_t *frame)
+state_after(const maf_session_t *session, const maf_message_t *message)
 {
-    if (frame->instr == MAF_INSTR_DO && maf_id_is(&frame->id, MAF_METHOD_FAILURE))
+    if (message->instr == MAF_INSTR_DO && maf_id_is(&message->id, MAF_METHOD_FAILURE))
         return MAF_STATE_FAILED;
-    if (frame->instr == MAF_INSTR_PROCESS && session->unsure)
+    if (message->instr == MAF_INSTR_PROCESS && session->unsure)
         return MAF_STATE_EXECUTING;
-    return rules[frame->instr].next == SAME_STATE ? session->state : rules[frame->instr].next;
+    return rules[message->instr].next == SAME_STATE ? session->state : rules[message->instr].next;
 }
 
-/* Who answers whom: the first frame of a side answers the last of the other. */
+/* Who answers whom: the first message of a side answers the last of the other. */
 static void
 link_answer(maf_session_t *session, maf_verdict_t *verdict, uint8_t instr, uint32_t number,
             const nstime_t *when)
@@ -368,93 +372,94 @@ ending_new(const maf_session_t *session, const nstime_t *when)
 }
 
 static uint32_t
-fault_of_end(const maf_frame_t *frame)
+violation_of_end(const maf_message_t *message)
 {
-    switch ((maf_frame_end_t)frame->end) {
-    case MAF_FRAME_BAD_INSTR:
-        return MAF_FAULT_INSTR;
-    case MAF_FRAME_BAD_COUNT:
-        return MAF_FAULT_NMETHODS;
-    case MAF_FRAME_BAD_LENGTH:
-        return MAF_FAULT_LENGTH;
-    case MAF_FRAME_CUT:
-        return MAF_FAULT_TRUNCATED;
-    case MAF_FRAME_WHOLE:
-    case MAF_FRAME_UNASSEMBLED:
+    switch ((maf_message_end_t)message->end) {
+    case MAF_MESSAGE_BAD_INSTR:
+        return MAF_VIOLATION_INSTR;
+    case MAF_MESSAGE_BAD_COUNT:
+        return MAF_VIOLATION_NMETHODS;
+    case MAF_MESSAGE_BAD_LENGTH:
+        return MAF_VIOLATION_LENGTH;
+    case MAF_MESSAGE_CUT:
+        return MAF_VIOLATION_TRUNCATED;
+    case MAF_MESSAGE_WHOLE:
+    case MAF_MESSAGE_UNASSEMBLED:
         break;
     }
     return 0;
 }
 
-/* Is there enough of the frame to follow it? */
+/* Is there enough of the message to follow it? */
 static bool
-names_instruction(const maf_frame_t *frame)
+names_instruction(const maf_message_t *message)
 {
-    switch ((maf_frame_end_t)frame->end) {
-    case MAF_FRAME_BAD_INSTR:
+    switch ((maf_message_end_t)message->end) {
+    case MAF_MESSAGE_BAD_INSTR:
         return false;
-    case MAF_FRAME_CUT:
-    case MAF_FRAME_UNASSEMBLED:
-        return frame->layout == MAF_LAYOUT_LIST || frame->layout == MAF_LAYOUT_GROUPS ? frame->understood > 0
-                                                                                      : frame->id_offset > 0;
-    case MAF_FRAME_WHOLE:
-    case MAF_FRAME_BAD_COUNT:
-    case MAF_FRAME_BAD_LENGTH:
+    case MAF_MESSAGE_CUT:
+    case MAF_MESSAGE_UNASSEMBLED:
+        return message->layout == MAF_LAYOUT_LIST || message->layout == MAF_LAYOUT_GROUPS
+                   ? message->understood > 0
+                   : message->id_offset > 0;
+    case MAF_MESSAGE_WHOLE:
+    case MAF_MESSAGE_BAD_COUNT:
+    case MAF_MESSAGE_BAD_LENGTH:
         break;
     }
     return true;
 }
 
-/* Each OEM is answered by one (draft-01); the frame that comes in the place of the answer is to blame. */
+/* Each OEM is answered by one (draft-01); the message that comes in the place of the answer is to blame. */
 static uint32_t
-link_oem(maf_session_t *session, const maf_frame_t *frame, maf_side_t from)
+link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 {
     const uint32_t theirs = 1U << other_side(from);
     const bool asked = session->oem_from & theirs;
 
     session->oem_from &= ~theirs;
-    if (frame->instr != MAF_INSTR_OEM)
-        return asked ? MAF_FAULT_OEM_UNANSWERED : 0;
+    if (message->instr != MAF_INSTR_OEM)
+        return asked ? MAF_VIOLATION_OEM_UNANSWERED : 0;
     if (!asked && !session->unsure) /* else it may be an answer itself */
         session->oem_from |= 1U << from;
     return 0;
 }
 
-/* A frame whose instruction is known. */
+/* A message whose instruction is known. */
 static void
-take_frame(maf_session_t *session, const maf_frame_t *frame, uint32_t number, const nstime_t *when,
-           maf_verdict_t *verdict)
+take_message(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
+             maf_verdict_t *verdict)
 {
     const maf_side_t from = (maf_side_t)verdict->from;
-    const uint8_t state = state_after(session, frame);
-    uint32_t misplaced = judge_place(session, frame, from);
-    const uint32_t unanswered = link_oem(session, frame, from);
+    const uint8_t state = state_after(session, message);
+    uint32_t misplaced = judge_place(session, message, from);
+    const uint32_t unanswered = link_oem(session, message, from);
 
     if (unanswered) /* that it is out of turn has the same cause */
-        misplaced &= ~MAF_FAULT_SEQUENCE;
+        misplaced &= ~MAF_VIOLATION_SEQUENCE;
     if (session->state == MAF_STATE_AWAITING_DECISION && state != session->state && session->round &&
         !session->round->decision) {
         session->round->decision = verdict;
         nstime_delta(&session->round->duration, when, &session->round->begin);
     }
-    take_instruction(session, frame, number, when, verdict);
+    take_instruction(session, message, number, when, verdict);
     if (misplaced || unanswered) /* one fault, one diagnosis */
-        verdict->faults &= OWN_FAULTS;
-    verdict->faults |= misplaced | unanswered | judge_header(frame);
+        verdict->violations &= OWN_FAULTS;
+    verdict->violations |= misplaced | unanswered | judge_header(message);
 
-    if (frame->instr == MAF_INSTR_PROCESS || frame->instr == MAF_INSTR_WHAT_NEXT)
+    if (message->instr == MAF_INSTR_PROCESS || message->instr == MAF_INSTR_WHAT_NEXT)
         verdict->do_in = session->do_number;
     if (state != MAF_STATE_EXECUTING) {
         session->do_number = 0;
         session->running = NULL;
     }
-    if (has_ended(state) && !session->ended && misplaced != MAF_FAULT_DIRECTION) {
+    if (has_ended(state) && !session->ended && misplaced != MAF_VIOLATION_DIRECTION) {
         session->ended = true;
         verdict->ending = ending_new(session, when);
     }
-    if (rules[frame->instr].next != SAME_STATE)
+    if (rules[message->instr].next != SAME_STATE)
         session->unsure = false;
-    if (misplaced & (MAF_FAULT_DIRECTION | MAF_FAULT_SEQUENCE))
+    if (misplaced & (MAF_VIOLATION_DIRECTION | MAF_VIOLATION_SEQUENCE))
         session->unsure = true; /* what follows from it is no fault of its own */
     session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
@@ -513,8 +518,8 @@ maf_session_request(const maf_session_t *session)
 }
 
 maf_verdict_t *
-maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t from, uint32_t number,
-                  const nstime_t *when)
+maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from, uint32_t number,
+                    const nstime_t *when)
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
 
@@ -524,16 +529,16 @@ maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t f
     }
     verdict->from = (uint8_t)from;
     verdict->state_before = session->state;
-    verdict->revision = frame->revision;
+    verdict->revision = message->revision;
     verdict->running = session->running;
-    session->has_seen_01 |= frame->revision == MAF_VER_01;
-    link_answer(session, verdict, frame->instr, number, when);
+    session->has_seen_01 |= message->revision == MAF_VER_01;
+    link_answer(session, verdict, message->instr, number, when);
 
-    if (names_instruction(frame))
-        take_frame(session, frame, number, when, verdict);
-    if (fault_of_end(frame)) /* what else seems wrong with it has the same cause */
-        verdict->faults = fault_of_end(frame);
-    if (frame->end != MAF_FRAME_WHOLE)
+    if (names_instruction(message))
+        take_message(session, message, number, when, verdict);
+    if (violation_of_end(message)) /* what else seems wrong with it has the same cause */
+        verdict->violations = violation_of_end(message);
+    if (message->end != MAF_MESSAGE_WHOLE)
         maf_session_lose_track(session);
 
     verdict->state = session->state;

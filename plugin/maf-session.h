@@ -1,7 +1,7 @@
 /* maf-session.h
- * What a conversation has said so far: states, rounds, who answers whom, and which rule a frame broke
+ * What a conversation has said so far: states, rounds, who answers whom, and which rule a message broke
  *
- * Fed with frames in the order of the capture, once. Knows nothing of trees, columns or tvbuffs.
+ * Fed with messages in the order of the capture, once. Knows nothing of trees, columns or tvbuffs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,7 +15,7 @@
 #include <wsutil/nstime.h>
 #include <wsutil/wmem/wmem.h>
 
-#include "maf-frame.h"
+#include "maf-message.h"
 
 typedef enum {
     MAF_CLIENT,
@@ -24,7 +24,7 @@ typedef enum {
 
 /* The numbers are those of the field maf.state. */
 typedef enum {
-    MAF_STATE_UNKNOWN = 0, /* the capture began later than the session, or a frame could not be read */
+    MAF_STATE_UNKNOWN = 0, /* the capture began later than the session, or a message could not be read */
     MAF_STATE_AWAITING_LIST = 1,
     MAF_STATE_AWAITING_DECISION = 2,
     MAF_STATE_AWAITING_MORE = 3,
@@ -33,29 +33,29 @@ typedef enum {
     MAF_STATE_FAILED = 6,
 } maf_state_t;
 
-/* Rules that a frame can break: bits of maf_verdict_t.faults. */
-enum maf_fault {
-    MAF_FAULT_VERSION = 1 << 0,
-    MAF_FAULT_FLAGS = 1 << 1,
-    MAF_FAULT_INSTR = 1 << 2,
-    MAF_FAULT_DIRECTION = 1 << 3,
-    MAF_FAULT_SEQUENCE = 1 << 4,
-    MAF_FAULT_NMETHODS = 1 << 5,
-    MAF_FAULT_NMETHODS_WIDTH = 1 << 6,
-    MAF_FAULT_DUPLICATE_OFFER = 1 << 7,
-    MAF_FAULT_RESERVED_OFFER = 1 << 8,
-    MAF_FAULT_MORE_NOT_LAST = 1 << 9,
-    MAF_FAULT_NOT_OFFERED = 1 << 10,
-    MAF_FAULT_NOT_A_METHOD = 1 << 11,
-    MAF_FAULT_METHOD_MISMATCH = 1 << 12,
-    MAF_FAULT_RESULT_MISMATCH = 1 << 13,
-    MAF_FAULT_NO_MORE_AVAILABLE = 1 << 14,
-    MAF_FAULT_SUCCESS_WITHOUT_METHOD = 1 << 15,
-    MAF_FAULT_LENGTH = 1 << 16,
-    MAF_FAULT_TRUNCATED = 1 << 17,
-    MAF_FAULT_AFTER_END = 1 << 18,
-    MAF_FAULT_RESERVED = 1 << 19,
-    MAF_FAULT_OEM_UNANSWERED = 1 << 20,
+/* Rules that a message can break: bits of maf_verdict_t.faults. */
+enum maf_violation {
+    MAF_VIOLATION_VERSION = 1 << 0,
+    MAF_VIOLATION_FLAGS = 1 << 1,
+    MAF_VIOLATION_INSTR = 1 << 2,
+    MAF_VIOLATION_DIRECTION = 1 << 3,
+    MAF_VIOLATION_SEQUENCE = 1 << 4,
+    MAF_VIOLATION_NMETHODS = 1 << 5,
+    MAF_VIOLATION_NMETHODS_WIDTH = 1 << 6,
+    MAF_VIOLATION_DUPLICATE_OFFER = 1 << 7,
+    MAF_VIOLATION_RESERVED_OFFER = 1 << 8,
+    MAF_VIOLATION_MORE_NOT_LAST = 1 << 9,
+    MAF_VIOLATION_NOT_OFFERED = 1 << 10,
+    MAF_VIOLATION_NOT_A_METHOD = 1 << 11,
+    MAF_VIOLATION_METHOD_MISMATCH = 1 << 12,
+    MAF_VIOLATION_RESULT_MISMATCH = 1 << 13,
+    MAF_VIOLATION_NO_MORE_AVAILABLE = 1 << 14,
+    MAF_VIOLATION_SUCCESS_WITHOUT_METHOD = 1 << 15,
+    MAF_VIOLATION_LENGTH = 1 << 16,
+    MAF_VIOLATION_TRUNCATED = 1 << 17,
+    MAF_VIOLATION_AFTER_END = 1 << 18,
+    MAF_VIOLATION_RESERVED = 1 << 19,
+    MAF_VIOLATION_OEM_UNANSWERED = 1 << 20,
 };
 
 /* What a do and all that follows have in common, until the next do. */
@@ -67,45 +67,45 @@ typedef struct maf_round {
     const maf_id_t *method;
     nstime_t begin;                   /* time of the do */
     const struct maf_round *previous; /* NULL in the first round */
-    /* Of the frame by which the server went on after what next?; NULL if it has not come. */
+    /* Of the message by which the server went on after what next?; NULL if it has not come. */
     const struct maf_verdict *decision;
-    nstime_t duration; /* until that frame */
+    nstime_t duration; /* until that message */
 } maf_round_t;
 
-/* How a session went; only on the frame that ended it. */
+/* How a session went; only on the message that ended it. */
 typedef struct {
     uint32_t rounds;
-    nstime_t duration; /* since the first MAF frame */
+    nstime_t duration; /* since the first MAF message */
 } maf_ending_t;
 
 /*
- * What is known of one frame. Belongs to the session's allocator. All is final when maf_session_frame()
+ * What is known of one message. Belongs to the session's allocator. All is final when maf_session_message()
  * returns but response_in, which follows when the other side has answered, and the end of the round.
  */
 typedef struct maf_verdict {
-    uint32_t faults;         /* MAF_FAULT_* */
+    uint32_t violations;     /* MAF_FAULT_* */
     uint8_t from;            /* maf_side_t */
-    uint8_t revision;        /* revision the frame is read by */
+    uint8_t revision;        /* revision the message is read by */
     uint8_t state_before;    /* maf_state_t */
-    uint8_t state;           /* maf_state_t after this frame */
-    const maf_id_t *running; /* METHOD in force before this frame; NULL if none is known */
-    maf_round_t *round;      /* the frame's round; NULL before the first do */
-    uint32_t place;          /* among the round's frames, counted from 1; 0 if there is no round */
-    uint32_t do_in;          /* process, what next: frame number of their do; 0 if not seen */
-    uint32_t response_in;    /* number of the next frame from the other side; 0 if none yet */
-    uint32_t response_to;    /* number of the frame this one answers; 0 if none */
-    uint8_t answers;         /* INSTR of that frame */
+    uint8_t state;           /* maf_state_t after this message */
+    const maf_id_t *running; /* METHOD in force before this message; NULL if none is known */
+    maf_round_t *round;      /* the message's round; NULL before the first do */
+    uint32_t place;          /* among the round's messages, counted from 1; 0 if there is no round */
+    uint32_t do_in;          /* process, what next: message number of their do; 0 if not seen */
+    uint32_t response_in;    /* number of the next message from the other side; 0 if none yet */
+    uint32_t response_to;    /* number of the message this one answers; 0 if none */
+    uint8_t answers;         /* INSTR of that message */
     nstime_t response_time;
-    const maf_ending_t *ending;    /* NULL unless this frame ended the session */
-    const uint32_t *offer_faults;  /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */
-    struct maf_verdict *same_side; /* the previous frame still waiting for the same answer */
+    const maf_ending_t *ending;       /* NULL unless this message ended the session */
+    const uint32_t *offer_violations; /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */
+    struct maf_verdict *same_side;    /* the previous message still waiting for the same answer */
 } maf_verdict_t;
 
 /* A do that is being obeyed: not do FAILURE, and not one whose METHOD could not be read. */
 static inline bool
-maf_begins_round(const maf_frame_t *frame, const maf_verdict_t *verdict)
+maf_begins_round(const maf_message_t *message, const maf_verdict_t *verdict)
 {
-    return frame->instr == MAF_INSTR_DO && verdict->state == MAF_STATE_EXECUTING && verdict->round;
+    return message->instr == MAF_INSTR_DO && verdict->state == MAF_STATE_EXECUTING && verdict->round;
 }
 
 typedef struct maf_session maf_session_t;
@@ -115,17 +115,17 @@ typedef struct maf_session maf_session_t;
  *
  * allocator  owns everything the session and its verdicts hold
  * revision   0 or 1; or MAF_REVISION_BY_LIST: what the client's first list says
- * late       the capture may have begun after the session did: nothing is held against its first frames, and
- *            each is read by its own VER
+ * late       the capture may have begun after the session did: nothing is held against its first messages,
+ * and each is read by its own VER
  */
 maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool late);
 
 #define MAF_REVISION_BY_LIST (-1)
 
 /*
- * The revision to read the next frame by: 0 or 1.
+ * The revision to read the next message by: 0 or 1.
  *
- * instr, ver  of that frame
+ * instr, ver  of that message
  */
 int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver);
 
@@ -145,15 +145,15 @@ void maf_session_lose_track(maf_session_t *session);
 maf_state_t maf_session_request(const maf_session_t *session);
 
 /*
- * Take in the next frame (spec: States; draft-00, Subnegotiation) and judge it.
+ * Take in the next message (spec: States; draft-00, Subnegotiation) and judge it.
  *
- * frame      octets of its list and id are read during the call only
+ * message      bytes of its list and id are read during the call only
  * from       who sent it
- * number     of the capture's frame that completed it
+ * number     of the packet that completed it
  * when       its time of capture
  * returns    the verdict, never NULL
  */
-maf_verdict_t *maf_session_frame(maf_session_t *session, const maf_frame_t *frame, maf_side_t from,
-                                 uint32_t number, const nstime_t *when);
+maf_verdict_t *maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from,
+                                   uint32_t number, const nstime_t *when);
 
 #endif /* MAF_SESSION_H */

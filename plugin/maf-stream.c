@@ -10,7 +10,7 @@
 
 #include <epan/dissectors/packet-tcp.h>
 
-#include "packet-maf.h"
+#include "maf-prefs.h"
 
 static int proto_maf;
 static uint32_t stream_count;
@@ -99,14 +99,14 @@ maf_stream_partial_count(void)
 }
 
 const maf_partial_t *
-maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t frame)
+maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t message)
 {
     const maf_partial_t *partial;
 
     if (!stream->partials[side])
         return NULL;
-    partial = (const maf_partial_t *)wmem_tree_lookup32_le(stream->partials[side], frame - 1);
-    return partial && (!partial->done || partial->done > frame) ? partial : NULL;
+    partial = (const maf_partial_t *)wmem_tree_lookup32_le(stream->partials[side], message - 1);
+    return partial && (!partial->done || partial->done > message) ? partial : NULL;
 }
 
 bool

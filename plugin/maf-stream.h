@@ -113,7 +113,7 @@ uint32_t maf_stream_partial_count(void);
 
 /* The MAF frame waited for when a frame of the capture comes, whether for the first time or again; or NULL.
  */
-const maf_partial_t *maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t frame);
+const maf_partial_t *maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t message);
 
 /*
  * Has that side sent octets before the sequence number `end` that have not come to us, and that TCP is not

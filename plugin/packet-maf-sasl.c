@@ -15,7 +15,7 @@
 #include <epan/tfs.h>
 #include <wsutil/strtoi.h>
 
-#include "maf-diagnosis.h"
+#include "maf-expert.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
 
@@ -232,7 +232,7 @@ dissect_scram(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 typedef struct {
     uint32_t place;
     uint32_t again;  /* place of what the server sent next; 0 if there is nothing */
-    unsigned length; /* in octets */
+    unsigned length; /* in bytes */
     const uint8_t *octets;
 } sent_t;
 
@@ -337,7 +337,7 @@ proto_register_maf_sasl(void)
           HFILL}},
         {&hf_scram_salt,
          {"Salt (s)", "maf.sasl.scram.salt", FT_STRING, BASE_NONE, NULL, 0,
-          "Random octets that the password is hashed with, in Base64", HFILL}},
+          "Random bytes that the password is hashed with, in Base64", HFILL}},
         {&hf_scram_iterations,
          {"Iterations (i)", "maf.sasl.scram.iterations", FT_UINT32, BASE_DEC, NULL, 0,
           "How often the password is hashed: the more, the slower it is to guess", HFILL}},
@@ -359,7 +359,7 @@ proto_register_maf_sasl(void)
     };
     static hf_register_info test_fields[] = {
         {&hf_test_data,
-         {"Octets", "maf.test.data", FT_BYTES, BASE_SHOW_ASCII_PRINTABLE, NULL, 0,
+         {"Bytes", "maf.test.data", FT_BYTES, BASE_SHOW_ASCII_PRINTABLE, NULL, 0,
           "What the server sends, and the client is to return unchanged", HFILL}},
         {&hf_test_echo,
          {"Returned", "maf.test.echo", FT_BOOLEAN, BASE_NONE, TFS(&tfs_echo), 0,
@@ -374,8 +374,8 @@ proto_register_maf_sasl(void)
     static ei_register_info test_experts[] = {
         {&ei_echo,
          {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE,
-          "The client returned other octets; expected those that the server sent",
-          MAF_EXPFILL("The Internal Test Method asks for the server's octets, unchanged")}},
+          "The client returned other bytes; expected those that the server sent",
+          MAF_EXPFILL("The Internal Test Method asks for the server's bytes, unchanged")}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};
 

@@ -11,6 +11,10 @@
 
 #include "packet-maf-sasl.h"
 #include "packet-maf.h"
+#include "socks/maf-attach.h"
+#include "stats/maf-session-table.h"
+#include "stats/maf-stats.h"
+#include "stats/maf-tap.h"
 
 WS_DLL_PUBLIC_DEF
 const char plugin_version[] = MAF_VERSION;
@@ -24,14 +28,32 @@ void plugin_register(void);
 WS_DLL_PUBLIC
 uint32_t plugin_describe(void);
 
+static void
+register_all(void)
+{
+    const int proto = proto_register_maf();
+
+    proto_register_maf_sasl();
+    maf_tap_register();
+    maf_stats_register(proto);
+    maf_session_table_register();
+    maf_attach_register(proto);
+}
+
+/* Once all dissectors are registered */
+static void
+handoff_all(void)
+{
+    proto_reg_handoff_maf_sasl();
+    maf_attach_connect();
+}
+
 void
 plugin_register(void)
 {
-    static const proto_plugin maf = {proto_register_maf, proto_reg_handoff_maf};
-    static const proto_plugin sasl = {proto_register_maf_sasl, proto_reg_handoff_maf_sasl};
+    static const proto_plugin maf = {register_all, handoff_all};
 
     proto_register_plugin(&maf);
-    proto_register_plugin(&sasl);
 }
 
 uint32_t

@@ -1,25 +1,25 @@
 /* maf-stats.c
- * Statistics: how many frames, sub-methods, outcomes and diagnoses, and how long answers take
+ * Statistics: how many messages, sub-methods, outcomes and diagnoses, and how long answers take
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "maf-compat.h"
 
-#include "maf-stats.h"
+#include "stats/maf-stats.h"
 
 #include <epan/srt_table.h>
 #include <epan/stats_tree.h>
 #include <epan/tap.h>
 #include <epan/to_str.h>
 
-#include "maf-diagnosis.h"
+#include "maf-expert.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
-#include "maf-tap.h"
-#include "packet-maf.h"
+#include "stats/maf-tap.h"
+#include "maf-tree.h"
 
-/* The round that ended with this frame, by which the server went on; or NULL. */
+/* The round that ended with this message, by which the server went on; or NULL. */
 static const maf_round_t *
 decided_round(const maf_tap_t *record)
 {
@@ -62,23 +62,23 @@ fate_of(const maf_round_t *round, uint8_t decision)
 }
 
 static void
-count_frame(stats_tree *tree, packet_info *pinfo, const maf_tap_t *record)
+count_message(stats_tree *tree, packet_info *pinfo, const maf_tap_t *record)
 {
     const unsigned revision = record->verdict->revision;
     const maf_round_t *decided = decided_round(record);
 
     tick_stat_node(tree, "Frames by instruction", 0, TRUE);
-    tick_stat_node(tree, maf_instr_name(revision, record->frame.instr), node_frames, FALSE);
-    if (maf_begins_round(&record->frame, record->verdict)) {
+    tick_stat_node(tree, maf_instr_name(revision, record->message.instr), node_frames, FALSE);
+    if (maf_begins_round(&record->message, record->verdict)) {
         tick_stat_node(tree, "Sub-methods run", 0, TRUE);
         tick_stat_node(tree, maf_method_label(pinfo->pool, revision, record->verdict->round->method),
                        node_methods, TRUE);
     }
     if (decided) {
         const char *method = maf_method_label(pinfo->pool, revision, decided->method);
-        const bool refused = maf_id_is(&record->frame.id, MAF_METHOD_FAILURE);
+        const bool refused = maf_id_is(&record->message.id, MAF_METHOD_FAILURE);
 
-        tick_stat_node(tree, fate_of(decided, refused ? MAF_INSTR_FAILURE : record->frame.instr),
+        tick_stat_node(tree, fate_of(decided, refused ? MAF_INSTR_FAILURE : record->message.instr),
                        stats_tree_manip_node_int(MN_INCREASE, tree, method, node_methods, TRUE, 0), FALSE);
     }
     if (begins_session(record->verdict))
@@ -89,10 +89,10 @@ count_frame(stats_tree *tree, packet_info *pinfo, const maf_tap_t *record)
 }
 
 static void
-count_faults(stats_tree *tree, const maf_tap_t *record)
+count_violations(stats_tree *tree, const maf_tap_t *record)
 {
-    for (uint32_t fault = 1; fault && fault <= record->faults; fault <<= 1) {
-        const char *name = (record->faults & fault) ? maf_diagnosis_name(fault) : NULL;
+    for (uint32_t violation = 1; violation && violation <= record->violations; violation <<= 1) {
+        const char *name = (record->violations & violation) ? maf_expert_name(violation) : NULL;
 
         if (!name)
             continue;
@@ -109,8 +109,8 @@ tree_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_, const
     const maf_tap_t *record = (const maf_tap_t *)data;
 
     if (record->tvb)
-        count_frame(tree, pinfo, record);
-    count_faults(tree, record);
+        count_message(tree, pinfo, record);
+    count_violations(tree, record);
     return TAP_PACKET_REDRAW;
 }
 

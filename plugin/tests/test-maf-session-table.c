@@ -9,9 +9,9 @@
 #include <epan/stat_tap_ui.h>
 #include <epan/wmem_scopes.h>
 
-#include "maf-diagnosis.h"
-#include "maf-session-table.h"
-#include "maf-tap.h"
+#include "maf-expert.h"
+#include "stats/maf-session-table.h"
+#include "stats/maf-tap.h"
 
 enum { SESSIONS = 5 };
 
@@ -35,9 +35,9 @@ maf_end_text(wmem_allocator_t *pool, const address *address G_GNUC_UNUSED, uint3
     return "";
 }
 
-/* In place of that of maf-diagnosis.c. */
+/* In place of that of maf-expert.c. */
 const char *
-maf_diagnosis_name(uint32_t fault G_GNUC_UNUSED)
+maf_expert_name(uint32_t violation G_GNUC_UNUSED)
 {
     return "fault";
 }
@@ -60,7 +60,7 @@ tell(stat_data_t *listener)
     packet_info pinfo = {.srcport = 1};
 
     for (uint32_t session = 1; session <= SESSIONS; session++) {
-        const maf_tap_t record = {.session = session, .faults = 1};
+        const maf_tap_t record = {.session = session, .violations = 1};
 
         table_ui()->packet_func(listener, &pinfo, NULL, &record, 0);
     }

@@ -1,25 +1,25 @@
 /* maf-session-table.c
  * The table of sessions: who logged in where, by what, with which outcome
  *
- * A row is made from the frames that the listener is shown, so the table's display filter applies to it.
+ * A row is made from the messages that the listener is shown, so the table's display filter applies to it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "maf-compat.h"
 
-#include "maf-session-table.h"
+#include "stats/maf-session-table.h"
 
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 #include <wsutil/utf8_entities.h>
 
-#include "maf-diagnosis.h"
+#include "maf-expert.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
-#include "maf-tap.h"
+#include "stats/maf-tap.h"
 
-/* The most octets of a result's DATA that a cell has room for. */
+/* The most bytes of a result's DATA that a cell has room for. */
 #define RESULT_MAX 60
 /* The most sub-methods that a cell names. */
 #define LIST_MAX 64
@@ -75,7 +75,7 @@ typedef struct {
     list_t run;
     const maf_id_t *last_run;
     wmem_strbuf_t *diagnoses;
-    uint32_t faults[FAULTS];
+    uint32_t violations[FAULTS];
     bool begins_anew; /* the next list takes the place of those before it */
 } row_t;
 
@@ -224,10 +224,11 @@ list_clear(list_t *list)
 }
 
 static void
-note_offers(const stat_tap_table *table, unsigned index, const packet_info *pinfo, const maf_frame_t *frame)
+note_offers(const stat_tap_table *table, unsigned index, const packet_info *pinfo,
+            const maf_message_t *message)
 {
     row_t *row = row_of(table, index);
-    maf_offers_t offers = maf_offers_begin(frame);
+    maf_offers_t offers = maf_offers_begin(message);
     uint32_t offset;
     maf_id_t id;
 
@@ -236,7 +237,7 @@ note_offers(const stat_tap_table *table, unsigned index, const packet_info *pinf
     row->begins_anew = false;
     while (maf_offers_next(&offers, &id, &offset)) {
         if (!maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
-            list_add(&row->offered, maf_method_name(frame->revision, &id), maf_id_text(pinfo->pool, &id),
+            list_add(&row->offered, maf_method_name(message->revision, &id), maf_id_text(pinfo->pool, &id),
                      false);
     }
     set_text(table, index, COLUMN_OFFERED, wmem_strbuf_get_str(row->offered.text));
@@ -257,50 +258,50 @@ note_run(const stat_tap_table *table, unsigned index, const packet_info *pinfo, 
 static void
 note_ending(const stat_tap_table *table, unsigned index, const maf_tap_t *record)
 {
-    const maf_frame_t *frame = &record->frame;
+    const maf_message_t *message = &record->message;
     row_t *row = row_of(table, index);
 
     set_text(table, index, COLUMN_OUTCOME,
              record->verdict->state == MAF_STATE_SUCCEEDED ? "succeeded" : "failed");
-    if (frame->end == MAF_FRAME_WHOLE && frame->len > 0) {
+    if (message->end == MAF_MESSAGE_WHOLE && message->len > 0) {
         tvbuff_t *data =
-            tvb_new_subset_length(record->tvb, (int)frame->data_offset, (int)MIN(frame->len, RESULT_MAX));
+            tvb_new_subset_length(record->tvb, (int)message->data_offset, (int)MIN(message->len, RESULT_MAX));
         wmem_strbuf_t *result = wmem_strbuf_new(row->scope, "");
 
         if (tvb_ascii_isprint(data, 0, -1))
             append_foreign(result, tvb_format_text(row->scope, data, 0, (int)tvb_captured_length(data)));
         else
             wmem_strbuf_append(result, tvb_bytes_to_str(row->scope, data, 0, (int)tvb_captured_length(data)));
-        if (frame->len > RESULT_MAX)
+        if (message->len > RESULT_MAX)
             wmem_strbuf_append(result, UTF8_HORIZONTAL_ELLIPSIS);
         set_text(table, index, COLUMN_RESULT, wmem_strbuf_get_str(result));
     }
 }
 
 static void
-note_faults(const stat_tap_table *table, unsigned index, uint32_t faults)
+note_violations(const stat_tap_table *table, unsigned index, uint32_t violations)
 {
     row_t *row = row_of(table, index);
 
-    if (!faults)
+    if (!violations)
         return;
     wmem_strbuf_truncate(row->diagnoses, 0);
     for (unsigned bit = 0; bit < FAULTS; bit++) {
-        row->faults[bit] += faults >> bit & 1;
-        if (!row->faults[bit])
+        row->violations[bit] += violations >> bit & 1;
+        if (!row->violations[bit])
             continue;
         wmem_strbuf_append_printf(row->diagnoses, "%s%s", wmem_strbuf_get_len(row->diagnoses) ? ", " : "",
-                                  maf_diagnosis_name(1U << bit));
-        if (row->faults[bit] > 1)
-            wmem_strbuf_append_printf(row->diagnoses, " %u times", row->faults[bit]);
+                                  maf_expert_name(1U << bit));
+        if (row->violations[bit] > 1)
+            wmem_strbuf_append_printf(row->diagnoses, " %u times", row->violations[bit]);
     }
     set_text(table, index, COLUMN_DIAGNOSES, wmem_strbuf_get_str(row->diagnoses));
 }
 
 static void
-note_frame(const stat_tap_table *table, unsigned index, const packet_info *pinfo, const maf_tap_t *record)
+note_message(const stat_tap_table *table, unsigned index, const packet_info *pinfo, const maf_tap_t *record)
 {
-    const maf_frame_t *frame = &record->frame;
+    const maf_message_t *message = &record->message;
     const maf_verdict_t *verdict = record->verdict;
     row_t *row = row_of(table, index);
     nstime_t duration;
@@ -309,11 +310,11 @@ note_frame(const stat_tap_table *table, unsigned index, const packet_info *pinfo
         set_text(table, index, COLUMN_REVISION, verdict->revision == MAF_VER_00 ? "00" : "01");
     if (verdict->round)
         cell(table, index, COLUMN_ROUNDS)->value.uint_value = verdict->round->number;
-    if (frame->list)
-        note_offers(table, index, pinfo, frame);
-    if (frame->instr == MAF_INSTR_REQUEST_MORE)
-        row->begins_anew = frame->flags == MAF_FLAGS_ABSOLUTE;
-    if (maf_begins_round(frame, verdict))
+    if (message->list)
+        note_offers(table, index, pinfo, message);
+    if (message->instr == MAF_INSTR_REQUEST_MORE)
+        row->begins_anew = message->flags == MAF_FLAGS_ABSOLUTE;
+    if (maf_begins_round(message, verdict))
         note_run(table, index, pinfo, verdict->revision, verdict->round);
     nstime_delta(&duration, &pinfo->abs_ts, &row->begin);
     if (cell(table, index, COLUMN_OUTCOME)->value.string_value == UNFINISHED)
@@ -351,8 +352,8 @@ table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const v
         return TAP_PACKET_DONT_REDRAW;
     index = row_for(table, pinfo, record);
     if (record->tvb)
-        note_frame(table, index, pinfo, record);
-    note_faults(table, index, record->faults);
+        note_message(table, index, pinfo, record);
+    note_violations(table, index, record->violations);
     return TAP_PACKET_REDRAW;
 }
 

@@ -1,4 +1,4 @@
-/* maf-handoff.c
+/* maf-attach.c
  * The way in from Wireshark's SOCKS dissector, and the way back
  *
  * Wireshark's SOCKS dissector has no table of authentication methods, so MAF cannot register with it.
@@ -12,7 +12,7 @@
 
 #include "maf-compat.h"
 
-#include "maf-handoff.h"
+#include "socks/maf-attach.h"
 
 #include <epan/conversation.h>
 #include <epan/conversation_filter.h>
@@ -23,10 +23,11 @@
 
 #include "maf-protocol.h"
 #include "maf-segment.h"
-#include "maf-socks.h"
+#include "socks/maf-socks.h"
 #include "maf-stream.h"
-#include "maf-tap.h"
-#include "packet-maf.h"
+#include "stats/maf-tap.h"
+#include "maf-prefs.h"
+#include "maf-tree.h"
 
 static int proto_maf;
 static int proto_watch;
@@ -41,7 +42,7 @@ static int tcp_tap;
 
 static dissector_handle_t stream_handle;
 static dissector_handle_t decode_as_handle;
-static dissector_handle_t frames_handle;
+static dissector_handle_t messages_handle;
 static dissector_handle_t tls_handle;
 static dissector_handle_t in_tls_handle;
 
@@ -76,31 +77,31 @@ part_of(tvbuff_t *tvb, int offset, int length)
 }
 
 static void
-tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t faults)
+tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t violations)
 {
     const maf_tap_t record = {
         .session = stream->number,
         .stream = stream->tcp_stream,
         .from = from,
         .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
-        .faults = faults,
+        .violations = violations,
     };
 
     maf_tap_tell(pinfo, &record);
 }
 
 static void
-tell_frame(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_frame_t *frame,
-           const maf_verdict_t *verdict)
+tell_message(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_message_t *message,
+             const maf_verdict_t *verdict)
 {
     const maf_tap_t record = {
         .session = stream->number,
         .stream = stream->tcp_stream,
         .from = (maf_side_t)verdict->from,
         .by_client = verdict->from == MAF_CLIENT,
-        .faults = verdict->faults,
+        .violations = verdict->violations,
         .tvb = tvb,
-        .frame = *frame,
+        .message = *message,
         .verdict = verdict,
     };
 
@@ -111,25 +112,25 @@ tell_frame(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const 
 typedef struct {
     const maf_stream_t *stream;
     const maf_piece_t *first;
-} frames_t;
+} messages_t;
 
 static int
-dissect_frames(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    const frames_t *frames = (const frames_t *)data;
+    const messages_t *frames = (const messages_t *)data;
     const maf_piece_t *piece = frames->first;
     int offset = 0;
 
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
     col_clear(pinfo->cinfo, COL_INFO);
     while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
-        tvbuff_t *frame_tvb = part_of(tvb, offset, (int)piece->length);
-        maf_frame_t frame;
+        tvbuff_t *message_tvb = part_of(tvb, offset, (int)piece->length);
+        maf_message_t message;
 
-        maf_frame_parse(frame_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &frame);
-        maf_show_frame(frame_tvb, pinfo, tree, &frame, piece->verdict);
+        maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
+        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict);
         if (maf_tap_wanted())
-            tell_frame(frames->stream, pinfo, frame_tvb, &frame, piece->verdict);
+            tell_message(frames->stream, pinfo, message_tvb, &message, piece->verdict);
         offset += (int)piece->length;
         piece = piece->next;
     }
@@ -143,10 +144,10 @@ show_pieces(const maf_stream_t *stream, maf_piece_t *piece, tvbuff_t *tvb, int *
 {
     maf_piece_t *next = piece->next;
     int length = (int)piece->length;
-    frames_t frames = {stream, piece};
+    messages_t frames = {stream, piece};
     tvbuff_t *piece_tvb;
 
-    while (piece->kind == PIECE_FRAME && next && next->kind == PIECE_FRAME) {
+    while (piece->kind == PIECE_MESSAGE && next && next->kind == PIECE_MESSAGE) {
         length += (int)next->length;
         next = next->next;
     }
@@ -160,11 +161,11 @@ show_pieces(const maf_stream_t *stream, maf_piece_t *piece, tvbuff_t *tvb, int *
     case PIECE_SOCKS:
         maf_socks_call(stream, piece_tvb, pinfo, tree, data);
         break;
-    case PIECE_FRAME:
+    case PIECE_MESSAGE:
         if (stream->attached)
-            call_dissector_with_data(frames_handle, piece_tvb, pinfo, tree, &frames);
+            call_dissector_with_data(messages_handle, piece_tvb, pinfo, tree, &frames);
         else
-            dissect_frames(piece_tvb, pinfo, tree, &frames);
+            dissect_messages(piece_tvb, pinfo, tree, &frames);
         break;
     case PIECE_UNDECODED:
         maf_show_undecoded(piece_tvb, pinfo, tree);
@@ -205,7 +206,7 @@ dissect_segment(maf_stream_t *stream, uint32_t key, tvbuff_t *tvb, packet_info *
     if (segment->request_in) {
         maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->request_in);
         tell(stream, pinfo, MAF_CLIENT,
-             segment->request_in == MAF_STATE_FAILED ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE);
+             segment->request_in == MAF_STATE_FAILED ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE);
     }
     for (maf_piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
@@ -436,7 +437,7 @@ show_cut(const maf_stream_t *stream, maf_side_t from, const maf_partial_t *parti
          tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(partial->revision, 0), partial->began, closed);
-    tell(stream, pinfo, from, MAF_FAULT_TRUNCATED);
+    tell(stream, pinfo, from, MAF_VIOLATION_TRUNCATED);
 }
 
 /*
@@ -534,13 +535,13 @@ session_filter(packet_info *pinfo MAF_FILTER_USER_DATA)
 }
 
 void
-maf_handoff_register(int proto)
+maf_attach_register(int proto)
 {
     proto_maf = proto;
     proto_watch = proto_register_protocol_in_name_only("MAF watch for SOCKS", "MAF watch", "maf.watch", proto,
                                                        FT_PROTOCOL); /* spares each frame a layer */
     decode_as_handle = register_dissector("maf", dissect_decode_as, proto);
-    frames_handle = create_dissector_handle(dissect_frames, proto);
+    messages_handle = create_dissector_handle(dissect_messages, proto);
     stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
     maf_stream_register(proto);
     register_init_routine(begin_capture);
@@ -548,7 +549,7 @@ maf_handoff_register(int proto)
 }
 
 void
-maf_handoff_connect(void)
+maf_attach_connect(void)
 {
     proto_tls = proto_get_id_by_filter_name("tls");
     proto_tcp = proto_get_id_by_filter_name("tcp");

@@ -1,5 +1,5 @@
 /* maf-stats.h
- * Statistics: how many frames, sub-methods, outcomes and diagnoses, and how long answers take
+ * Statistics: how many messages, sub-methods, outcomes and diagnoses, and how long answers take
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

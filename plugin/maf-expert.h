@@ -1,23 +1,23 @@
-/* maf-diagnosis.h
+/* maf-expert.h
  * Which side broke which rule, in words: the expert infos
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#ifndef MAF_DIAGNOSIS_H
-#define MAF_DIAGNOSIS_H
+#ifndef MAF_EXPERT_H
+#define MAF_EXPERT_H
 
 #include "maf-compat.h"
 
 #include <epan/expert.h>
 #include <epan/packet.h>
 
-#include "maf-frame.h"
+#include "maf-message.h"
 #include "maf-session.h"
 
-/* The parts of a frame that a diagnosis can point at. */
+/* The parts of a message that a diagnosis can point at. */
 typedef enum {
-    MAF_PART_FRAME,
+    MAF_PART_MESSAGE,
     MAF_PART_INSTR,
     MAF_PART_VER,
     MAF_PART_FLAGS,
@@ -39,31 +39,31 @@ typedef enum {
     }
 
 /* Register the expert infos maf.expert.* for this protocol id. */
-void maf_diagnosis_register(int proto);
+void maf_expert_register(int proto);
 
 /*
- * Say what is wrong with a frame, and how the session ended if this frame ended it.
+ * Say what is wrong with a message, and how the session ended if this message ended it.
  *
- * parts  the tree's item for each maf_part_t; what would be said of one that is NULL is said of the frame
+ * parts  the tree's item for each maf_part_t; what would be said of one that is NULL is said of the message
  */
-void maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_frame_t *frame,
-                        const maf_verdict_t *verdict);
+void maf_expert_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_message_t *message,
+                      const maf_verdict_t *verdict);
 
 /* Say what is wrong with one METHOD of a list; faults are those of maf_verdict_t.offer_faults. */
-void maf_diagnose_offer(packet_info *pinfo, proto_item *item, const maf_frame_t *frame,
-                        const maf_verdict_t *verdict, const maf_id_t *id, uint32_t faults);
+void maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t *message,
+                      const maf_verdict_t *verdict, const maf_id_t *id, uint32_t violations);
 
 /* The expert info, "maf.expert.length", that says of one MAF_FAULT_*. Static; NULL for what is none. */
-const char *maf_diagnosis_name(uint32_t fault);
+const char *maf_expert_name(uint32_t violation);
 
 /* Say that the client sent its SOCKS request in a state in which it may not. */
-void maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state);
+void maf_expert_request(packet_info *pinfo, proto_item *item, maf_state_t state);
 
 /*
- * Say that the connection was closed, or else that the capture ends, inside a frame of that side, which began
- * in the capture's frame `began`.
+ * Say that the connection was closed, or else that the capture ends, inside a message of that side, which
+ * began in the packet `began`.
  */
-void maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision,
-                      uint32_t began, bool closed);
+void maf_expert_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
+                    bool closed);
 
-#endif /* MAF_DIAGNOSIS_H */
+#endif /* MAF_EXPERT_H */

@@ -6,7 +6,7 @@
 
 #include "maf-compat.h"
 
-#include "maf-socks.h"
+#include "socks/maf-socks.h"
 
 #include <epan/dissectors/packet-tcp.h>
 #include <epan/proto_data.h>
@@ -18,7 +18,7 @@ static dissector_table_t tcp_ports;
 static dissector_table_t tls_ports;
 static dissector_handle_t socks_handle;
 
-/* Call the SOCKS dissector for octets of ours, as if `from` had sent them; nothing of it shows. */
+/* Call the SOCKS dissector for bytes of ours, as if `from` had sent them; nothing of it shows. */
 static void
 play_socks(const maf_stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from,
            const uint8_t *octets, unsigned length)

@@ -1,5 +1,5 @@
 /* test-maf-session.c
- * The session alone: every path of the table of states, every frame out of its place, every fault
+ * The session alone: every path of the table of states, every message out of its place, every fault
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,43 +32,43 @@ tear_down(fixture_t *f, const void *late G_GNUC_UNUSED)
     wmem_destroy_allocator(f->allocator);
 }
 
-/* Frames are numbered from 1; frame n is captured n × 1.5 seconds after the epoch. */
+/* Frames are numbered from 1; message n is captured n × 1.5 seconds after the epoch. */
 static const maf_verdict_t *
-feed(fixture_t *f, maf_side_t from, const maf_frame_t *frame)
+feed(fixture_t *f, maf_side_t from, const maf_message_t *message)
 {
     const uint32_t number = ++f->number;
     const nstime_t when = {.secs = (time_t)(number + number / 2), .nsecs = number % 2 ? 500000000 : 0};
 
-    return maf_session_frame(f->session, frame, from, number, &when);
+    return maf_session_message(f->session, message, from, number, &when);
 }
 
-static maf_frame_t
+static maf_message_t
 frame_of(uint8_t instr, uint32_t method)
 {
-    return (maf_frame_t){.instr = instr, .id = {.length = MAF_COMPACT_ID_LEN, .compact = method}};
+    return (maf_message_t){.instr = instr, .id = {.length = MAF_COMPACT_ID_LEN, .compact = method}};
 }
 
 static const maf_verdict_t *
 send_method(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
 {
-    const maf_frame_t frame = frame_of(instr, method);
+    const maf_message_t message = frame_of(instr, method);
 
-    return feed(f, from, &frame);
+    return feed(f, from, &message);
 }
 
 static const maf_verdict_t *
 send_more(fixture_t *f, uint16_t flags)
 {
-    maf_frame_t frame = frame_of(MAF_INSTR_REQUEST_MORE, 0);
+    maf_message_t message = frame_of(MAF_INSTR_REQUEST_MORE, 0);
 
-    frame.flags = flags;
-    return feed(f, MAF_SERVER, &frame);
+    message.flags = flags;
+    return feed(f, MAF_SERVER, &message);
 }
 
 static const maf_verdict_t *
 send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *methods)
 {
-    maf_frame_t frame = frame_of(MAF_INSTR_SUPPORTED, 0);
+    maf_message_t message = frame_of(MAF_INSTR_SUPPORTED, 0);
     g_autofree uint8_t *octets = g_malloc(count * MAF_METHOD_LEN);
 
     for (unsigned i = 0; i < count; i++) {
@@ -76,10 +76,10 @@ send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *
 
         memcpy(octets + i * MAF_METHOD_LEN, &method, sizeof method);
     }
-    frame.nmethods_width = width;
-    frame.nmethods = count;
-    frame.list = octets;
-    return feed(f, MAF_CLIENT, &frame);
+    message.nmethods_width = width;
+    message.nmethods = count;
+    message.list = octets;
+    return feed(f, MAF_CLIENT, &message);
 }
 
 #define METHODS(...)                                                                                         \
@@ -96,13 +96,14 @@ send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *
 #define send_ack(f, from)             send_method(f, from, MAF_INSTR_ACKNOWLEDGE, 0)
 
 static void
-check(const maf_verdict_t *verdict, maf_state_t state, uint32_t faults)
+check(const maf_verdict_t *verdict, maf_state_t state, uint32_t violations)
 {
-    g_assert_cmphex(verdict->faults, ==, faults);
+    g_assert_cmphex(verdict->violations, ==, violations);
     g_assert_cmpuint(verdict->state, ==, state);
 }
 
-/* Bring a new session to a state by frames that are all legal, so that only the next one can be at fault. */
+/* Bring a new session to a state by messages that are all legal, so that only the next one can be at fault.
+ */
 static void
 reach(fixture_t *f, maf_state_t state)
 {
@@ -125,24 +126,24 @@ static const maf_verdict_t *
 send_any(fixture_t *f, maf_side_t from, uint8_t instr)
 {
     const uint32_t none[] = {OTHER};
-    maf_frame_t frame = frame_of(instr, TEST);
+    maf_message_t message = frame_of(instr, TEST);
 
     switch (instr) {
     case MAF_INSTR_SUPPORTED:
-        frame.nmethods_width = MAF_NMETHODS_LEN;
-        frame.nmethods = 1;
-        frame.list = (const uint8_t *)none;
+        message.nmethods_width = MAF_NMETHODS_LEN;
+        message.nmethods = 1;
+        message.list = (const uint8_t *)none;
         break;
     case MAF_INSTR_SUCCESS:
-        frame.id.compact = MAF_METHOD_SUCCESS;
+        message.id.compact = MAF_METHOD_SUCCESS;
         break;
     case MAF_INSTR_FAILURE:
-        frame.id.compact = MAF_METHOD_FAILURE;
+        message.id.compact = MAF_METHOD_FAILURE;
         break;
     default:
         break;
     }
-    return feed(f, from, &frame);
+    return feed(f, from, &message);
 }
 
 /* The spec's table of states, written once more: who may send what, when, and what follows. */
@@ -164,18 +165,18 @@ test_table(fixture_t *f, const void *late)
     for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
         for (char state = '1'; state <= '6'; state++) {
             for (int from = MAF_CLIENT; from <= MAF_SERVER; from++) {
-                uint32_t faults = 0;
+                uint32_t violations = 0;
 
                 if (!strchr(table[i].senders, from == MAF_CLIENT ? 'c' : 's'))
-                    faults = MAF_FAULT_DIRECTION;
+                    violations = MAF_VIOLATION_DIRECTION;
                 else if (!strchr(table[i].legal, state))
-                    faults = state >= '5' ? MAF_FAULT_AFTER_END : MAF_FAULT_SEQUENCE;
+                    violations = state >= '5' ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE;
 
                 tear_down(f, late);
                 set_up(f, late);
                 reach(f, (maf_state_t)(state - '0'));
                 check(send_any(f, (maf_side_t)from, table[i].instr),
-                      (maf_state_t)((table[i].next == '=' ? state : table[i].next) - '0'), faults);
+                      (maf_state_t)((table[i].next == '=' ? state : table[i].next) - '0'), violations);
                 g_assert_cmpint(maf_session_has_succeeded(f->session), ==,
                                 (table[i].next == '=' ? state : table[i].next) == '5' &&
                                     (state >= '5' || from == MAF_SERVER));
@@ -286,7 +287,7 @@ test_nothing_acceptable(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpuint(verdict->ending->rounds, ==, 0);
 
     verdict = send_failure(f);
-    check(verdict, MAF_STATE_FAILED, MAF_FAULT_AFTER_END);
+    check(verdict, MAF_STATE_FAILED, MAF_VIOLATION_AFTER_END);
     g_assert_null(verdict->ending);
 }
 
@@ -298,9 +299,9 @@ test_relative_download(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_list(f, TEST, MAF_METHOD_MORE_AVAILABLE);
     check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
     verdict = send_list(f, OTHER, TEST);
-    check(verdict, MAF_STATE_AWAITING_DECISION, MAF_FAULT_DUPLICATE_OFFER);
-    g_assert_cmphex(verdict->offer_faults[0], ==, 0);
-    g_assert_cmphex(verdict->offer_faults[1], ==, MAF_FAULT_DUPLICATE_OFFER);
+    check(verdict, MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_DUPLICATE_OFFER);
+    g_assert_cmphex(verdict->offer_violations[0], ==, 0);
+    g_assert_cmphex(verdict->offer_violations[1], ==, MAF_VIOLATION_DUPLICATE_OFFER);
     check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
     send_what_next(f);
     check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
@@ -312,7 +313,7 @@ test_absolute_download(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_list(f, TEST, MAF_METHOD_MORE_AVAILABLE);
     check(send_more(f, MAF_FLAGS_ABSOLUTE), MAF_STATE_AWAITING_MORE, 0);
     check(send_list(f, OTHER), MAF_STATE_AWAITING_DECISION, 0);
-    check(send_do(f, TEST), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_do(f, TEST), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_OFFERED);
     check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
     check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
 }
@@ -320,27 +321,27 @@ test_absolute_download(fixture_t *f, const void *late G_GNUC_UNUSED)
 static void
 test_offers(fixture_t *f, const void *late)
 {
-    check(send_list(f, TEST, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_DUPLICATE_OFFER);
+    check(send_list(f, TEST, TEST), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_DUPLICATE_OFFER);
 
     tear_down(f, late);
     set_up(f, late);
-    check(send_list(f, TEST, MAF_METHOD_SUCCESS), MAF_STATE_AWAITING_DECISION, MAF_FAULT_RESERVED_OFFER);
+    check(send_list(f, TEST, MAF_METHOD_SUCCESS), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_RESERVED_OFFER);
 
     tear_down(f, late);
     set_up(f, late);
-    check(send_list(f, MAF_METHOD_FAILURE, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_RESERVED_OFFER);
+    check(send_list(f, MAF_METHOD_FAILURE, TEST), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_RESERVED_OFFER);
 
     tear_down(f, late);
     set_up(f, late);
     check(send_list(f, MAF_METHOD_MORE_AVAILABLE, TEST), MAF_STATE_AWAITING_DECISION,
-          MAF_FAULT_MORE_NOT_LAST);
-    check(send_do(f, OTHER), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+          MAF_VIOLATION_MORE_NOT_LAST);
+    check(send_do(f, OTHER), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_OFFERED);
     check(send_process(f, MAF_CLIENT, OTHER), MAF_STATE_EXECUTING, 0);
 
     tear_down(f, late);
     set_up(f, late);
     check(send_list_of_width(f, MAF_NMETHODS_LEN_BYTE, METHODS(TEST)), MAF_STATE_AWAITING_DECISION,
-          MAF_FAULT_NMETHODS_WIDTH);
+          MAF_VIOLATION_NMETHODS_WIDTH);
 }
 
 static void
@@ -352,7 +353,7 @@ test_wrong_do(fixture_t *f, const void *late)
         tear_down(f, late);
         set_up(f, late);
         send_list(f, TEST);
-        check(send_do(f, results[i]), MAF_STATE_EXECUTING, MAF_FAULT_NOT_A_METHOD);
+        check(send_do(f, results[i]), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_A_METHOD);
         check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
     }
 }
@@ -365,7 +366,7 @@ test_wrong_process(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_list(f, TEST);
     send_do(f, TEST);
     verdict = send_process(f, MAF_CLIENT, OTHER);
-    check(verdict, MAF_STATE_EXECUTING, MAF_FAULT_METHOD_MISMATCH);
+    check(verdict, MAF_STATE_EXECUTING, MAF_VIOLATION_METHOD_MISMATCH);
     g_assert_cmphex(verdict->running->compact, ==, TEST);
     check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
 }
@@ -375,59 +376,61 @@ test_wrong_result(fixture_t *f, const void *late)
 {
     reach(f, MAF_STATE_AWAITING_DECISION);
     check(send_method(f, MAF_SERVER, MAF_INSTR_SUCCESS, TEST), MAF_STATE_SUCCEEDED,
-          MAF_FAULT_RESULT_MISMATCH);
+          MAF_VIOLATION_RESULT_MISMATCH);
 
     tear_down(f, late);
     set_up(f, late);
     reach(f, MAF_STATE_AWAITING_DECISION);
-    check(send_method(f, MAF_SERVER, MAF_INSTR_FAILURE, TEST), MAF_STATE_FAILED, MAF_FAULT_RESULT_MISMATCH);
+    check(send_method(f, MAF_SERVER, MAF_INSTR_FAILURE, TEST), MAF_STATE_FAILED,
+          MAF_VIOLATION_RESULT_MISMATCH);
 }
 
 static void
 test_success_without_method(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     send_list(f, TEST);
-    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SUCCESS_WITHOUT_METHOD);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_VIOLATION_SUCCESS_WITHOUT_METHOD);
 }
 
-/* Neither a frame out of place nor a do that names no sub-method makes up for one. */
+/* Neither a message out of place nor a do that names no sub-method makes up for one. */
 static void
 test_success_without_method_all_the_same(fixture_t *f, const void *late)
 {
     send_list(f, TEST);
-    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, MAF_FAULT_SEQUENCE);
-    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SUCCESS_WITHOUT_METHOD);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_SEQUENCE);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_VIOLATION_SUCCESS_WITHOUT_METHOD);
 
     tear_down(f, late);
     set_up(f, late);
     send_list(f, TEST);
-    check(send_do(f, MAF_METHOD_SUCCESS), MAF_STATE_EXECUTING, MAF_FAULT_NOT_A_METHOD);
+    check(send_do(f, MAF_METHOD_SUCCESS), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_A_METHOD);
     check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
-    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SUCCESS_WITHOUT_METHOD);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_VIOLATION_SUCCESS_WITHOUT_METHOD);
 }
 
 static void
 test_no_more_available(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     send_list(f, TEST);
-    check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, MAF_FAULT_NO_MORE_AVAILABLE);
+    check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, MAF_VIOLATION_NO_MORE_AVAILABLE);
     check(send_list(f, OTHER), MAF_STATE_AWAITING_DECISION, 0);
 }
 
 static void
 test_header(fixture_t *f, const void *late)
 {
-    maf_frame_t frame = frame_of(MAF_INSTR_WHAT_NEXT, 0);
+    maf_message_t message = frame_of(MAF_INSTR_WHAT_NEXT, 0);
 
     reach(f, MAF_STATE_EXECUTING);
-    frame.ver = 2;
-    frame.flags = 1;
-    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_DECISION, MAF_FAULT_VERSION | MAF_FAULT_FLAGS);
+    message.ver = 2;
+    message.flags = 1;
+    check(feed(f, MAF_CLIENT, &message), MAF_STATE_AWAITING_DECISION,
+          MAF_VIOLATION_VERSION | MAF_VIOLATION_FLAGS);
 
     tear_down(f, late);
     set_up(f, late);
     reach(f, MAF_STATE_AWAITING_DECISION);
-    check(send_more(f, 2), MAF_STATE_AWAITING_MORE, MAF_FAULT_FLAGS);
+    check(send_more(f, 2), MAF_STATE_AWAITING_MORE, MAF_VIOLATION_FLAGS);
 }
 
 /* What cannot be read may have been anything: one diagnosis, and what follows is taken as it comes. */
@@ -435,21 +438,21 @@ static void
 test_unframeable(fixture_t *f, const void *late)
 {
     static const struct {
-        maf_frame_end_t end;
-        uint32_t fault;
+        maf_message_end_t end;
+        uint32_t violation;
     } ends[] = {
-        {MAF_FRAME_BAD_INSTR, MAF_FAULT_INSTR},
-        {MAF_FRAME_CUT, MAF_FAULT_TRUNCATED},
-        {MAF_FRAME_UNASSEMBLED, 0},
+        {MAF_MESSAGE_BAD_INSTR, MAF_VIOLATION_INSTR},
+        {MAF_MESSAGE_CUT, MAF_VIOLATION_TRUNCATED},
+        {MAF_MESSAGE_UNASSEMBLED, 0},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
-        maf_frame_t frame = frame_of(0x42, 0);
+        maf_message_t message = frame_of(0x42, 0);
 
-        frame.end = ends[i].end;
+        message.end = ends[i].end;
         tear_down(f, late);
         set_up(f, late);
-        check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_LIST, ends[i].fault);
+        check(feed(f, MAF_CLIENT, &message), MAF_STATE_AWAITING_LIST, ends[i].violation);
         check(send_process(f, MAF_CLIENT, OTHER), MAF_STATE_EXECUTING, 0);
         check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
         check(send_success(f), MAF_STATE_SUCCEEDED, 0);
@@ -459,18 +462,18 @@ test_unframeable(fixture_t *f, const void *late)
 static void
 test_bad_lengths(fixture_t *f, const void *late)
 {
-    maf_frame_t frame = frame_of(MAF_INSTR_DO, TEST);
+    maf_message_t message = frame_of(MAF_INSTR_DO, TEST);
 
     send_list(f, TEST);
-    frame.end = MAF_FRAME_BAD_LENGTH;
-    check(feed(f, MAF_SERVER, &frame), MAF_STATE_EXECUTING, MAF_FAULT_LENGTH);
+    message.end = MAF_MESSAGE_BAD_LENGTH;
+    check(feed(f, MAF_SERVER, &message), MAF_STATE_EXECUTING, MAF_VIOLATION_LENGTH);
     check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
 
     tear_down(f, late);
     set_up(f, late);
-    frame = frame_of(MAF_INSTR_SUPPORTED, 0);
-    frame.end = MAF_FRAME_BAD_COUNT;
-    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_AWAITING_DECISION, MAF_FAULT_NMETHODS);
+    message = frame_of(MAF_INSTR_SUPPORTED, 0);
+    message.end = MAF_MESSAGE_BAD_COUNT;
+    check(feed(f, MAF_CLIENT, &message), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_NMETHODS);
     check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
 }
 
@@ -488,7 +491,7 @@ test_late(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
     check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
     check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
-    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_FAULT_SEQUENCE);
+    check(send_success(f), MAF_STATE_SUCCEEDED, MAF_VIOLATION_SEQUENCE);
 }
 
 static void
@@ -513,7 +516,7 @@ test_many_lists(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_what_next(f);
     check(send_do(f, OTHER + lists - 1), MAF_STATE_EXECUTING, 0);
     send_what_next(f);
-    check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_OFFERED);
 }
 
 /* Frames that the capture lacks are nobody's fault. */
@@ -527,12 +530,12 @@ test_missing_frames(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_success(f), MAF_STATE_SUCCEEDED, 0);
 }
 
-/* What follows from a frame out of place is not held against the next one as well. */
+/* What follows from a message out of place is not held against the next one as well. */
 static void
 test_no_cascade(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
-    check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_AWAITING_DECISION, MAF_FAULT_SEQUENCE);
+    check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_SEQUENCE);
     check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
     check(send_failure(f), MAF_STATE_FAILED, 0);
 }
@@ -545,7 +548,7 @@ test_forged_success(fixture_t *f, const void *late G_GNUC_UNUSED)
 
     reach(f, MAF_STATE_AWAITING_DECISION);
     verdict = send_method(f, MAF_CLIENT, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS);
-    check(verdict, MAF_STATE_SUCCEEDED, MAF_FAULT_DIRECTION);
+    check(verdict, MAF_STATE_SUCCEEDED, MAF_VIOLATION_DIRECTION);
     g_assert_null(verdict->ending);
     verdict = send_failure(f);
     check(verdict, MAF_STATE_FAILED, 0);
@@ -568,21 +571,21 @@ test_request(fixture_t *f, const void *late)
 
 /* Revision 01 */
 
-static maf_frame_t
+static maf_message_t
 frame_of_01(uint8_t instr, uint32_t method)
 {
-    maf_frame_t frame = frame_of(instr, method);
+    maf_message_t message = frame_of(instr, method);
 
-    frame.revision = frame.ver = MAF_VER_01;
-    return frame;
+    message.revision = message.ver = MAF_VER_01;
+    return message;
 }
 
 static const maf_verdict_t *
 send_01(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
 {
-    const maf_frame_t frame = frame_of_01(instr, method);
+    const maf_message_t message = frame_of_01(instr, method);
 
-    return feed(f, from, &frame);
+    return feed(f, from, &message);
 }
 
 static const uint8_t uuids[][MAF_LONG_ID_LEN] = {{1, 2, 3}, {1, 2, 4}};
@@ -590,21 +593,21 @@ static const uint8_t uuids[][MAF_LONG_ID_LEN] = {{1, 2, 3}, {1, 2, 4}};
 static const maf_verdict_t *
 send_uuid(fixture_t *f, maf_side_t from, uint8_t instr, unsigned which)
 {
-    maf_frame_t frame = frame_of_01(instr, 0);
+    maf_message_t message = frame_of_01(instr, 0);
 
-    frame.id = maf_id_read(uuids[which], MAF_LONG_ID_LEN);
-    return feed(f, from, &frame);
+    message.id = maf_id_read(uuids[which], MAF_LONG_ID_LEN);
+    return feed(f, from, &message);
 }
 
 static const maf_verdict_t *
 send_groups(fixture_t *f, uint32_t methods, const uint8_t *octets)
 {
-    maf_frame_t frame = frame_of_01(MAF_INSTR_SUPPORTED, 0);
+    maf_message_t message = frame_of_01(MAF_INSTR_SUPPORTED, 0);
 
-    frame.layout = MAF_LAYOUT_GROUPS;
-    frame.nmethods = methods;
-    frame.list = octets;
-    return feed(f, MAF_CLIENT, &frame);
+    message.layout = MAF_LAYOUT_GROUPS;
+    message.nmethods = methods;
+    message.list = octets;
+    return feed(f, MAF_CLIENT, &message);
 }
 
 /* A UUID, MORE_METHODS_AVAILABLE, and TEST after it: order carries no meaning. */
@@ -620,10 +623,10 @@ test_login_01(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 1);
 
     check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 0), MAF_STATE_EXECUTING, 0);
-    check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 1), MAF_STATE_EXECUTING, MAF_FAULT_METHOD_MISMATCH);
+    check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 1), MAF_STATE_EXECUTING, MAF_VIOLATION_METHOD_MISMATCH);
     check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 0), MAF_STATE_EXECUTING, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
-    check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 1), MAF_STATE_EXECUTING, MAF_FAULT_NOT_OFFERED);
+    check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 1), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_OFFERED);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_DO, TEST), MAF_STATE_EXECUTING, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
@@ -637,7 +640,7 @@ static void
 test_acknowledged_end(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     reach(f, MAF_STATE_SUCCEEDED);
-    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, MAF_FAULT_AFTER_END);
+    check(send_what_next(f), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_AFTER_END);
     check(send_ack(f, MAF_CLIENT), MAF_STATE_AWAITING_DECISION, 0);
     check(send_ack(f, MAF_SERVER), MAF_STATE_AWAITING_DECISION, 0);
 }
@@ -645,24 +648,24 @@ test_acknowledged_end(fixture_t *f, const void *late G_GNUC_UNUSED)
 static void
 test_version_01(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
-    maf_frame_t frame;
+    maf_message_t message;
 
     send_groups(f, 3, groups);
-    frame = frame_of_01(MAF_INSTR_DO, TEST);
-    frame.ver = MAF_VER_00;
-    check(feed(f, MAF_SERVER, &frame), MAF_STATE_EXECUTING, MAF_FAULT_VERSION);
+    message = frame_of_01(MAF_INSTR_DO, TEST);
+    message.ver = MAF_VER_00;
+    check(feed(f, MAF_SERVER, &message), MAF_STATE_EXECUTING, MAF_VIOLATION_VERSION);
     send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0);
-    frame = frame_of_01(MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS);
-    frame.ver = MAF_VER_00;
-    check(feed(f, MAF_SERVER, &frame), MAF_STATE_SUCCEEDED, 0);
+    message = frame_of_01(MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS);
+    message.ver = MAF_VER_00;
+    check(feed(f, MAF_SERVER, &message), MAF_STATE_SUCCEEDED, 0);
 }
 
 static void
 test_oem(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
-    maf_frame_t frame;
+    maf_message_t message;
 
-    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, MAF_FAULT_SEQUENCE);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, MAF_VIOLATION_SEQUENCE);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_LIST, 0);
@@ -671,22 +674,23 @@ test_oem(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_DECISION, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_DO, TEST), MAF_STATE_EXECUTING, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_EXECUTING, 0);
-    check(send_01(f, MAF_SERVER, MAF_INSTR_PROCESS, TEST), MAF_STATE_EXECUTING, MAF_FAULT_OEM_UNANSWERED);
-    frame = frame_of_01(MAF_INSTR_OEM, 0);
-    frame.reserved = 1;
-    check(feed(f, MAF_CLIENT, &frame), MAF_STATE_EXECUTING, MAF_FAULT_RESERVED);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_PROCESS, TEST), MAF_STATE_EXECUTING, MAF_VIOLATION_OEM_UNANSWERED);
+    message = frame_of_01(MAF_INSTR_OEM, 0);
+    message.reserved = 1;
+    check(feed(f, MAF_CLIENT, &message), MAF_STATE_EXECUTING, MAF_VIOLATION_RESERVED);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_EXECUTING, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_AWAITING_DECISION, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_PROCESS, TEST), MAF_STATE_AWAITING_DECISION,
-          MAF_FAULT_OEM_UNANSWERED);
+          MAF_VIOLATION_OEM_UNANSWERED);
     check(send_01(f, MAF_SERVER, MAF_INSTR_FAILURE, MAF_METHOD_FAILURE), MAF_STATE_FAILED, 0);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
     check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, 0);
-    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, MAF_FAULT_AFTER_END);
+    check(send_01(f, MAF_SERVER, MAF_INSTR_OEM, 0), MAF_STATE_FAILED, MAF_VIOLATION_AFTER_END);
 }
 
-/* Late captures go by each frame's own VER, but for results: those may have VER 00 in revision 01 as well. */
+/* Late captures go by each message's own VER, but for results: those may have VER 00 in revision 01 as well.
+ */
 static void
 test_late_01(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
@@ -724,7 +728,7 @@ main(int argc, char **argv)
     ADD("bad-lengths", test_bad_lengths, NULL);
     ADD("late", test_late, late);
     ADD("late-end", test_late_end, late);
-    ADD("missing-frames", test_missing_frames, NULL);
+    ADD("missing-messages", test_missing_frames, NULL);
     ADD("no-cascade", test_no_cascade, NULL);
     ADD("forged-success", test_forged_success, NULL);
     ADD("request", test_request, NULL);

@@ -1,5 +1,5 @@
 /* maf-tap.h
- * What statistics and exports are told of each MAF frame
+ * What statistics and exports are told of each MAF message
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,18 +11,18 @@
 
 #include <epan/packet.h>
 
-#include "maf-frame.h"
+#include "maf-message.h"
 #include "maf-session.h"
 
 /* What a listener of the tap "maf" gets; it and all it points to live as long as the packet. */
 typedef struct {
-    uint32_t session; /* the same for all frames of a session, and for no other in the capture */
+    uint32_t session; /* the same for all messages of a session, and for no other in the capture */
     uint32_t stream;  /* tcp.stream */
     maf_side_t from;
     bool by_client;               /* the packet is the client's, whoever is at fault */
-    uint32_t faults;              /* MAF_FAULT_* */
-    tvbuff_t *tvb;                /* the frame; NULL: no frame, but something wrong between frames */
-    maf_frame_t frame;            /* the frame, taken apart, if there is one */
+    uint32_t violations;          /* MAF_FAULT_* */
+    tvbuff_t *tvb;                /* the message; NULL: no message, but something wrong between messages */
+    maf_message_t message;        /* the message, taken apart, if there is one */
     const maf_verdict_t *verdict; /* and what the session said of it */
 } maf_tap_t;
 

@@ -1,4 +1,4 @@
-/* maf-diagnosis.c
+/* maf-expert.c
  * Which side broke which rule, in words: the expert infos
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -6,14 +6,15 @@
 
 #include "maf-compat.h"
 
-#include "maf-diagnosis.h"
+#include "maf-expert.h"
 
 #include <epan/expert.h>
 #include <wsutil/str_util.h>
 
 #include "maf-methods.h"
 #include "maf-protocol.h"
-#include "packet-maf.h"
+#include "maf-prefs.h"
+#include "maf-tree.h"
 
 static expert_field ei_version = EI_INIT;
 static expert_field ei_flags = EI_INIT;
@@ -41,7 +42,7 @@ static expert_field ei_failure = EI_INIT;
 
 typedef struct {
     wmem_allocator_t *pool;
-    const maf_frame_t *frame;
+    const maf_message_t *message;
     const maf_verdict_t *verdict;
     const maf_id_t *offer; /* the METHOD of a list that is at fault */
 } case_t;
@@ -55,7 +56,7 @@ sender_of(const case_t *c)
 static const char *
 instr_of(const case_t *c)
 {
-    return maf_instr_name(c->frame->revision, c->frame->instr);
+    return maf_instr_name(c->message->revision, c->message->instr);
 }
 
 static const char *
@@ -71,13 +72,13 @@ id_of(wmem_allocator_t *pool, unsigned revision, const maf_id_t *id)
 static const char *
 method_of(const case_t *c)
 {
-    return id_of(c->pool, c->frame->revision, &c->frame->id);
+    return id_of(c->pool, c->message->revision, &c->message->id);
 }
 
 static const char *
 running_of(const case_t *c)
 {
-    return c->verdict->running ? id_of(c->pool, c->frame->revision, c->verdict->running)
+    return c->verdict->running ? id_of(c->pool, c->message->revision, c->verdict->running)
                                : "the sub-method of the Do";
 }
 
@@ -85,7 +86,7 @@ running_of(const case_t *c)
 static const char *
 expected_in(const case_t *c)
 {
-    const bool is_01 = c->frame && c->frame->revision == MAF_VER_01;
+    const bool is_01 = c->message && c->message->revision == MAF_VER_01;
 
     switch ((maf_state_t)c->verdict->state_before) {
     case MAF_STATE_AWAITING_LIST:
@@ -96,9 +97,9 @@ expected_in(const case_t *c)
     case MAF_STATE_AWAITING_MORE:
         return "the client's next list of sub-methods";
     case MAF_STATE_EXECUTING:
-        return c->frame ? wmem_strdup_printf(c->pool, "Process for %s, or the client's %s", running_of(c),
-                                             maf_instr_name(c->frame->revision, MAF_INSTR_WHAT_NEXT))
-                        : "Process, or the client's What next?";
+        return c->message ? wmem_strdup_printf(c->pool, "Process for %s, or the client's %s", running_of(c),
+                                               maf_instr_name(c->message->revision, MAF_INSTR_WHAT_NEXT))
+                          : "Process, or the client's What next?";
     case MAF_STATE_SUCCEEDED:
         return "Acknowledge, or the client's SOCKS request";
     case MAF_STATE_FAILED:
@@ -114,15 +115,15 @@ say_version(const case_t *c)
 {
     return wmem_strdup_printf(c->pool,
                               "The %s sent VER X'%02X'; expected X'%02X', that of this session's revision",
-                              sender_of(c), c->frame->ver, c->frame->revision);
+                              sender_of(c), c->message->ver, c->message->revision);
 }
 
 static const char *
 say_flags(const case_t *c)
 {
     return wmem_strdup_printf(c->pool, "The %s sent FLAGS X'%04X'; expected %s", sender_of(c),
-                              c->frame->flags,
-                              c->frame->instr == MAF_INSTR_REQUEST_MORE
+                              c->message->flags,
+                              c->message->instr == MAF_INSTR_REQUEST_MORE
                                   ? "X'0000' for a relative or X'0001' for an absolute method download"
                                   : "X'0000'");
 }
@@ -131,7 +132,7 @@ static const char *
 say_reserved(const case_t *c)
 {
     return wmem_strdup_printf(c->pool, "The %s sent RESERVED X'%06X'; expected X'000000'", sender_of(c),
-                              c->frame->reserved);
+                              c->message->reserved);
 }
 
 static const char *
@@ -139,10 +140,10 @@ say_instr(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "The %s sent INSTR X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the frame is "
+        "The %s sent INSTR X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the message is "
         "cannot be told, so the rest of the segment is not decoded",
-        sender_of(c), c->frame->instr,
-        c->frame->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
+        sender_of(c), c->message->instr,
+        c->message->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
 }
 
 static const char *
@@ -162,7 +163,7 @@ say_sequence(const case_t *c)
 static const char *
 say_nmethods(const case_t *c)
 {
-    if (c->frame->revision != MAF_VER_00)
+    if (c->message->revision != MAF_VER_00)
         return wmem_strdup_printf(
             c->pool,
             "The %s sent a group whose IDLEN is 0; expected 1 to 255. The rest of the segment is "
@@ -172,7 +173,7 @@ say_nmethods(const case_t *c)
         c->pool,
         "The %s sent NMETHODS %u; expected 1 to 255. How long the list is cannot be told, so the "
         "rest of the segment is not decoded",
-        sender_of(c), c->frame->nmethods);
+        sender_of(c), c->message->nmethods);
 }
 
 static const char *
@@ -180,7 +181,7 @@ say_nmethods_width(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "The %s sent NMETHODS as one octet, as the text has it; expected four, as the diagram has "
+        "The %s sent NMETHODS as one byte, as the text has it; expected four, as the diagram has "
         "it: a peer that goes by the diagram cannot read this list",
         sender_of(c));
 }
@@ -217,7 +218,7 @@ say_result_mismatch(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool, "The %s's %s has METHOD %s; expected %s", sender_of(c), instr_of(c), method_of(c),
-        c->frame->instr == MAF_INSTR_SUCCESS ? "SUCCESS (X'00000000')" : "FAILURE (X'FFFFFFFF')");
+        c->message->instr == MAF_INSTR_SUCCESS ? "SUCCESS (X'00000000')" : "FAILURE (X'FFFFFFFF')");
 }
 
 static const char *
@@ -241,7 +242,7 @@ say_success_without_method(const case_t *c)
 static const char *
 say_length(const case_t *c)
 {
-    if (c->frame->layout == MAF_LAYOUT_GROUPS)
+    if (c->message->layout == MAF_LAYOUT_GROUPS)
         return wmem_strdup_printf(c->pool,
                                   "The %s sent a list longer than this reader believes; expected its end. "
                                   "The rest of the segment is not decoded",
@@ -249,19 +250,19 @@ say_length(const case_t *c)
     return wmem_strdup_printf(c->pool,
                               "The %s sent %s %u; expected at most %u, this reader's limit (preference "
                               "maf.max_length). The rest of the segment is not decoded",
-                              sender_of(c), c->frame->revision == MAF_VER_00 ? "LEN" : "DLEN", c->frame->len,
-                              maf_prefs.framing.max_length);
+                              sender_of(c), c->message->revision == MAF_VER_00 ? "LEN" : "DLEN",
+                              c->message->len, maf_prefs.framing.max_length);
 }
 
 static const char *
 say_truncated(const case_t *c)
 {
-    if (c->frame->snapped)
-        return wmem_strdup_printf(c->pool,
-                                  "The capture lacks the rest of the %s's frame; expected all that was sent",
-                                  sender_of(c));
-    return wmem_strdup_printf(c->pool, "The %s's frame ends after %u octet%s; expected more of it",
-                              sender_of(c), c->frame->length, plurality(c->frame->length, "", "s"));
+    if (c->message->snapped)
+        return wmem_strdup_printf(
+            c->pool, "The capture lacks the rest of the %s's message; expected all that was sent",
+            sender_of(c));
+    return wmem_strdup_printf(c->pool, "The %s's message ends after %u byte%s; expected more of it",
+                              sender_of(c), c->message->length, plurality(c->message->length, "", "s"));
 }
 
 static const char *
@@ -275,7 +276,7 @@ say_after_end(const case_t *c)
 static const char *
 say_oem_unanswered(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "The %s sent %s in answer to an OEM frame; expected an OEM frame",
+    return wmem_strdup_printf(c->pool, "The %s sent %s in answer to an OEM message; expected an OEM message",
                               sender_of(c), instr_of(c));
 }
 
@@ -283,14 +284,14 @@ static const char *
 say_duplicate_offer(const case_t *c)
 {
     return wmem_strdup_printf(c->pool, "The %s offers %s again; expected each sub-method once", sender_of(c),
-                              id_of(c->pool, c->frame->revision, c->offer));
+                              id_of(c->pool, c->message->revision, c->offer));
 }
 
 static const char *
 say_reserved_offer(const case_t *c)
 {
     return wmem_strdup_printf(c->pool, "The %s offers %s, which is a result; expected sub-methods",
-                              sender_of(c), id_of(c->pool, c->frame->revision, c->offer));
+                              sender_of(c), id_of(c->pool, c->message->revision, c->offer));
 }
 
 static const char *
@@ -302,128 +303,130 @@ say_more_not_last(const case_t *c)
                               sender_of(c));
 }
 
-/* What is said of a fault, where in the frame, and where in the draft. */
+/* What is said of a fault, where in the message, and where in the draft. */
 typedef struct {
-    uint32_t fault;
+    uint32_t violation;
     maf_part_t part;
     expert_field *ei;
     const char *section; /* of draft-00; NULL if it has no such rule */
     const char *(*say)(const case_t *c);
-} diagnosis_t;
+} violation_t;
 
-/* Of a frame */
-static const diagnosis_t diagnoses[] = {
-    {MAF_FAULT_VERSION, MAF_PART_VER, &ei_version, "Subnegotiation, VER", say_version},
-    {MAF_FAULT_FLAGS, MAF_PART_FLAGS, &ei_flags, "Subnegotiation, FLAGS", say_flags},
-    {MAF_FAULT_RESERVED, MAF_PART_RESERVED, &ei_reserved, "Process OEM specific, RESERVED", say_reserved},
-    {MAF_FAULT_INSTR, MAF_PART_INSTR, &ei_instr, "Subnegotiation, INSTR", say_instr},
-    {MAF_FAULT_DIRECTION, MAF_PART_INSTR, &ei_direction, "Subnegotiation", say_direction},
-    {MAF_FAULT_SEQUENCE, MAF_PART_INSTR, &ei_sequence, "Subnegotiation", say_sequence},
-    {MAF_FAULT_NMETHODS, MAF_PART_NMETHODS, &ei_nmethods, "Subnegotiation, NMETHODS", say_nmethods},
-    {MAF_FAULT_NMETHODS_WIDTH, MAF_PART_NMETHODS, &ei_nmethods_width, "Subnegotiation, NMETHODS",
+/* Of a message */
+static const violation_t diagnoses[] = {
+    {MAF_VIOLATION_VERSION, MAF_PART_VER, &ei_version, "Subnegotiation, VER", say_version},
+    {MAF_VIOLATION_FLAGS, MAF_PART_FLAGS, &ei_flags, "Subnegotiation, FLAGS", say_flags},
+    {MAF_VIOLATION_RESERVED, MAF_PART_RESERVED, &ei_reserved, "Process OEM specific, RESERVED", say_reserved},
+    {MAF_VIOLATION_INSTR, MAF_PART_INSTR, &ei_instr, "Subnegotiation, INSTR", say_instr},
+    {MAF_VIOLATION_DIRECTION, MAF_PART_INSTR, &ei_direction, "Subnegotiation", say_direction},
+    {MAF_VIOLATION_SEQUENCE, MAF_PART_INSTR, &ei_sequence, "Subnegotiation", say_sequence},
+    {MAF_VIOLATION_NMETHODS, MAF_PART_NMETHODS, &ei_nmethods, "Subnegotiation, NMETHODS", say_nmethods},
+    {MAF_VIOLATION_NMETHODS_WIDTH, MAF_PART_NMETHODS, &ei_nmethods_width, "Subnegotiation, NMETHODS",
      say_nmethods_width},
-    {MAF_FAULT_NOT_OFFERED, MAF_PART_METHOD, &ei_not_offered, "Subnegotiation, METHODS", say_not_offered},
-    {MAF_FAULT_NOT_A_METHOD, MAF_PART_METHOD, &ei_not_a_method, "Current MAF Sub-Methods", say_not_a_method},
-    {MAF_FAULT_METHOD_MISMATCH, MAF_PART_METHOD, &ei_method_mismatch, "Subnegotiation, process",
+    {MAF_VIOLATION_NOT_OFFERED, MAF_PART_METHOD, &ei_not_offered, "Subnegotiation, METHODS", say_not_offered},
+    {MAF_VIOLATION_NOT_A_METHOD, MAF_PART_METHOD, &ei_not_a_method, "Current MAF Sub-Methods",
+     say_not_a_method},
+    {MAF_VIOLATION_METHOD_MISMATCH, MAF_PART_METHOD, &ei_method_mismatch, "Subnegotiation, process",
      say_method_mismatch},
-    {MAF_FAULT_RESULT_MISMATCH, MAF_PART_METHOD, &ei_result_mismatch, "Subnegotiation, success and failure",
-     say_result_mismatch},
-    {MAF_FAULT_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, "Subnegotiation, METHODS",
+    {MAF_VIOLATION_RESULT_MISMATCH, MAF_PART_METHOD, &ei_result_mismatch,
+     "Subnegotiation, success and failure", say_result_mismatch},
+    {MAF_VIOLATION_NO_MORE_AVAILABLE, MAF_PART_INSTR, &ei_no_more_available, "Subnegotiation, METHODS",
      say_no_more_available},
-    {MAF_FAULT_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method, NULL,
+    {MAF_VIOLATION_SUCCESS_WITHOUT_METHOD, MAF_PART_INSTR, &ei_success_without_method, NULL,
      say_success_without_method},
-    {MAF_FAULT_LENGTH, MAF_PART_LEN, &ei_length, NULL, say_length},
-    {MAF_FAULT_TRUNCATED, MAF_PART_FRAME, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
-    {MAF_FAULT_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
+    {MAF_VIOLATION_LENGTH, MAF_PART_LEN, &ei_length, NULL, say_length},
+    {MAF_VIOLATION_TRUNCATED, MAF_PART_MESSAGE, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
+    {MAF_VIOLATION_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
      say_after_end},
-    {MAF_FAULT_OEM_UNANSWERED, MAF_PART_INSTR, &ei_oem_unanswered, "Process OEM specific",
+    {MAF_VIOLATION_OEM_UNANSWERED, MAF_PART_INSTR, &ei_oem_unanswered, "Process OEM specific",
      say_oem_unanswered},
 };
 
 /* Of one METHOD in a list: the part is its own item */
-static const diagnosis_t offer_diagnoses[] = {
-    {MAF_FAULT_DUPLICATE_OFFER, MAF_PART_METHOD, &ei_duplicate_offer,
+static const violation_t offer_diagnoses[] = {
+    {MAF_VIOLATION_DUPLICATE_OFFER, MAF_PART_METHOD, &ei_duplicate_offer,
      "Subnegotiation, FLAGS, of a relative method download", say_duplicate_offer},
-    {MAF_FAULT_RESERVED_OFFER, MAF_PART_METHOD, &ei_reserved_offer, "Current MAF Sub-Methods",
+    {MAF_VIOLATION_RESERVED_OFFER, MAF_PART_METHOD, &ei_reserved_offer, "Current MAF Sub-Methods",
      say_reserved_offer},
-    {MAF_FAULT_MORE_NOT_LAST, MAF_PART_METHOD, &ei_more_not_last, "Subnegotiation, METHODS",
+    {MAF_VIOLATION_MORE_NOT_LAST, MAF_PART_METHOD, &ei_more_not_last, "Subnegotiation, METHODS",
      say_more_not_last},
 };
 
 /* Revision 01 describes each instruction by itself. */
 static const char *
-section_of(const diagnosis_t *diagnosis, const maf_frame_t *frame)
+section_of(const violation_t *diagnosis, const maf_message_t *message)
 {
-    if (frame->revision == MAF_VER_00 || diagnosis->fault == MAF_FAULT_INSTR)
+    if (message->revision == MAF_VER_00 || diagnosis->violation == MAF_VIOLATION_INSTR)
         return diagnosis->section;
-    return maf_instr_name(frame->revision,
-                          diagnosis->fault == MAF_FAULT_OEM_UNANSWERED ? MAF_INSTR_OEM : frame->instr);
+    return maf_instr_name(message->revision, diagnosis->violation == MAF_VIOLATION_OEM_UNANSWERED
+                                                 ? MAF_INSTR_OEM
+                                                 : message->instr);
 }
 
 static void
-diagnose(packet_info *pinfo, proto_item *item, const diagnosis_t *diagnosis, const case_t *c)
+diagnose(packet_info *pinfo, proto_item *item, const violation_t *diagnosis, const case_t *c)
 {
     if (diagnosis->section)
         expert_add_info_format(pinfo, item, diagnosis->ei, "%s (%s, %s)", diagnosis->say(c),
-                               c->frame->revision == MAF_VER_00 ? "draft-00" : "draft-01",
-                               section_of(diagnosis, c->frame));
+                               c->message->revision == MAF_VER_00 ? "draft-00" : "draft-01",
+                               section_of(diagnosis, c->message));
     else
         expert_add_info_format(pinfo, item, diagnosis->ei, "%s", diagnosis->say(c));
 }
 
 void
-maf_diagnose_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_frame_t *frame,
-                   const maf_verdict_t *verdict)
+maf_expert_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_message_t *message,
+                 const maf_verdict_t *verdict)
 {
-    const case_t c = {.pool = pinfo->pool, .frame = frame, .verdict = verdict};
+    const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict};
 
-    for (unsigned i = 0; verdict->faults && i < G_N_ELEMENTS(diagnoses); i++) {
-        proto_item *part = parts[diagnoses[i].part] ? parts[diagnoses[i].part] : parts[MAF_PART_FRAME];
+    for (unsigned i = 0; verdict->violations && i < G_N_ELEMENTS(diagnoses); i++) {
+        proto_item *part = parts[diagnoses[i].part] ? parts[diagnoses[i].part] : parts[MAF_PART_MESSAGE];
 
-        if (verdict->faults & diagnoses[i].fault)
+        if (verdict->violations & diagnoses[i].violation)
             diagnose(pinfo, part, &diagnoses[i], &c);
     }
     if (verdict->ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
 
-        expert_add_info_format(pinfo, parts[MAF_PART_FRAME], succeeded ? &ei_success : &ei_failure,
+        expert_add_info_format(pinfo, parts[MAF_PART_MESSAGE], succeeded ? &ei_success : &ei_failure,
                                "Authentication %s after %u round%s", succeeded ? "succeeded" : "failed",
                                verdict->ending->rounds, plurality(verdict->ending->rounds, "", "s"));
     }
 }
 
 void
-maf_diagnose_offer(packet_info *pinfo, proto_item *item, const maf_frame_t *frame,
-                   const maf_verdict_t *verdict, const maf_id_t *id, uint32_t faults)
+maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t *message,
+                 const maf_verdict_t *verdict, const maf_id_t *id, uint32_t violations)
 {
-    const case_t c = {.pool = pinfo->pool, .frame = frame, .verdict = verdict, .offer = id};
+    const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict, .offer = id};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(offer_diagnoses); i++) {
-        if (faults & offer_diagnoses[i].fault)
+        if (violations & offer_diagnoses[i].violation)
             diagnose(pinfo, item, &offer_diagnoses[i], &c);
     }
 }
 
 static const char *
-name_in(const diagnosis_t *table, size_t count, uint32_t fault)
+name_in(const violation_t *table, size_t count, uint32_t violation)
 {
     for (size_t i = 0; i < count; i++) {
-        if (table[i].fault == fault)
+        if (table[i].violation == violation)
             return proto_registrar_get_abbrev((unsigned)table[i].ei->hf);
     }
     return NULL;
 }
 
 const char *
-maf_diagnosis_name(uint32_t fault)
+maf_expert_name(uint32_t violation)
 {
-    const char *name = name_in(diagnoses, G_N_ELEMENTS(diagnoses), fault);
+    const char *name = name_in(diagnoses, G_N_ELEMENTS(diagnoses), violation);
 
-    return name ? name : name_in(offer_diagnoses, G_N_ELEMENTS(offer_diagnoses), fault);
+    return name ? name : name_in(offer_diagnoses, G_N_ELEMENTS(offer_diagnoses), violation);
 }
 
 void
-maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state)
+maf_expert_request(packet_info *pinfo, proto_item *item, maf_state_t state)
 {
     const maf_verdict_t verdict = {.state_before = (uint8_t)state};
     const case_t c = {.pool = pinfo->pool, .verdict = &verdict};
@@ -435,8 +438,8 @@ maf_diagnose_request(packet_info *pinfo, proto_item *item, maf_state_t state)
 }
 
 void
-maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
-                 bool closed)
+maf_expert_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
+               bool closed)
 {
     expert_add_info_format(pinfo, item, &ei_truncated,
                            "%s a frame of the %s, which begins in frame %u; expected the rest of it (%s)",
@@ -446,7 +449,7 @@ maf_diagnose_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned
 }
 
 void
-maf_diagnosis_register(int proto)
+maf_expert_register(int proto)
 {
     static ei_register_info ei[] = {
         {&ei_version,
@@ -458,7 +461,7 @@ maf_diagnosis_register(int proto)
           MAF_EXPFILL("FLAGS is not 0, or in a request for more sub-methods neither 0 nor 1")}},
         {&ei_instr,
          {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision",
-          MAF_EXPFILL("How long the frame is cannot be told, so the rest of the segment is not decoded")}},
+          MAF_EXPFILL("How long the message is cannot be told, so the rest of the segment is not decoded")}},
         {&ei_direction,
          {"maf.expert.direction", PI_PROTOCOL, PI_WARN, "Sent by the wrong side",
           MAF_EXPFILL("Only the other side may send this instruction")}},
@@ -468,10 +471,10 @@ maf_diagnosis_register(int proto)
         {&ei_nmethods,
          {"maf.expert.nmethods", PI_MALFORMED, PI_ERROR, "NMETHODS is not 1 to 255",
           MAF_EXPFILL("The number of sub-methods in the list is impossible, or a group of it has ids of no "
-                      "octets; the rest of the segment is not decoded")}},
+                      "bytes; the rest of the segment is not decoded")}},
         {&ei_nmethods_width,
-         {"maf.expert.nmethods_width", PI_PROTOCOL, PI_NOTE, "NMETHODS is one octet wide",
-          MAF_EXPFILL("The draft contradicts itself: its diagram has four octets, its text one. The two "
+         {"maf.expert.nmethods_width", PI_PROTOCOL, PI_NOTE, "NMETHODS is one byte wide",
+          MAF_EXPFILL("The draft contradicts itself: its diagram has four bytes, its text one. The two "
                       "kinds of peers do not understand each other")}},
         {&ei_duplicate_offer,
          {"maf.expert.duplicate_offer", PI_PROTOCOL, PI_NOTE, "A sub-method is offered again",
@@ -506,17 +509,18 @@ maf_diagnosis_register(int proto)
           MAF_EXPFILL("LEN is greater than the preference maf.max_length, or a list has no end; the rest of "
                       "the segment is not decoded")}},
         {&ei_truncated,
-         {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The frame is not complete",
-          MAF_EXPFILL("The connection is closed, or the capture ends, inside the frame; the latter is known "
-                      "once all has been read: with tshark, on the second pass (-2)")}},
+         {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The message is not complete",
+          MAF_EXPFILL(
+              "The connection is closed, or the capture ends, inside the message; the latter is known "
+              "once all has been read: with tshark, on the second pass (-2)")}},
         {&ei_after_end,
-         {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF frame after the end",
+         {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF message after the end",
           MAF_EXPFILL("Something other than Acknowledge or OEM came after Success or Failure")}},
         {&ei_reserved,
          {"maf.expert.reserved", PI_PROTOCOL, PI_WARN, "RESERVED is not 0",
-          MAF_EXPFILL("The octets of an OEM frame that are kept for later use are not 0")}},
+          MAF_EXPFILL("The bytes of an OEM message that are kept for later use are not 0")}},
         {&ei_oem_unanswered,
-         {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM frame was not answered by one",
+         {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM message was not answered by one",
           MAF_EXPFILL("In revision 01 the other side answers each, be it to say that it does not recognise "
                       "the OEM")}},
         {&ei_success,

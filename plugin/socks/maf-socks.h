@@ -18,7 +18,7 @@
 #define SOCKS_VERSION         5
 #define SOCKS_GREETING_HEADER 2
 #define SOCKS_SELECTION_LEN   2
-#define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first octet of the address */
+#define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first byte of the address */
 #define SOCKS_CONNECT         1
 #define SOCKS_UDP_ASSOCIATE   3
 #define SOCKS_ATYP_OFFSET     3
@@ -64,12 +64,12 @@ void maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pin
 
 /*
  * Call it as TCP or TLS would. What we are called by in TLS is a handle of SOCKS, so there is such a layer
- * already. Returns the octets it took.
+ * already. Returns the bytes it took.
  */
 int maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                    void *data);
 
-/* Show tunnelled octets as it does: by the target's port, in the place of the proxy's. */
+/* Show tunnelled bytes as it does: by the target's port, in the place of the proxy's. */
 void maf_socks_show_tunnel(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 
 #endif /* MAF_SOCKS_H */

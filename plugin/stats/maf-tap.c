@@ -1,12 +1,12 @@
 /* maf-tap.c
- * What statistics and exports are told of each MAF frame
+ * What statistics and exports are told of each MAF message
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "maf-compat.h"
 
-#include "maf-tap.h"
+#include "stats/maf-tap.h"
 
 #include <epan/exported_pdu.h>
 #include <epan/tap.h>

@@ -1,0 +1,669 @@
+/* maf-tree.c
+ * One message in the packet details and the Info column
+ *
+ * draft-ietf-aft-socks-maf-00, "Multi-Authentication Framework Method for SOCKS V5"
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-compat.h"
+
+#include "maf-tree.h"
+
+#include <epan/expert.h>
+#include <epan/proto_data.h>
+#include <epan/tfs.h>
+#include <wsutil/str_util.h>
+
+#include "maf-expert.h"
+#include "maf-methods.h"
+#include "maf-protocol.h"
+
+static int proto_maf;
+
+/* The message (draft-00, Subnegotiation) */
+static int hf_instr = -1;
+static int hf_ver = -1;
+static int hf_flags = -1;
+static int hf_flags_absolute = -1;
+static int hf_nmethods = -1;
+static int hf_offered = -1;
+static int hf_method = -1;
+static int hf_method_name = -1;
+static int hf_len = -1;
+static int hf_data = -1;
+static int hf_data_text = -1;
+static int hf_undecoded = -1;
+
+/* What draft-01 adds to it */
+static int hf_idlen = -1;
+static int hf_list_end = -1;
+static int hf_offered_uuid = -1;
+static int hf_offered_id = -1;
+static int hf_mlen = -1;
+static int hf_method_uuid = -1;
+static int hf_method_id = -1;
+static int hf_pad = -1;
+static int hf_reserved = -1;
+static int hf_oem = -1;
+static int hf_oem_uuid = -1;
+static int hf_oem_id = -1;
+
+/* The session */
+static int hf_from = -1;
+static int hf_revision = -1;
+static int hf_state = -1;
+static int hf_round = -1;
+static int hf_round_duration = -1;
+static int hf_do_in = -1;
+static int hf_response_in = -1;
+static int hf_response_to = -1;
+static int hf_response_time = -1;
+static int hf_session_rounds = -1;
+static int hf_session_duration = -1;
+
+static int ett_maf = -1;
+static int ett_flags = -1;
+static int ett_methods = -1;
+
+#define INSTR_NAME(constant, value, name_00, name_01) {value, name_00},
+static const value_string instr_names_00[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
+#undef INSTR_NAME
+
+#define INSTR_NAME(constant, value, name_00, name_01) {value, name_01},
+static const value_string instr_names_01[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
+#undef INSTR_NAME
+
+static const value_string state_names[] = {
+    {MAF_STATE_AWAITING_LIST, "Awaiting list"},
+    {MAF_STATE_AWAITING_DECISION, "Awaiting decision"},
+    {MAF_STATE_AWAITING_MORE, "Awaiting more"},
+    {MAF_STATE_EXECUTING, "Executing"},
+    {MAF_STATE_SUCCEEDED, "Succeeded"},
+    {MAF_STATE_FAILED, "Failed"},
+    {0, NULL},
+};
+
+static const true_false_string tfs_absolute_relative = {
+    "Absolute: start again with the list",
+    "Relative: only sub-methods not sent yet",
+};
+
+const char *
+maf_instr_name(unsigned revision, uint8_t instr)
+{
+    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? instr_names_00 : instr_names_01);
+
+    return name ? name : "Unknown instruction";
+}
+
+/* The most characters of the DATA of a result that the Info column has room for. */
+#define RESULT_TEXT_MAX 60
+
+/* Room for what most summaries are, in characters: to let one grow costs as much as to write it. */
+#define SUMMARY_USUAL 80
+
+/* A message being shown */
+typedef struct {
+    tvbuff_t *tvb;
+    packet_info *pinfo;
+    proto_tree *parent; /* the packet's tree, for those who dissect DATA */
+    proto_tree *tree;   /* the message's */
+    const maf_message_t *message;
+    const maf_verdict_t *verdict;
+    const char *note; /* what the payload dissector has to say, or NULL */
+    proto_item *parts[MAF_PARTS];
+} view_t;
+
+/* Columns, and the top line of the tree */
+
+static void
+append_list_summary(wmem_strbuf_t *summary, const maf_message_t *message)
+{
+    maf_offers_t offers = maf_offers_begin(message);
+    uint32_t methods = 0;
+    uint32_t offset;
+    maf_id_t id;
+
+    while (maf_offers_next(&offers, &id, &offset)) {
+        if (!maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
+            methods++;
+    }
+    wmem_strbuf_append_printf(summary, ": %u%s", methods,
+                              methods < message->nmethods ? " (more available)" : "");
+}
+
+static const char *
+oem_name(const maf_id_t *id)
+{
+    if (maf_id_is(id, MAF_OEM_NOT_RECOGNISED))
+        return "Not recognised";
+    if (id->length != MAF_COMPACT_ID_LEN)
+        return "OEM";
+    if (id->compact <= MAF_OEM_TEST_LAST)
+        return "Internal test";
+    if (id->compact == MAF_OEM_RESERVED)
+        return "Reserved OEM";
+    return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
+}
+
+/* For what most messages have: a printf would take longer than all else that the plugin does for one. */
+static void
+append_with(wmem_strbuf_t *summary, const char *separator, const char *text)
+{
+    wmem_strbuf_append(summary, separator);
+    wmem_strbuf_append(summary, text);
+}
+
+static void
+append_id_summary(wmem_strbuf_t *summary, const view_t *view)
+{
+    const maf_message_t *message = view->message;
+    wmem_allocator_t *pool = view->pinfo->pool;
+
+    if (message->instr == MAF_INSTR_OEM)
+        wmem_strbuf_append_printf(summary, ": %s %s", oem_name(&message->id),
+                                  maf_id_text(pool, &message->id));
+    else if (message->instr == MAF_INSTR_DO || message->instr == MAF_INSTR_PROCESS)
+        append_with(summary, ": ", maf_method_label(pool, message->revision, &message->id));
+    if (message->len > 0)
+        wmem_strbuf_append_printf(summary, " (%u byte%s)", message->len, plurality(message->len, "", "s"));
+    if (view->note)
+        append_with(summary, ", ", view->note);
+}
+
+/* One phrase that says what the message does. */
+static const char *
+summary_of(const view_t *view)
+{
+    const maf_message_t *message = view->message;
+    wmem_strbuf_t *summary;
+
+    if (message->understood < MAF_HEADER_LEN)
+        return "Incomplete message";
+    if (message->layout == MAF_LAYOUT_UNKNOWN)
+        return wmem_strdup_printf(view->pinfo->pool, "Unknown instruction 0x%02x", message->instr);
+
+    summary = wmem_strbuf_new_sized(view->pinfo->pool, SUMMARY_USUAL);
+    wmem_strbuf_append(summary, maf_instr_name(message->revision, message->instr));
+    if (message->list)
+        append_list_summary(summary, message);
+    if (message->id_offset)
+        append_id_summary(summary, view);
+    if (message->instr == MAF_INSTR_REQUEST_MORE)
+        wmem_strbuf_append(summary, message->flags & MAF_FLAGS_ABSOLUTE ? " (absolute)" : " (relative)");
+    if (message->understood < message->length)
+        wmem_strbuf_append(summary, " [incomplete]");
+    return wmem_strbuf_get_str(summary);
+}
+
+/* Ids */
+
+/* The fields of an id, by its length. */
+typedef struct {
+    int *compact;
+    int *uuid;
+    int *other;
+} id_fields_t;
+
+static const id_fields_t offered_fields = {&hf_offered, &hf_offered_uuid, &hf_offered_id};
+static const id_fields_t method_fields = {&hf_method, &hf_method_uuid, &hf_method_id};
+static const id_fields_t oem_fields = {&hf_oem, &hf_oem_uuid, &hf_oem_id};
+
+static proto_item *
+show_id(const view_t *view, proto_tree *tree, const id_fields_t *fields, uint32_t offset, const maf_id_t *id,
+        const char *name)
+{
+    proto_item *item;
+
+    if (id->length == MAF_COMPACT_ID_LEN)
+        return proto_tree_add_uint_format_value(tree, *fields->compact, view->tvb, (int)offset, id->length,
+                                                id->compact, "%s (0x%08x)", name, id->compact);
+    item =
+        proto_tree_add_item(tree, id->length == MAF_LONG_ID_LEN ? *fields->uuid : *fields->other, view->tvb,
+                            (int)offset, id->length, id->length == MAF_LONG_ID_LEN ? ENC_BIG_ENDIAN : ENC_NA);
+    proto_item_append_text(item, " (%s)", name);
+    return item;
+}
+
+static void
+show_method(view_t *view)
+{
+    const maf_message_t *message = view->message;
+    const char *name = maf_method_name(message->revision, &message->id);
+    proto_item *item;
+
+    if (!view->tree)
+        return;
+    view->parts[MAF_PART_METHOD] =
+        show_id(view, view->tree, &method_fields, message->id_offset, &message->id, name);
+    item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, (int)message->id_offset,
+                                 message->id.length, name);
+    proto_item_set_generated(item);
+}
+
+static void
+show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t *id, uint32_t index)
+{
+    const unsigned revision = view->message->revision;
+    proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
+
+    if (view->verdict->offer_violations && view->verdict->offer_violations[index])
+        maf_expert_offer(view->pinfo, item, view->message, view->verdict, id,
+                         view->verdict->offer_violations[index]);
+}
+
+/* DATA */
+
+/* Is the METHOD the one of the round? Only then is what the round keeps of its payload for the same
+ * dissector. */
+static bool
+runs_method(const view_t *view)
+{
+    return view->message->instr == MAF_INSTR_DO ||
+           (view->message->instr == MAF_INSTR_PROCESS &&
+            !(view->verdict->violations & MAF_VIOLATION_METHOD_MISMATCH));
+}
+
+static void
+show_data(view_t *view)
+{
+    const maf_message_t *message = view->message;
+    const bool is_result = message->instr == MAF_INSTR_SUCCESS || message->instr == MAF_INSTR_FAILURE;
+    maf_payload_t payload = {
+        .instr = message->instr,
+        .revision = message->revision,
+        .from = (maf_side_t)view->verdict->from,
+        .round = runs_method(view) ? view->verdict->round : NULL,
+        .place = view->verdict->place,
+    };
+    tvbuff_t *data;
+
+    if (message->end != MAF_MESSAGE_WHOLE || message->len == 0)
+        return;
+    proto_tree_add_item(view->tree, hf_data, view->tvb, (int)message->data_offset, (int)message->len, ENC_NA);
+    data = tvb_new_subset_length(view->tvb, (int)message->data_offset, (int)message->len);
+    if (message->instr != MAF_INSTR_OEM &&
+        maf_dissect_data(data, view->pinfo, view->parent, &message->id, &payload)) {
+        view->note = payload.note;
+    } else if ((view->tree || is_result) && tvb_ascii_isprint(data, 0, -1)) {
+        proto_item_set_generated(
+            proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)message->len, ENC_ASCII));
+        if (is_result)
+            view->note = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+    }
+}
+
+/* LEN and DATA, with PAD before them if there is any. */
+static void
+show_len_and_data(view_t *view, uint32_t after)
+{
+    const maf_message_t *message = view->message;
+
+    if (!message->len_offset)
+        return;
+    if (message->len_offset > after)
+        proto_tree_add_item(view->tree, hf_pad, view->tvb, (int)after, (int)(message->len_offset - after),
+                            ENC_NA);
+    view->parts[MAF_PART_LEN] = proto_tree_add_item(view->tree, hf_len, view->tvb, (int)message->len_offset,
+                                                    MAF_LEN_LEN, ENC_BIG_ENDIAN);
+    show_data(view);
+}
+
+/* One function per layout: everything after the header */
+
+typedef void (*layout_fn)(view_t *view);
+
+static void
+show_nothing(view_t *view _U_)
+{
+}
+
+static void
+show_list(view_t *view)
+{
+    const maf_message_t *message = view->message;
+    maf_offers_t offers;
+    proto_tree *list;
+    uint32_t offset;
+    maf_id_t id;
+
+    view->parts[MAF_PART_NMETHODS] = proto_tree_add_item(view->tree, hf_nmethods, view->tvb, MAF_HEADER_LEN,
+                                                         message->nmethods_width, ENC_BIG_ENDIAN);
+    if (!message->list || (!view->tree && !view->verdict->offer_violations))
+        return;
+    list = proto_tree_add_subtree_format(view->tree, view->tvb, (int)message->list_offset,
+                                         (int)(message->nmethods * MAF_METHOD_LEN), ett_methods, NULL,
+                                         "Methods (%u)", message->nmethods);
+    offers = maf_offers_begin(message);
+    while (maf_offers_next(&offers, &id, &offset))
+        show_offer(view, list, offset, &id, offers.index - 1);
+}
+
+static proto_tree *
+show_group(const view_t *view, uint32_t offset, uint8_t count, uint8_t length)
+{
+    proto_tree *group = proto_tree_add_subtree_format(
+        view->tree, view->tvb, (int)offset, MAF_GROUP_HEADER_LEN + count * length, ett_methods, NULL,
+        "Methods (%u of %u byte%s each)", count, length, plurality(length, "", "s"));
+
+    proto_tree_add_item(group, hf_nmethods, view->tvb, (int)offset, 1, ENC_BIG_ENDIAN);
+    proto_tree_add_item(group, hf_idlen, view->tvb, (int)offset + 1, MAF_IDLEN_LEN, ENC_BIG_ENDIAN);
+    return group;
+}
+
+static void
+show_groups(view_t *view)
+{
+    const maf_message_t *message = view->message;
+    maf_offers_t offers = maf_offers_begin(message);
+    proto_tree *group = NULL;
+    uint32_t offset;
+    maf_id_t id;
+
+    if (!message->list || (!view->tree && !view->verdict->offer_violations))
+        return;
+    for (bool new_group = true; maf_offers_next(&offers, &id, &offset); new_group = offers.count == 0) {
+        if (new_group)
+            group = show_group(view, offset - MAF_GROUP_HEADER_LEN, (uint8_t)(offers.count + 1), id.length);
+        show_offer(view, group, offset, &id, offers.index - 1);
+    }
+    view->parts[MAF_PART_NMETHODS] =
+        proto_tree_add_item(view->tree, hf_list_end, view->tvb, (int)message->length - 1, 1, ENC_NA);
+}
+
+static void
+show_method_data(view_t *view)
+{
+    if (!view->message->id_offset)
+        return;
+    show_method(view);
+    show_len_and_data(view, view->message->id_offset + view->message->id.length);
+}
+
+static void
+show_id_data(view_t *view)
+{
+    if (!view->message->id_offset)
+        return;
+    proto_tree_add_item(view->tree, hf_mlen, view->tvb, MAF_HEADER_LEN, MAF_IDLEN_LEN, ENC_BIG_ENDIAN);
+    show_method_data(view);
+}
+
+static void
+show_oem(view_t *view)
+{
+    const maf_message_t *message = view->message;
+
+    if (!message->id_offset)
+        return;
+    view->parts[MAF_PART_RESERVED] = proto_tree_add_item(view->tree, hf_reserved, view->tvb, MAF_HEADER_LEN,
+                                                         MAF_RESERVED_LEN, ENC_BIG_ENDIAN);
+    proto_tree_add_item(view->tree, hf_idlen, view->tvb, MAF_HEADER_LEN + MAF_RESERVED_LEN, MAF_IDLEN_LEN,
+                        ENC_BIG_ENDIAN);
+    show_id(view, view->tree, &oem_fields, message->id_offset, &message->id, oem_name(&message->id));
+    show_len_and_data(view, message->id_offset + message->id.length);
+}
+
+static const layout_fn layout_fns[] = {
+    [MAF_LAYOUT_UNKNOWN] = show_nothing, [MAF_LAYOUT_HEADER] = show_nothing,
+    [MAF_LAYOUT_LIST] = show_list,       [MAF_LAYOUT_METHOD_DATA] = show_method_data,
+    [MAF_LAYOUT_GROUPS] = show_groups,   [MAF_LAYOUT_ID] = show_id_data,
+    [MAF_LAYOUT_ID_DATA] = show_id_data, [MAF_LAYOUT_OEM] = show_oem,
+};
+
+static void
+show_header(view_t *view)
+{
+    static int *const request_more_flags[] = {&hf_flags_absolute, NULL};
+
+    const maf_message_t *message = view->message;
+
+    view->parts[MAF_PART_INSTR] =
+        proto_tree_add_uint_format_value(view->tree, hf_instr, view->tvb, 0, 1, message->instr, "%s (%u)",
+                                         maf_instr_name(message->revision, message->instr), message->instr);
+    view->parts[MAF_PART_VER] = proto_tree_add_item(view->tree, hf_ver, view->tvb, 1, 1, ENC_BIG_ENDIAN);
+    if (message->instr == MAF_INSTR_REQUEST_MORE)
+        view->parts[MAF_PART_FLAGS] = proto_tree_add_bitmask(view->tree, view->tvb, 2, hf_flags, ett_flags,
+                                                             request_more_flags, ENC_BIG_ENDIAN);
+    else
+        view->parts[MAF_PART_FLAGS] =
+            proto_tree_add_item(view->tree, hf_flags, view->tvb, 2, 2, ENC_BIG_ENDIAN);
+}
+
+/* What the session knows of the message */
+
+static void
+add_generated_uint(const view_t *view, int hf, uint32_t value)
+{
+    proto_item_set_generated(proto_tree_add_uint(view->tree, hf, view->tvb, 0, 0, value));
+}
+
+static void
+add_generated_time(const view_t *view, int hf, const nstime_t *value)
+{
+    proto_item_set_generated(proto_tree_add_time(view->tree, hf, view->tvb, 0, 0, value));
+}
+
+static void
+show_session(const view_t *view)
+{
+    const maf_verdict_t *verdict = view->verdict;
+
+    proto_item_set_generated(proto_tree_add_string(view->tree, hf_from, view->tvb, 0, 0,
+                                                   verdict->from == MAF_CLIENT ? "Client" : "Server"));
+    add_generated_uint(view, hf_revision, verdict->revision);
+    if (verdict->state != MAF_STATE_UNKNOWN)
+        add_generated_uint(view, hf_state, verdict->state);
+    if (verdict->round)
+        add_generated_uint(view, hf_round, verdict->round->number);
+    if (maf_begins_round(view->message, verdict) && verdict->round->decision)
+        add_generated_time(view, hf_round_duration, &verdict->round->duration);
+    if (verdict->do_in)
+        add_generated_uint(view, hf_do_in, verdict->do_in);
+    if (verdict->response_to) {
+        add_generated_uint(view, hf_response_to, verdict->response_to);
+        add_generated_time(view, hf_response_time, &verdict->response_time);
+    }
+    if (verdict->response_in)
+        add_generated_uint(view, hf_response_in, verdict->response_in);
+    if (verdict->ending) {
+        add_generated_uint(view, hf_session_rounds, verdict->ending->rounds);
+        add_generated_time(view, hf_session_duration, &verdict->ending->duration);
+    }
+}
+
+/* Add a phrase to the Info column, after those of the messages before it in the packet. */
+static void
+add_info(packet_info *pinfo, const char *phrase)
+{
+    enum { HAS_INFO_KEY = 1 };
+    const bool has_info = p_get_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY) != NULL;
+
+    col_append_sep_str(pinfo->cinfo, COL_INFO, has_info ? ", " : "", phrase);
+    if (!has_info)
+        p_add_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY, pinfo);
+}
+
+void
+maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
+                 const maf_verdict_t *verdict)
+{
+    view_t view = {.tvb = tvb, .pinfo = pinfo, .parent = tree, .message = message, .verdict = verdict};
+    proto_item *top = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)message->length, ENC_NA);
+
+    view.parts[MAF_PART_MESSAGE] = top;
+    view.tree = proto_item_add_subtree(top, ett_maf);
+    if (tree && message->understood >= MAF_HEADER_LEN)
+        show_header(&view);
+    if (message->understood > MAF_HEADER_LEN)
+        layout_fns[message->layout](&view);
+    if (message->understood < message->length)
+        proto_tree_add_item(view.tree, hf_undecoded, tvb, (int)message->understood, -1, ENC_NA);
+    if (tree)
+        show_session(&view);
+    maf_expert_frame(pinfo, view.parts, message, verdict);
+
+    if (tree || col_get_writable(pinfo->cinfo, COL_INFO)) {
+        const char *summary = summary_of(&view);
+
+        add_info(pinfo, summary);
+        proto_item_append_text(top, ", %s", summary);
+    }
+}
+
+void
+maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, -1, ENC_NA);
+
+    proto_item_append_text(item, ", Undecoded");
+    proto_tree_add_item(proto_item_add_subtree(item, ett_maf), hf_undecoded, tvb, 0, -1, ENC_NA);
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
+    col_clear(pinfo->cinfo, COL_INFO);
+    add_info(pinfo, "Undecoded");
+}
+
+void
+maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    proto_item_append_text(item, ", SOCKS request out of turn");
+    proto_item_set_generated(item);
+    maf_expert_request(pinfo, item, state);
+}
+
+void
+maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
+             uint32_t began, bool closed)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    pinfo->current_proto = "MAF"; /* else the expert info goes by the protocol of the message's last layer */
+    proto_item_append_text(item, ", Incomplete message");
+    proto_item_set_generated(item);
+    col_append_sep_str(pinfo->cinfo, COL_INFO, " ", "[MAF message incomplete]");
+    maf_expert_cut(pinfo, item, from, revision, began, closed);
+}
+
+void
+maf_tree_register(int proto)
+{
+    static hf_register_info hf[] = {
+        {&hf_instr,
+         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names_00), 0,
+          "What the message asks for or tells (INSTR)", HFILL}},
+        {&hf_ver,
+         {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0,
+          "Revision of the protocol that the sender speaks: 0 or 1 (VER)", HFILL}},
+        {&hf_flags,
+         {"Flags", "maf.flags", FT_UINT16, BASE_HEX, NULL, 0,
+          "0, except in Request additional sub-methods, of which see bit 0 (FLAGS)", HFILL}},
+        {&hf_flags_absolute,
+         {"Method download", "maf.flags.absolute", FT_BOOLEAN, 16, TFS(&tfs_absolute_relative),
+          MAF_FLAGS_ABSOLUTE,
+          "Whether the client is to start again with its list, or to send only what it has not sent yet",
+          HFILL}},
+        {&hf_nmethods,
+         {"Number of methods", "maf.nmethods", FT_UINT32, BASE_DEC, NULL, 0,
+          "How many sub-methods the list offers, or in revision 01 a group of it (NMETHODS, COUNT)", HFILL}},
+        {&hf_offered,
+         {"Method", "maf.offered", FT_UINT32, BASE_HEX, NULL, 0,
+          "A sub-method that the client offers to log in by, as a number (METHODS)", HFILL}},
+        {&hf_method,
+         {"Method", "maf.method", FT_UINT32, BASE_HEX, NULL, 0,
+          "The sub-method that is run, as a number; in Success and Failure, the result (METHOD)", HFILL}},
+        {&hf_method_name,
+         {"Method name", "maf.method.name", FT_STRING, BASE_NONE, NULL, 0,
+          "Name of the sub-method or result, or else of the range its number is from", HFILL}},
+        {&hf_len,
+         {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in bytes (LEN, DLEN)", HFILL}},
+        {&hf_data,
+         {"Data", "maf.data", FT_BYTES, BASE_NONE, NULL, 0,
+          "What the two ends of the sub-method tell each other, or the server about the result (DATA)",
+          HFILL}},
+        {&hf_data_text,
+         {"Data as text", "maf.data.text", FT_STRING, BASE_NONE, NULL, 0,
+          "DATA that is printable text, and that no other dissector knew", HFILL}},
+        {&hf_idlen,
+         {"Id length", "maf.idlen", FT_UINT8, BASE_DEC, NULL, 0,
+          "Length in bytes of each id of the group, or of the OEM id (IDLEN)", HFILL}},
+        {&hf_list_end,
+         {"End of list", "maf.list_end", FT_BYTES, BASE_NONE, NULL, 0,
+          "The byte 00 by which a list of groups ends", HFILL}},
+        {&hf_offered_uuid,
+         {"Method", "maf.offered.uuid", FT_GUID, BASE_NONE, NULL, 0,
+          "A sub-method that the client offers to log in by, as a UUID (METHODS)", HFILL}},
+        {&hf_offered_id,
+         {"Method", "maf.offered.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "A sub-method that the client offers, by an id that is neither 4 nor 16 bytes long (METHODS)",
+          HFILL}},
+        {&hf_mlen,
+         {"Method length", "maf.mlen", FT_UINT8, BASE_DEC, NULL, 0, "Length of METHOD in bytes (MLEN)",
+          HFILL}},
+        {&hf_method_uuid,
+         {"Method", "maf.method.uuid", FT_GUID, BASE_NONE, NULL, 0,
+          "The sub-method that is run, as a UUID (METHOD)", HFILL}},
+        {&hf_method_id,
+         {"Method", "maf.method.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "The sub-method that is run, by an id that is neither 4 nor 16 bytes long (METHOD)", HFILL}},
+        {&hf_pad,
+         {"Padding", "maf.pad", FT_BYTES, BASE_NONE, NULL, 0,
+          "Fills up to a multiple of four bytes before DLEN (PAD)", HFILL}},
+        {&hf_reserved,
+         {"Reserved", "maf.reserved", FT_UINT24, BASE_HEX, NULL, 0, "0; kept for later use (RESERVED)",
+          HFILL}},
+        {&hf_oem,
+         {"OEM", "maf.oem", FT_UINT32, BASE_HEX, NULL, 0,
+          "Whose extension of the protocol this is, as a number (OEMID)", HFILL}},
+        {&hf_oem_uuid,
+         {"OEM", "maf.oem.uuid", FT_GUID, BASE_NONE, NULL, 0,
+          "Whose extension of the protocol this is, as a UUID (OEMID)", HFILL}},
+        {&hf_oem_id,
+         {"OEM", "maf.oem.id", FT_BYTES, BASE_NONE, NULL, 0,
+          "Whose extension of the protocol this is, by an id that is neither 4 nor 16 bytes long (OEMID)",
+          HFILL}},
+        {&hf_undecoded,
+         {"Undecoded", "maf.undecoded", FT_BYTES, BASE_NONE, NULL, 0,
+          "Bytes of which no MAF message could be made", HFILL}},
+        {&hf_from,
+         {"From", "maf.from", FT_STRING, BASE_NONE, NULL, 0, "Who sent this: client or server", HFILL}},
+        {&hf_revision,
+         {"Revision", "maf.revision", FT_UINT8, BASE_DEC, NULL, 0,
+          "Revision of the draft that the message is read by: 0 or 1", HFILL}},
+        {&hf_state,
+         {"State after this message", "maf.state", FT_UINT8, BASE_DEC, VALS(state_names), 0,
+          "How far the login has come with this message", HFILL}},
+        {&hf_round,
+         {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0,
+          "Which run of a sub-method this message belongs to: each Do begins a round, the first is 1",
+          HFILL}},
+        {&hf_round_duration,
+         {"Round duration", "maf.round.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+          "How long the round took: from its Do to the server's next decision", HFILL}},
+        {&hf_do_in,
+         {"Do in", "maf.do_in", FT_FRAMENUM, BASE_NONE, NULL, 0,
+          "The message with the Do that began this round", HFILL}},
+        {&hf_response_in,
+         {"Response in", "maf.response_in", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
+          "The message by which the other side answers this one", HFILL}},
+        {&hf_response_to,
+         {"Response to", "maf.response_to", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
+          "The message of the other side that this one answers", HFILL}},
+        {&hf_response_time,
+         {"Response time", "maf.response_time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+          "How long this answer took: the time since the message that it answers", HFILL}},
+        {&hf_session_rounds,
+         {"Rounds", "maf.session.rounds", FT_UINT32, BASE_DEC, NULL, 0,
+          "How many rounds the login took; on the message that ended it", HFILL}},
+        {&hf_session_duration,
+         {"Duration", "maf.session.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+          "How long the login took, from its first MAF message on; on the message that ended it", HFILL}},
+    };
+    static int *ett[] = {&ett_maf, &ett_flags, &ett_methods};
+
+    proto_maf = proto;
+    proto_register_field_array(proto, hf, G_N_ELEMENTS(hf));
+    proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
+}

@@ -1,0 +1,52 @@
+/* maf-tree.h
+ * One message in the packet details and the Info column
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MAF_TREE_H
+#define MAF_TREE_H
+
+#include "maf-compat.h"
+
+#include <epan/packet.h>
+
+#include "maf-message.h"
+#include "maf-session.h"
+
+/* Register the fields maf.* and their subtrees for this protocol id. */
+void maf_tree_register(int proto);
+
+/* The name of an instruction (draft-00, Subnegotiation, INSTR; draft-01 for revision 1). Static; never NULL.
+ */
+const char *maf_instr_name(unsigned revision, uint8_t instr);
+
+/*
+ * Show one message: columns, and the tree if there is one (draft-00, Subnegotiation).
+ *
+ * tvb      holds exactly the message
+ * message    as maf_message_parse() found it in tvb
+ * verdict  as the session gave it on the first pass
+ */
+void maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
+                      const maf_verdict_t *verdict);
+
+/* Show bytes of MAF that no message can be made of, after one whose end could not be told; tvb holds just
+ * them. */
+void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
+
+/* Show that the client sent its SOCKS request, which tvb begins with, in a state in which it may not. */
+void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state);
+
+/*
+ * Show that a connection was closed, or the capture ends, inside a message.
+ *
+ * tvb    holds the message that closes it, or that has the last bytes of the capture; none of them is shown
+ * from   whose message was cut off, read by `revision`
+ * began  number of the message that has its first bytes
+ * closed  by a FIN or RST; else nothing more of it is in the capture
+ */
+void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
+                  uint32_t began, bool closed);
+
+#endif /* MAF_TREE_H */
