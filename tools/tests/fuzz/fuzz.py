@@ -315,7 +315,7 @@ class Fuzzer:
         shutil.copy(capture, kept)
         kept.with_suffix(".options").write_text(shlex.join(options) + "\n")
         kept.with_suffix(".txt").write_text("".join(f"{kind}: {line}\n{command}\n" for kind, line, command in findings))
-        print(f"{kept}: {findings[0][0]}: {findings[0][1][:200]}\n  again: tools/fuzz --input {kept}", flush=True)
+        print(f"{kept}: {findings[0][0]}: {findings[0][1][:200]}\n  again: tools/tests/fuzz/fuzz-dissector --input {kept}", flush=True)
 
     def round(self, number):
         mutator = Mutator(f"{self.arguments.seed} {number}")
