@@ -25,7 +25,7 @@ def assert_same(expected, now, name):
     assert now == expected, f"if this is right: tools/captures/golden --update {name}" + programs.difference(expected, now)
 
 
-@pytest.mark.captures(with_text)
+@pytest.mark.captures(which=with_text)
 @pytest.mark.parametrize("passes", (1, 2))
 def test_golden(capture, passes, decoded):
     expected = capture.text.read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_golden(capture, passes, decoded):
     assert_same(expected if passes == 2 else LATER.sub("", expected), now, capture.name)
 
 
-@pytest.mark.captures(lambda capture: capture.has_maf)
+@pytest.mark.captures(which=lambda capture: capture.has_maf)
 @pytest.mark.parametrize("passes", (1, 2))
 def test_raises(capture, passes, decoded):
     """Besides how the session ended, a capture raises the expert info that it is for, and no other."""
@@ -50,7 +50,7 @@ def test_every_expert_info_is_shown():
     assert {expert.removeprefix("maf.expert.") for expert in programs.experts()} - shown == set()
 
 
-@pytest.mark.captures(lambda capture: True)
+@pytest.mark.captures(which=lambda capture: True)
 def test_made_now(capture, tmp_path):
     """The same segments, or, where keys or nonces are in them, the same text."""
     programs.run(programs.TOOLS / "captures/make-captures", "--out", tmp_path, capture.name)
