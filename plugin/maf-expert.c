@@ -37,6 +37,8 @@ static expert_field ei_truncated = EI_INIT;
 static expert_field ei_after_end = EI_INIT;
 static expert_field ei_reserved = EI_INIT;
 static expert_field ei_oem_unanswered = EI_INIT;
+static expert_field ei_unoffered_selection = EI_INIT;
+static expert_field ei_gap = EI_INIT;
 static expert_field ei_success = EI_INIT;
 static expert_field ei_failure = EI_INIT;
 
@@ -338,6 +340,7 @@ static const violation_t diagnoses[] = {
     {MAF_VIOLATION_TRUNCATED, MAF_PART_MESSAGE, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
     {MAF_VIOLATION_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
      say_after_end},
+    {MAF_VIOLATION_UNOFFERED_SELECTION, MAF_PART_MESSAGE, &ei_unoffered_selection, NULL, NULL},
     {MAF_VIOLATION_OEM_UNANSWERED, MAF_PART_INSTR, &ei_oem_unanswered, "Process OEM specific",
      say_oem_unanswered},
 };
@@ -438,6 +441,22 @@ maf_expert_request(packet_info *pinfo, proto_item *item, maf_state_t state)
 }
 
 void
+maf_expert_selection(packet_info *pinfo, proto_item *item)
+{
+    expert_add_info_format(
+        pinfo, item, &ei_unoffered_selection,
+        "The server selects MAF; expected a method that the client's greeting offers, or X'FF' "
+        "(RFC 1928, section 3)");
+}
+
+void
+maf_expert_gap(packet_info *pinfo, proto_item *item, uint32_t length)
+{
+    expert_add_info_format(pinfo, item, &ei_gap, "Missing segment: the capture lacks %u byte%s before this",
+                           length, plurality(length, "", "s"));
+}
+
+void
 maf_expert_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
                bool closed)
 {
@@ -523,6 +542,13 @@ maf_expert_register(int proto)
          {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM message was not answered by one",
           MAF_EXPFILL("In revision 01 the other side answers each, be it to say that it does not recognise "
                       "the OEM")}},
+        {&ei_unoffered_selection,
+         {"maf.expert.unoffered_selection", PI_PROTOCOL, PI_WARN,
+          "MAF is selected although it was not offered",
+          MAF_EXPFILL("The client's greeting does not have the method of MAF")}},
+        {&ei_gap,
+         {"maf.expert.gap", PI_SEQUENCE, PI_NOTE, "Missing segment",
+          MAF_EXPFILL("The capture lacks bytes of the session; what depends on them is not judged")}},
         {&ei_success,
          {"maf.expert.success", PI_RESPONSE_CODE, PI_CHAT, "Authentication succeeded",
           MAF_EXPFILL("How the session ended: the client is let in")}},

@@ -56,6 +56,12 @@ void maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t 
 /* The expert info, "maf.expert.length", that says of one MAF_FAULT_*. Static; NULL for what is none. */
 const char *maf_expert_name(uint32_t violation);
 
+/* Say that the server selected MAF although the greeting does not offer it. */
+void maf_expert_selection(packet_info *pinfo, proto_item *item);
+
+/* Say that so many bytes are missing. */
+void maf_expert_gap(packet_info *pinfo, proto_item *item, uint32_t length);
+
 /* Say that the client sent its SOCKS request in a state in which it may not. */
 void maf_expert_request(packet_info *pinfo, proto_item *item, maf_state_t state);
 

@@ -327,9 +327,12 @@ take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t 
     }
 }
 
+/* What comes late does not move the state back; but a result is one whenever it comes. */
 static uint8_t
-state_after(const maf_session_t *session, const maf_message_t *message)
+state_after(const maf_session_t *session, const maf_message_t *message, bool late)
 {
+    if (late && !is_result(message) && session->state > MAF_STATE_AWAITING_LIST)
+        return session->state;
     if (message->instr == MAF_INSTR_DO && maf_id_is(&message->id, MAF_METHOD_FAILURE))
         return MAF_STATE_FAILED;
     if (message->instr == MAF_INSTR_PROCESS && session->unsure)
@@ -428,10 +431,10 @@ link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 /* A message whose instruction is known. */
 static void
 take_message(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
-             maf_verdict_t *verdict)
+             bool late, maf_verdict_t *verdict)
 {
     const maf_side_t from = (maf_side_t)verdict->from;
-    const uint8_t state = state_after(session, message);
+    const uint8_t state = state_after(session, message, late);
     uint32_t misplaced = judge_place(session, message, from);
     const uint32_t unanswered = link_oem(session, message, from);
 
@@ -519,7 +522,7 @@ maf_session_request(const maf_session_t *session)
 
 maf_verdict_t *
 maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from, uint32_t number,
-                    const nstime_t *when)
+                    const nstime_t *when, bool late)
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
 
@@ -535,7 +538,7 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
     link_answer(session, verdict, message->instr, number, when);
 
     if (names_instruction(message))
-        take_message(session, message, number, when, verdict);
+        take_message(session, message, number, when, late, verdict);
     if (violation_of_end(message)) /* what else seems wrong with it has the same cause */
         verdict->violations = violation_of_end(message);
     if (message->end != MAF_MESSAGE_WHOLE)

@@ -56,6 +56,7 @@ enum maf_violation {
     MAF_VIOLATION_AFTER_END = 1 << 18,
     MAF_VIOLATION_RESERVED = 1 << 19,
     MAF_VIOLATION_OEM_UNANSWERED = 1 << 20,
+    MAF_VIOLATION_UNOFFERED_SELECTION = 1 << 21,
 };
 
 /* What a do and all that follows have in common, until the next do. */
@@ -151,9 +152,10 @@ maf_state_t maf_session_request(const maf_session_t *session);
  * from       who sent it
  * number     of the packet that completed it
  * when       its time of capture
+ * late       the other side had acknowledged it before it came: what followed from it may have come already
  * returns    the verdict, never NULL
  */
 maf_verdict_t *maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from,
-                                   uint32_t number, const nstime_t *when);
+                                   uint32_t number, const nstime_t *when, bool late);
 
 #endif /* MAF_SESSION_H */

@@ -1,5 +1,5 @@
 /* maf-stream.c
- * One TCP connection that may carry MAF: how far it has been read, and who dissects it next
+ * One connection that may carry MAF: from its bytes to its messages
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,29 +8,53 @@
 
 #include "maf-stream.h"
 
-#include <epan/dissectors/packet-tcp.h>
-
 #include "maf-prefs.h"
-
-static int proto_maf;
-static uint32_t stream_count;
-static uint32_t partial_count;
+#include "maf-protocol.h"
+#include "maf-reader.h"
 
 /* Bits of tcp.completeness, which Wireshark's headers do not name: FIN and RST */
 #define TCP_CLOSED 0x30
 
+/* The most that a greeting takes, in bytes. */
+#define GREETING_MAX (SOCKS_GREETING_HEADER + UINT8_MAX)
+
+/* The most bytes held before a selection: a greeting and the longest list. */
+#define HELD_MAX 65536
+
+/* A segment that came before MAF was selected, or not */
+typedef struct {
+    maf_segment_t *segment;
+    maf_side_t from;
+    uint32_t seq;
+    uint32_t length; /* in bytes */
+    const uint8_t *bytes;
+    nstime_t when;
+    bool lacks_bytes; /* some were missing when it came */
+    bool is_acked;    /* as in maf_reader_t */
+    uint32_t acked;
+} maf_held_t;
+
+static int proto_maf;
+static uint32_t stream_count;
+static int pending_count;
+
 maf_stream_t *
-maf_stream_new(conversation_t *conversation, packet_info *pinfo, bool attached, bool late)
+maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t place, const address *client,
+               uint32_t client_port, bool mid_session)
 {
     maf_stream_t *stream = wmem_new0(wmem_file_scope(), maf_stream_t);
 
-    stream->conversation = conversation;
     stream->number = stream_count++;
+    stream->conversation = conversation;
     stream->tcp_stream = get_tcp_conversation_data(conversation, pinfo)->stream;
-    stream->attached = attached;
-    stream->late = late;
-    stream->phase[MAF_CLIENT] = PHASE_GREETING;
-    stream->phase[MAF_SERVER] = PHASE_SELECTION;
+    stream->place = place;
+    stream->mid_session = mid_session;
+    stream->sides[MAF_CLIENT].phase = MAF_PHASE_GREETING;
+    stream->sides[MAF_SERVER].phase = MAF_PHASE_SELECTION;
+    stream->held = wmem_array_new(wmem_file_scope(), sizeof(maf_held_t));
+    stream->segments = wmem_array_new(wmem_file_scope(), sizeof(maf_segment_t *));
+    copy_address_wmem(wmem_file_scope(), &stream->client, client);
+    stream->client_port = client_port;
     conversation_add_proto_data(conversation, proto_maf, stream);
     return stream;
 }
@@ -43,13 +67,6 @@ maf_stream_find(packet_info *pinfo)
     return conversation ? (maf_stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
 }
 
-void
-maf_stream_set_client(maf_stream_t *stream, const address *client, uint32_t client_port)
-{
-    copy_address_wmem(wmem_file_scope(), &stream->client, client);
-    stream->client_port = client_port;
-}
-
 maf_side_t
 maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 {
@@ -58,73 +75,41 @@ maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
     return MAF_SERVER;
 }
 
+/* Pending messages */
+
 bool
-maf_stream_is_waiting(const maf_stream_t *stream, maf_side_t side)
+maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side)
 {
-    return stream->partial[side] && !stream->partial[side]->done;
+    return stream->sides[side].pending && !stream->sides[side].pending->done;
 }
 
-maf_partial_t *
-maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began)
+bool
+maf_pending_is_whole(const maf_pending_t *pending)
 {
-    maf_partial_t *partial = wmem_new0(wmem_file_scope(), maf_partial_t);
+    return pending->done && !pending->given_up;
+}
 
-    partial_count++;
-    partial->began = began;
-    stream->partial[side] = partial;
-    if (!stream->partials[side])
-        stream->partials[side] = wmem_tree_new(wmem_file_scope());
-    wmem_tree_insert32(stream->partials[side], began, partial);
-    return partial;
+const maf_pending_t *
+maf_stream_pending_at(const maf_stream_t *stream, maf_side_t side, uint32_t packet)
+{
+    const maf_pending_t *pending;
+
+    if (!stream->sides[side].pendings)
+        return NULL;
+    pending = (const maf_pending_t *)wmem_tree_lookup32_le(stream->sides[side].pendings, packet - 1);
+    return pending && (!pending->done || pending->done > packet) ? pending : NULL;
+}
+
+int
+maf_stream_pending_count(void)
+{
+    return pending_count;
 }
 
 void
-maf_stream_end_partial(maf_partial_t *partial, uint32_t done, bool given_up)
+maf_stream_count_pending(int change)
 {
-    partial_count--;
-    partial->done = done;
-    partial->given_up = given_up;
-}
-
-bool
-maf_stream_has_whole(const maf_partial_t *partial)
-{
-    return partial->done && !partial->given_up;
-}
-
-uint32_t
-maf_stream_partial_count(void)
-{
-    return partial_count;
-}
-
-const maf_partial_t *
-maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t message)
-{
-    const maf_partial_t *partial;
-
-    if (!stream->partials[side])
-        return NULL;
-    partial = (const maf_partial_t *)wmem_tree_lookup32_le(stream->partials[side], message - 1);
-    return partial && (!partial->done || partial->done > message) ? partial : NULL;
-}
-
-bool
-maf_stream_lacks(const maf_stream_t *stream, maf_side_t side, uint32_t end)
-{
-    const position_t *position = &stream->position[side];
-
-    if (!position->known)
-        return false;
-    if (maf_stream_is_waiting(stream, side) && stream->partial[side]->awaited > 0)
-        return GE_SEQ(end, position->next + stream->partial[side]->awaited);
-    return GT_SEQ(end, position->next);
-}
-
-bool
-maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase)
-{
-    return stream->phase[MAF_CLIENT] == phase && stream->phase[MAF_SERVER] == phase;
+    pending_count += change;
 }
 
 bool
@@ -133,34 +118,377 @@ maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo)
     return get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
 }
 
+bool
+maf_stream_is_done(const maf_stream_t *stream)
+{
+    const maf_phase_t client = stream->sides[MAF_CLIENT].phase;
+
+    if (stream->state == MAF_STREAM_LEFT)
+        return true;
+    return client == stream->sides[MAF_SERVER].phase &&
+           (client == MAF_PHASE_TUNNEL || client == MAF_PHASE_OPAQUE);
+}
+
 void
 maf_stream_lose_track(maf_stream_t *stream)
 {
-    stream->has_missed = true;
+    stream->lacks_bytes = true;
     if (stream->session)
         maf_session_lose_track(stream->session);
 }
 
-void
-maf_stream_begin_session(maf_stream_t *stream)
-{
-    if (stream->session)
-        return;
-    stream->session =
-        maf_session_new(wmem_file_scope(), maf_prefs.revision, stream->late && !stream->attached);
-    if (stream->has_missed)
-        maf_session_lose_track(stream->session);
-}
+/* Which segment it is */
 
-void
-maf_stream_pass_on(maf_stream_t *stream, const packet_info *pinfo, dissector_handle_t handle)
+static int
+source_index(const packet_info *pinfo, tvbuff_t *tvb)
 {
-    if (!stream->tls_port) {
-        conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
-    } else {
-        stream->tls_last = pinfo->num;
-        stream->tls_next = handle;
+    tvbuff_t *source = tvb_get_ds_tvb(tvb);
+    int index = 0;
+
+    for (const GSList *item = pinfo->data_src; item; item = item->next, index++) {
+        if (get_data_source_tvb((const struct data_source *)item->data) == source)
+            return index;
     }
+    return index;
+}
+
+static maf_segment_t *
+segment_at(const maf_stream_t *stream, unsigned index)
+{
+    return *(maf_segment_t **)wmem_array_index(stream->segments, index);
+}
+
+static maf_segment_t *
+find_segment(const maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
+    const int source = source_index(pinfo, tvb);
+    unsigned first = 0;
+    unsigned last = wmem_array_get_count(stream->segments);
+
+    while (first < last) {
+        const unsigned middle = first + (last - first) / 2;
+
+        if (segment_at(stream, middle)->packet < pinfo->num)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    for (; first < wmem_array_get_count(stream->segments); first++) {
+        maf_segment_t *segment = segment_at(stream, first);
+
+        if (segment->packet != pinfo->num)
+            break;
+        if (segment->source == source && segment->offset == offset)
+            return segment;
+    }
+    return NULL;
+}
+
+static maf_segment_t *
+add_segment(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    maf_segment_t *segment = wmem_new0(wmem_file_scope(), maf_segment_t);
+
+    segment->packet = pinfo->num;
+    segment->offset = (uint32_t)tvb_raw_offset(tvb);
+    segment->source = (uint16_t)source_index(pinfo, tvb);
+    wmem_array_append_one(stream->segments, segment);
+    return segment;
+}
+
+/* Reading */
+
+/* What follows in a segment, of one kind: NEW, LATE or REPEATED. Returns how many bytes of it have been dealt
+ * with. */
+static uint32_t
+read_span(maf_reader_t *reader, tvbuff_t *tvb, uint32_t offset)
+{
+    maf_side_of_t *side = &reader->stream->sides[reader->from];
+    const uint32_t left = (uint32_t)tvb_reported_length_remaining(tvb, (int)offset);
+    const maf_span_t span = maf_direction_span(&side->direction, reader->seq, left);
+    const bool is_all = span.length == left;
+    tvbuff_t *bytes = offset == 0 && is_all ? tvb : tvb_new_subset_length(tvb, (int)offset, (int)span.length);
+
+    reader->base = offset;
+    reader->offset = reader->carried = 0;
+    reader->late = span.kind == MAF_SPAN_LATE;
+    reader->tvb = bytes;
+    if (span.kind == MAF_SPAN_REPEATED) {
+        maf_reader_skip(reader, span.length);
+        return span.length;
+    }
+    if (reader->late && !is_all) /* what is behind the gap has been read */
+        reader->last = true;
+    if (side->carried && maf_stream_is_pending(reader->stream, reader->from)) {
+        uint8_t *buffer =
+            (uint8_t *)wmem_alloc(wmem_file_scope(), side->carried_length + tvb_captured_length(bytes));
+
+        memcpy(buffer, side->carried, side->carried_length);
+        tvb_memcpy(bytes, buffer + side->carried_length, 0, tvb_captured_length(bytes));
+        reader->carried = side->carried_length;
+        reader->buffer = buffer;
+        reader->tvb = tvb_new_child_real_data(bytes, buffer, reader->carried + tvb_captured_length(bytes),
+                                              (int)(reader->carried + tvb_reported_length(bytes)));
+    }
+    maf_reader_read(reader);
+    return reader->offset - reader->carried;
+}
+
+/*
+ * Read a segment from its first byte on, but for what has been read.
+ *
+ * reader  with all that does not depend on the span
+ * tvb     the segment, no more and no less
+ */
+static void
+read_segment(maf_reader_t *reader, tvbuff_t *tvb)
+{
+    maf_direction_t *direction = &reader->stream->sides[reader->from].direction;
+    const uint32_t length = tvb_reported_length(tvb);
+    const uint32_t begin = reader->seq;
+    uint32_t offset = 0;
+    uint32_t read = 1;
+    const bool last = reader->last;
+    maf_gap_t *gap;
+
+    if (!direction->known)
+        maf_direction_begin(direction, begin);
+    gap = maf_direction_skip(wmem_file_scope(), direction, begin);
+    if (gap) {
+        reader->segment->gap = gap;
+        maf_reader_give_up(reader->stream, reader->from, reader->packet);
+        reader->stream->sides[reader->from].resync = true;
+        maf_stream_lose_track(reader->stream);
+    }
+    while (offset < length && read > 0 && reader->segment->desegment_len == 0) {
+        reader->seq = begin + offset;
+        reader->last = last;
+        read = read_span(reader, tvb, offset);
+        maf_direction_read(wmem_file_scope(), direction, begin + offset, begin + offset + read);
+        offset += read;
+    }
+    maf_direction_see(
+        direction, begin + length,
+        reader->segment->desegment_len == DESEGMENT_ONE_MORE_SEGMENT ? 0 : reader->segment->desegment_len);
+    if (tvb_captured_length(tvb) < length)
+        maf_stream_lose_track(reader->stream);
+}
+
+/*
+ * Before it is read: what a packet says of the other side's bytes. Returns whether bytes are missing. Of a
+ * side that has not been seen at all, only the client's greeting can come before what the server sends first.
+ */
+static bool
+note_ack(maf_stream_t *stream, maf_side_t from, uint32_t ack)
+{
+    maf_direction_t *theirs = &stream->sides[from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].direction;
+    bool lacks_bytes;
+
+    if (theirs->known) {
+        lacks_bytes = maf_direction_lacks(theirs, ack);
+    } else {
+        maf_direction_begin(theirs, ack);
+        lacks_bytes = from == MAF_SERVER;
+        if (lacks_bytes)
+            maf_direction_add_gap(wmem_file_scope(), theirs, ack, GREETING_MAX);
+    }
+    maf_direction_ack(theirs, ack);
+    return lacks_bytes;
+}
+
+/* Before MAF is selected */
+
+/* The byte of that side with a sequence number, if it is held; else -1. */
+static int
+held_byte(const maf_stream_t *stream, maf_side_t from, uint32_t seq)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
+        const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
+
+        if (held->from == from && seq - held->seq < held->length)
+            return held->bytes[seq - held->seq];
+    }
+    return -1;
+}
+
+/* Where a side begins, as far as is known: the first byte held. */
+static bool
+find_begin(const maf_stream_t *stream, maf_side_t from, uint32_t *begin)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
+        const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
+
+        if (held->from == from && (!found || LT_SEQ(held->seq, *begin)))
+            *begin = held->seq;
+        found |= held->from == from;
+    }
+    return found;
+}
+
+/* What the segments held say of the connection */
+static maf_stream_state_t
+judge_held(const maf_stream_t *stream, tvbuff_t *tvb, maf_side_t from)
+{
+    uint32_t client, server;
+    int version, method;
+
+    if (stream->held_bytes > HELD_MAX)
+        return MAF_STREAM_LEFT;
+    if (find_begin(stream, MAF_CLIENT, &client) && !stream->mid_session &&
+        held_byte(stream, MAF_CLIENT, client) != SOCKS_VERSION)
+        return MAF_STREAM_LEFT;
+    if (!find_begin(stream, MAF_SERVER, &server))
+        return MAF_STREAM_PROVISIONAL;
+    if (stream->sides[MAF_SERVER].direction.known &&
+        LT_SEQ(stream->sides[MAF_SERVER].direction.consumed, server))
+        return MAF_STREAM_PROVISIONAL; /* its first bytes can still come */
+    version = held_byte(stream, MAF_SERVER, server);
+    method = held_byte(stream, MAF_SERVER, server + 1);
+    if (version != SOCKS_VERSION)
+        return MAF_STREAM_LEFT;
+    if (method < 0)
+        return MAF_STREAM_PROVISIONAL;
+    if (!maf_is_socks_method((uint8_t)method) ||
+        (stream->mid_session && (from != MAF_SERVER || !maf_is_selection(tvb))))
+        return MAF_STREAM_LEFT;
+    return MAF_STREAM_SELECTED;
+}
+
+static int
+compare_held(const void *a, const void *b)
+{
+    const maf_held_t *left = (const maf_held_t *)a;
+    const maf_held_t *right = (const maf_held_t *)b;
+
+    if (left->from != right->from)
+        return left->from == MAF_CLIENT ? -1 : 1;
+    if (left->seq != right->seq)
+        return LT_SEQ(left->seq, right->seq) ? -1 : 1;
+    return left->segment->packet < right->segment->packet ? -1 : 1;
+}
+
+/* Read what was held: each side in sequence, the client's first. */
+static void
+read_held(maf_stream_t *stream, tvbuff_t *parent)
+{
+    wmem_array_sort(stream->held, compare_held);
+    for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
+        const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
+        maf_reader_t reader = {
+            .stream = stream,
+            .from = held->from,
+            .segment = held->segment,
+            .packet = held->segment->packet,
+            .when = held->when,
+            .seq = held->seq,
+            .held = true,
+            .is_acked = held->is_acked,
+            .acked = held->acked,
+        };
+
+        if (held->lacks_bytes)
+            maf_stream_lose_track(stream);
+        if (held->length > 0)
+            read_segment(&reader,
+                         tvb_new_child_real_data(parent, held->bytes, held->length, (int)held->length));
+    }
+}
+
+void
+maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session)
+{
+    stream->state = MAF_STREAM_SELECTED;
+    stream->selected = pinfo->num;
+    stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, mid_session);
+    if (stream->lacks_bytes)
+        maf_session_lose_track(stream->session);
+    if (mid_session)
+        stream->sides[MAF_CLIENT].phase = stream->sides[MAF_SERVER].phase = MAF_PHASE_MESSAGES;
+}
+
+static void
+hold(maf_stream_t *stream, maf_segment_t *segment, tvbuff_t *tvb, const packet_info *pinfo, uint32_t seq,
+     bool lacks_bytes)
+{
+    const maf_side_t from = maf_stream_side(stream, pinfo);
+    const maf_direction_t *direction = &stream->sides[from].direction;
+    const maf_held_t held = {
+        .segment = segment,
+        .from = from,
+        .seq = seq,
+        .length = tvb_captured_length(tvb),
+        .bytes = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, tvb_captured_length(tvb)),
+        .when = pinfo->abs_ts,
+        .lacks_bytes = lacks_bytes,
+        .is_acked = direction->is_acked,
+        .acked = direction->acked,
+    };
+
+    if (!direction->known)
+        maf_direction_begin(&stream->sides[from].direction, seq);
+    wmem_array_append_one(stream->held, held);
+    stream->held_bytes += held.length;
+    maf_direction_see(&stream->sides[from].direction, seq + held.length, 0);
+    stream->state = judge_held(stream, tvb, from);
+    if (stream->state == MAF_STREAM_SELECTED) {
+        for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+            uint32_t begin;
+
+            if (find_begin(stream, (maf_side_t)side, &begin))
+                maf_direction_begin(&stream->sides[side].direction, begin);
+        }
+        maf_stream_select(stream, pinfo, false);
+        read_held(stream, tvb);
+    }
+    if (stream->state != MAF_STREAM_PROVISIONAL)
+        stream->held = NULL;
+}
+
+/* A segment for the first time */
+static maf_segment_t *
+read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
+{
+    const maf_side_t from = maf_stream_side(stream, pinfo);
+    const maf_direction_t *direction = &stream->sides[from].direction;
+    const bool ends = tcpinfo && (tcpinfo->flags & TH_FIN);
+    maf_segment_t *segment = add_segment(stream, pinfo, tvb);
+    const bool lacks_bytes = tcpinfo && note_ack(stream, from, tcpinfo->lastackseq);
+    maf_reader_t reader = {
+        .stream = stream,
+        .from = from,
+        .segment = segment,
+        .packet = pinfo->num,
+        .when = pinfo->abs_ts,
+        .seq = tcpinfo ? tcpinfo->seq : direction->consumed,
+        .ends = ends,
+        .last = ends || !maf_prefs.desegment || !pinfo->can_desegment,
+        .is_acked = direction->is_acked,
+        .acked = direction->acked,
+    };
+
+    if (stream->state == MAF_STREAM_PROVISIONAL) {
+        hold(stream, segment, tvb, pinfo, tcpinfo ? tcpinfo->seq : direction->seen, lacks_bytes);
+        return segment;
+    }
+    if (stream->state == MAF_STREAM_LEFT)
+        return segment;
+    if (lacks_bytes)
+        maf_stream_lose_track(stream);
+    read_segment(&reader, tvb);
+    return segment;
+}
+
+const maf_segment_t *
+maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
+{
+    maf_segment_t *segment = find_segment(stream, pinfo, tvb);
+
+    if (!segment && !pinfo->fd->visited)
+        segment = read_new(stream, tvb, pinfo, tcpinfo);
+    return segment;
 }
 
 uint32_t
@@ -172,7 +500,8 @@ maf_stream_count(void)
 static void
 forget_streams(void)
 {
-    stream_count = partial_count = 0;
+    stream_count = 0;
+    pending_count = 0;
 }
 
 void

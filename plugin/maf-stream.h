@@ -1,5 +1,9 @@
 /* maf-stream.h
- * One TCP connection that may carry MAF: how far it has been read, and who dissects it next
+ * One connection that may carry MAF: from its bytes to its messages
+ *
+ * Every segment is read once, on the first pass, and what it consists of is kept: showing it only looks that
+ * up. Until the server has selected MAF nothing is claimed: the segments are held, and read when the
+ * selection has come.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,133 +14,199 @@
 #include "maf-compat.h"
 
 #include <epan/conversation.h>
+#include <epan/dissectors/packet-tcp.h>
 #include <epan/packet.h>
 
+#include "maf-direction.h"
+#include "maf-message.h"
 #include "maf-session.h"
 
-/* What a side of the stream is expected to send next. */
+/* SOCKS 5 (RFC 1928, sections 3, 4 and 6): numbers, and sizes in bytes */
+#define SOCKS_VERSION         5
+#define SOCKS_GREETING_HEADER 2 /* VER, NMETHODS */
+#define SOCKS_SELECTION_LEN   2 /* VER, METHOD */
+#define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first byte of the address */
+#define SOCKS_CONNECT         1
+#define SOCKS_UDP_ASSOCIATE   3
+#define SOCKS_ATYP_OFFSET     3
+#define SOCKS_ATYP_IPV4       1
+#define SOCKS_ATYP_DOMAIN     3
+#define SOCKS_ATYP_IPV6       4
+#define SOCKS_TCP_PORT        1080
+
+/* What a side of the connection is expected to send next. */
 typedef enum {
-    PHASE_GREETING,   /* client: versions and methods */
-    PHASE_EARLY_LIST, /* client: a list that does not wait for the selection */
-    PHASE_UNSEEN,     /* client: whatever comes before a selection, when the capture began later */
-    PHASE_SELECTION,  /* server: the method selected */
-    PHASE_MAF,
-    PHASE_REQUEST, /* client: the SOCKS request */
-    PHASE_REPLY,   /* server: its reply */
-    PHASE_TUNNEL,
-    PHASE_OPAQUE, /* what follows MAF is not looked into */
-    PHASE_LEFT,   /* not MAF: none of our business any more */
+    MAF_PHASE_GREETING,  /* client: the methods it offers */
+    MAF_PHASE_SELECTION, /* server: the method selected */
+    MAF_PHASE_MESSAGES,
+    MAF_PHASE_REQUEST, /* client: the SOCKS request */
+    MAF_PHASE_REPLY,   /* server: its reply */
+    MAF_PHASE_TUNNEL,
+    MAF_PHASE_OPAQUE, /* what follows MAF, when it is not to be dissected (maf.dissect_socks) */
 } maf_phase_t;
 
-/* How far a side has been read, to know a segment that comes again. TCP knows too, unless the user forbids
- * it. */
-typedef struct {
-    bool known;
-    bool has_gap;  /* a segment may still come late, and be no repetition */
-    uint32_t next; /* sequence number after the last octet */
-    bool is_acked;
-    uint32_t acked; /* sequence number up to which the other side has acknowledged it */
-} position_t;
+typedef enum {
+    MAF_PIECE_GREETING, /* this and the next three: for the SOCKS dissector */
+    MAF_PIECE_SELECTION,
+    MAF_PIECE_REQUEST,
+    MAF_PIECE_REPLY,
+    MAF_PIECE_MESSAGE,   /* a MAF message */
+    MAF_PIECE_UNDECODED, /* MAF, but not a message */
+    MAF_PIECE_TUNNEL,    /* for the dissector of the target's port */
+    MAF_PIECE_DATA,      /* repeated, or part of a message that ends in a later segment */
+} maf_piece_kind_t;
 
-/* A MAF frame that came in several segments. What its first octets were taken for holds for the rest. */
-typedef struct {
-    uint32_t began;   /* number of the capture's frame that has its first octet */
-    uint32_t done;    /* number of the frame that has its last octet; 0 if it is still waited for */
-    bool given_up;    /* in frame `done`: its rest will not come */
-    int revision;     /* that it is read by, once its header is there; else -1 */
-    uint32_t awaited; /* octets that TCP was asked for; 0 for those of the next segment */
-} maf_partial_t;
+/* Part of a segment, in sequence. */
+typedef struct maf_piece {
+    struct maf_piece *next;
+    maf_verdict_t *verdict; /* of a message */
+    const uint8_t
+        *whole; /* the message from its first byte, if that came in a segment that was held; else NULL */
+    uint32_t whole_length; /* in bytes */
+    uint32_t length;       /* in the segment, in bytes */
+    uint8_t kind;          /* maf_piece_kind_t */
+} maf_piece_t;
 
-/* One TCP connection. */
+/* What is wrong around a segment, and not with a message in it */
+typedef enum {
+    MAF_NOTHING,
+    MAF_EARLY_REQUEST,       /* the SOCKS request is in it, in a state in which it may not be */
+    MAF_UNOFFERED_SELECTION, /* the selection of MAF is in it, which the greeting did not offer */
+} maf_remark_t;
+
+/* A segment, or several reassembled by TCP. */
+typedef struct {
+    uint32_t packet;      /* with the next two: which one it is */
+    uint32_t offset;      /* of its first byte in its data source */
+    uint16_t source;      /* index of that data source in the packet */
+    uint8_t remark;       /* maf_remark_t */
+    uint8_t state;        /* maf_state_t in which an early request comes */
+    maf_piece_t *pieces;  /* NULL: the segment is the SOCKS dissector's */
+    const maf_gap_t *gap; /* bytes missing before it; NULL if none */
+    int desegment_offset; /* what TCP is asked for */
+    uint32_t desegment_len;
+} maf_segment_t;
+
+/* A message, of MAF or of SOCKS, whose end has not come with its first byte. */
+typedef struct {
+    maf_message_t message; /* as far as it had come when it was last read */
+    uint32_t began;        /* packet that has its first byte */
+    uint32_t done;         /* packet that has its last byte; 0 if it is still pending */
+    bool given_up;         /* in packet `done`: its rest will not come */
+    bool is_message;       /* of MAF */
+    int revision;          /* it is read by, once its header is there; else -1 */
+    uint32_t have;         /* bytes there were when it was last read */
+    uint32_t needed;       /* bytes that it takes; 0 if that is not known yet */
+    const uint8_t *socks;  /* of a SOCKS message: its bytes; else NULL */
+} maf_pending_t;
+
+/* Who dissects the connection when we do not */
+typedef enum {
+    MAF_BEHIND_TCP,       /* TCP calls SOCKS, and we stand in front of it */
+    MAF_BEHIND_TLS,       /* the same for TLS */
+    MAF_BEHIND_DECODE_AS, /* nobody: the user chose MAF for it */
+} maf_place_t;
+
+typedef enum {
+    MAF_STREAM_PROVISIONAL, /* no selection has been seen */
+    MAF_STREAM_SELECTED,    /* MAF is */
+    MAF_STREAM_LEFT,        /* it is not MAF */
+} maf_stream_state_t;
+
+/* One side of the connection */
+typedef struct {
+    maf_direction_t direction;
+    maf_phase_t phase;
+    bool resync;              /* where the next message begins is not known */
+    uint32_t skip;            /* bytes of the last message still to come, to be passed over */
+    maf_pending_t *pending;   /* the last one; NULL if there was none yet */
+    wmem_tree_t *pendings;    /* all of them, by `began`; NULL likewise */
+    const uint8_t *carried;   /* the pending message's bytes, if they were held; NULL if TCP has them */
+    uint32_t carried_length;  /* in bytes */
+    const maf_pending_t *cut; /* the one in which the connection is closed */
+    uint32_t closed;          /* packet that closes it there; 0 if none has */
+} maf_side_of_t;
+
 typedef struct {
     conversation_t *conversation;
-    uint32_t number;     /* of the stream in the capture file, to tell segments of different streams apart */
+    uint32_t number;     /* of the stream in the capture file, from 0 */
     uint32_t tcp_stream; /* tcp.stream */
-    bool attached;     /* in front of SOCKS, which would be called if we were not; else chosen by Decode As */
-    uint32_t tls_port; /* in TLS, which would call SOCKS for the sake of this port; else 0 */
-    uint32_t tls_last; /* in TLS: number of the last frame that is ours; 0 if it is not known yet */
-    dissector_handle_t tls_next; /* in TLS: whom the others are for, NULL for SOCKS */
-    bool late;                   /* the capture began after the greeting */
+    maf_place_t place;
+    uint32_t tls_port;           /* for whose sake TLS would call SOCKS; else 0 */
+    uint32_t tls_last;           /* in TLS: the last packet that is ours; 0 if that is not known yet */
+    dissector_handle_t tls_next; /* in TLS: whom the packets after it are for, NULL for SOCKS */
+    maf_stream_state_t state;
+    uint32_t selected;    /* packet in which MAF is selected */
+    bool mid_session;     /* the capture may have begun after the greeting */
+    bool greeting_known;  /* it has been read whole */
+    bool greeting_offers; /* and offers MAF */
     address client;
     uint32_t client_port;
-    uint16_t target_port;      /* of the SOCKS request */
-    uint8_t request_in;        /* maf_state_t in which that came too early or too late; else 0 */
-    maf_phase_t phase[2];      /* by maf_side_t */
-    position_t position[2];    /* by maf_side_t */
-    uint32_t continues[2];     /* by maf_side_t: octets of the last frame still to come, to be passed over */
-    bool lost[2];              /* by maf_side_t: the end of the last frame could not be told */
-    maf_partial_t *partial[2]; /* by maf_side_t: the last one; NULL if there was none yet */
-    wmem_tree_t *partials[2];  /* by maf_side_t: all of them, by where they began; NULL likewise */
-    const maf_partial_t *unfinished[2]; /* by maf_side_t: the one in which the connection is closed */
-    uint32_t ended[2];                  /* by maf_side_t: number of the frame that closes it there */
-    bool has_missed;                    /* octets that were sent */
-    maf_session_t *session;             /* NULL before the first MAF frame */
+    uint16_t target_port;   /* of the SOCKS request */
+    maf_side_of_t sides[2]; /* by maf_side_t */
+    bool lacks_bytes;       /* that were sent */
+    wmem_array_t *held;     /* maf_held_t, in the order of the capture, while provisional */
+    uint32_t held_bytes;
+    wmem_array_t *segments; /* maf_segment_t *, in the order of the capture */
+    maf_session_t *session; /* NULL before MAF is selected */
 } maf_stream_t;
 
-/* For this protocol id; streams are counted anew for each capture. */
+/* For this protocol id; called once. */
 void maf_stream_register(int proto);
 
-/* How many there have been in this capture. */
+/* How many there have been in this capture file. */
 uint32_t maf_stream_count(void);
 
+/* How many messages of the capture file are pending; and, for the reader, that one more or less is. */
+int maf_stream_pending_count(void);
+void maf_stream_count_pending(int change);
+
+/* Bytes of the connection are missing. */
+void maf_stream_lose_track(maf_stream_t *stream);
+
 /*
- * A stream before its greeting; lives as long as the capture.
+ * A connection before its greeting; lives as long as the capture file.
  *
- * attached  SOCKS is called for it if we are not
- * late      the capture may have begun after the greeting
+ * client, client_port  that end of it; copied
+ * mid_session          the capture may have begun after the greeting
  */
-maf_stream_t *maf_stream_new(conversation_t *conversation, packet_info *pinfo, bool attached, bool late);
+maf_stream_t *maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t place,
+                             const address *client, uint32_t client_port, bool mid_session);
 
-/* The stream that a packet belongs to, or NULL. */
+/* The one that a packet belongs to, or NULL. */
 maf_stream_t *maf_stream_find(packet_info *pinfo);
-
-/* Tell which end is the client. */
-void maf_stream_set_client(maf_stream_t *stream, const address *client, uint32_t client_port);
 
 /* Who sent the packet. */
 maf_side_t maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo);
 
-/* Is the rest of a frame of that side waited for? */
-bool maf_stream_is_waiting(const maf_stream_t *stream, maf_side_t side);
+/* MAF is selected in this packet; or, mid-session, had been before the capture began. */
+void maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session);
 
-/* The first octet of a frame whose rest is waited for is in the capture's frame `began`. */
-maf_partial_t *maf_stream_begin_partial(maf_stream_t *stream, maf_side_t side, uint32_t began);
+/*
+ * The segment in tvb: read it on the first pass, find it later. NULL if it is not ours.
+ *
+ * tcpinfo  what TCP says of it; NULL if it did not come in TCP, or not right away
+ */
+const maf_segment_t *maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo,
+                                     const struct tcpinfo *tcpinfo);
 
-/* Nothing more is waited for from the capture's frame `done` on, which has its last octet, or gives it up. */
-void maf_stream_end_partial(maf_partial_t *partial, uint32_t done, bool given_up);
+/* Has the SOCKS dissector the rest of the connection to itself, or whoever else follows us? */
+bool maf_stream_is_done(const maf_stream_t *stream);
+
+/* Is the rest of a message of that side waited for? */
+bool maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side);
+
+/* The message of that side that a packet comes in the middle of, seen for the first time or again; or NULL.
+ */
+const maf_pending_t *maf_stream_pending_at(const maf_stream_t *stream, maf_side_t side, uint32_t packet);
 
 /* Has all of it come by now? */
-bool maf_stream_has_whole(const maf_partial_t *partial);
+bool maf_pending_is_whole(const maf_pending_t *pending);
 
-/* How many there are in this capture whose rest is still waited for. */
-uint32_t maf_stream_partial_count(void);
-
-/* The MAF frame waited for when a frame of the capture comes, whether for the first time or again; or NULL.
- */
-const maf_partial_t *maf_stream_partial_at(const maf_stream_t *stream, maf_side_t side, uint32_t message);
-
-/*
- * Has that side sent octets before the sequence number `end` that have not come to us, and that TCP is not
- * putting together for us either?
- */
-bool maf_stream_lacks(const maf_stream_t *stream, maf_side_t side, uint32_t end);
-
-/* Are both sides in that phase? */
-bool maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase);
-
-/* Has a FIN or RST been seen, up to the last frame read, in either direction? */
+/* Has a FIN or RST been seen, up to the last packet read, in either direction? */
 bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
 
-/* Octets of the stream are missing. */
-void maf_stream_lose_track(maf_stream_t *stream);
-
-/* Make the session, which most connections never need, if there is none yet. */
-void maf_stream_begin_session(maf_stream_t *stream);
-
-/*
- * From the next frame on, this connection is dissected by `handle`; NULL: as if we had never been there. TLS
- * has one dissector for all frames of a connection, so there we stay and give them away.
- */
-void maf_stream_pass_on(maf_stream_t *stream, const packet_info *pinfo, dissector_handle_t handle);
+/* Is it two bytes that could be a server's selection of MAF, and nothing else or a message after them? */
+bool maf_is_selection(tvbuff_t *tvb);
 
 #endif /* MAF_STREAM_H */

@@ -529,9 +529,29 @@ maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_
 {
     proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
 
-    proto_item_append_text(item, ", SOCKS request out of turn");
+    proto_item_append_text(item, ", unexpected SOCKS request");
     proto_item_set_generated(item);
     maf_expert_request(pinfo, item, state);
+}
+
+void
+maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    proto_item_append_text(item, ", selected although not offered");
+    proto_item_set_generated(item);
+    maf_expert_selection(pinfo, item);
+}
+
+void
+maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t length)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+
+    proto_item_append_text(item, ", Missing segment");
+    proto_item_set_generated(item);
+    maf_expert_gap(pinfo, item, length);
 }
 
 void

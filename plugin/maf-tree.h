@@ -38,6 +38,13 @@ void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 /* Show that the client sent its SOCKS request, which tvb begins with, in a state in which it may not. */
 void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state);
 
+/* Show that the server's selection, which tvb begins with, is of MAF although the greeting does not offer it.
+ */
+void maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
+
+/* Show that so many bytes are missing before tvb. */
+void maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t length);
+
 /*
  * Show that a connection was closed, or the capture ends, inside a message.
  *

@@ -1,11 +1,11 @@
 /* maf-attach.c
  * The way in from Wireshark's SOCKS dissector, and the way back
  *
- * Wireshark's SOCKS dissector has no table of authentication methods, so MAF cannot register with it.
- * Instead a post-dissector watches for TCP connections that SOCKS is going to get, and puts a conversation
- * dissector in front of it. That one reads along until MAF is selected or not. If not, it takes itself away
- * and has changed nothing. If so, it shows the pieces of the stream that are MAF, and calls the SOCKS
- * dissector for the others, until the tunnel begins.
+ * Wireshark's SOCKS dissector has no table of authentication methods, so MAF cannot register with it. Instead
+ * a post-dissector sees each TCP connection that SOCKS is going to get, and puts a conversation dissector in
+ * front of it. That one reads along until MAF is selected or not. If not, it takes itself away and has
+ * changed nothing. If so, it shows the segments that are MAF, and calls the SOCKS dissector for the others,
+ * until the tunnel begins.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,224 +17,98 @@
 #include <epan/conversation.h>
 #include <epan/conversation_filter.h>
 #include <epan/dissectors/packet-tcp.h>
-#include <epan/proto_data.h>
-#include <epan/tap.h>
-#include <wsutil/wslog.h>
 
 #include "maf-protocol.h"
-#include "maf-segment.h"
-#include "socks/maf-socks.h"
+#include "maf-reader.h"
 #include "maf-stream.h"
-#include "stats/maf-tap.h"
-#include "maf-prefs.h"
-#include "maf-tree.h"
+#include "socks/maf-end.h"
+#include "socks/maf-show.h"
+#include "socks/maf-socks.h"
 
 static int proto_maf;
-static int proto_watch;
+static int proto_attach;
 static int proto_tcp;
 static int proto_exported_pdu;
 static int proto_tls;
-static uint32_t cut_streams; /* that were closed inside a frame */
-static uint32_t tcp_streams; /* that TCP has had up to the last frame watched */
+static uint32_t tcp_streams; /* that TCP has had up to the last packet seen here */
 static bool tls_has_socks;   /* on some port, by the user's choice: spares other captures the search */
-
-static int tcp_tap;
+static wmem_map_t *quoted; /* conversations that an ICMP error quoted before they had a packet of their own */
 
 static dissector_handle_t stream_handle;
 static dissector_handle_t decode_as_handle;
-static dissector_handle_t messages_handle;
 static dissector_handle_t tls_handle;
 static dissector_handle_t in_tls_handle;
 
-/*
- * With a listener, TCP's header can be fetched while the frame is dissected. The listener itself wants
- * nothing; but it costs something for every frame, so it waits for the first connection to be watched.
- */
+/* From the next packet on, this connection is dissected by `handle`; NULL: as if we had never been there. TLS
+ * has one dissector for all packets of a connection, so there we stay and give them away. */
 static void
-listen_to_tcp(void)
+pass_on(maf_stream_t *stream, const packet_info *pinfo, dissector_handle_t handle)
 {
-    GString *problem;
-
-    if (tcp_tap > 0)
-        return;
-    tcp_tap = find_tap_id("tcp");
-    problem = register_tap_listener("tcp", &tcp_tap, NULL, TL_IS_DISSECTOR_HELPER, NULL, NULL, NULL, NULL);
-    if (problem) {
-        ws_warning("%s", problem->str);
-        g_string_free(problem, TRUE);
+    if (stream->place != MAF_BEHIND_TLS) {
+        conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
+    } else {
+        stream->tls_last = pinfo->num;
+        stream->tls_next = handle;
     }
 }
 
-/* Showing a segment */
-
-/* Most segments are one frame, and need no other tvbuff. */
-static tvbuff_t *
-part_of(tvbuff_t *tvb, int offset, int length)
+static dissector_handle_t
+next_dissector(const maf_stream_t *stream)
 {
-    if (offset == 0 && length == (int)tvb_reported_length(tvb))
-        return tvb;
-    return tvb_new_subset_length(tvb, offset, length);
+    return stream->sides[MAF_CLIENT].phase == MAF_PHASE_OPAQUE ? find_dissector("data")
+                                                               : maf_socks_next(stream);
 }
 
-static void
-tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t violations)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = from,
-        .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
-        .violations = violations,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
-static void
-tell_message(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_message_t *message,
-             const maf_verdict_t *verdict)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = (maf_side_t)verdict->from,
-        .by_client = verdict->from == MAF_CLIENT,
-        .violations = verdict->violations,
-        .tvb = tvb,
-        .message = *message,
-        .verdict = verdict,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
-/* MAF frames in a row */
-typedef struct {
-    const maf_stream_t *stream;
-    const maf_piece_t *first;
-} messages_t;
-
+/* An ICMP error quotes what the connection has sent, or not: nothing is learnt from it. What is not SOCKS is
+ * shown as data: it would change the SOCKS dissector's state. */
 static int
-dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+dissect_quoted(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const messages_t *frames = (const messages_t *)data;
-    const maf_piece_t *piece = frames->first;
-    int offset = 0;
-
-    col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
-    col_clear(pinfo->cinfo, COL_INFO);
-    while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
-        tvbuff_t *message_tvb = part_of(tvb, offset, (int)piece->length);
-        maf_message_t message;
-
-        maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
-        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict);
-        if (maf_tap_wanted())
-            tell_message(frames->stream, pinfo, message_tvb, &message, piece->verdict);
-        offset += (int)piece->length;
-        piece = piece->next;
-    }
-    return tvb_captured_length(tvb);
-}
-
-/* Show one piece, or as many as there are MAF frames in a row; returns the first that is not shown yet. */
-static maf_piece_t *
-show_pieces(const maf_stream_t *stream, maf_piece_t *piece, tvbuff_t *tvb, int *offset, packet_info *pinfo,
-            proto_tree *tree, void *data)
-{
-    maf_piece_t *next = piece->next;
-    int length = (int)piece->length;
-    messages_t frames = {stream, piece};
-    tvbuff_t *piece_tvb;
-
-    while (piece->kind == PIECE_MESSAGE && next && next->kind == PIECE_MESSAGE) {
-        length += (int)next->length;
-        next = next->next;
-    }
-    piece_tvb = part_of(tvb, *offset, length);
-
-    if (*offset > 0) {
-        col_append_str(pinfo->cinfo, COL_INFO, ", ");
-        col_set_fence(pinfo->cinfo, COL_INFO);
-    }
-    switch ((maf_piece_kind_t)piece->kind) {
-    case PIECE_SOCKS:
-        maf_socks_call(stream, piece_tvb, pinfo, tree, data);
-        break;
-    case PIECE_MESSAGE:
-        if (stream->attached)
-            call_dissector_with_data(messages_handle, piece_tvb, pinfo, tree, &frames);
-        else
-            dissect_messages(piece_tvb, pinfo, tree, &frames);
-        break;
-    case PIECE_UNDECODED:
-        maf_show_undecoded(piece_tvb, pinfo, tree);
-        break;
-    case PIECE_TUNNEL:
-        maf_socks_show_tunnel(stream, piece_tvb, pinfo, tree);
-        break;
-    case PIECE_DATA:
-        call_data_dissector(piece_tvb, pinfo, tree);
-        break;
-    }
-    *offset += length;
-    return next;
-}
-
-/* A frame can hold several segments, even of several streams: where they begin tells them apart. */
-static uint32_t
-segment_key(const maf_stream_t *stream, uint32_t begin)
-{
-    return begin ^ stream->number * 0x9E3779B1U;
+    if (stream->state != MAF_STREAM_SELECTED || pinfo->num < stream->selected)
+        return 0;
+    return call_data_dissector(tvb, pinfo, tree);
 }
 
 static int
-dissect_segment(maf_stream_t *stream, uint32_t key, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+dissect_segment(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                 const struct tcpinfo *tcpinfo, void *data)
 {
-    maf_segment_t *segment = (maf_segment_t *)p_get_proto_data(wmem_file_scope(), pinfo, proto_maf, key);
-    int offset = 0;
+    const maf_segment_t *segment;
 
-    if (!segment && !pinfo->fd->visited) {
-        segment = maf_segment_learn(stream, tvb, pinfo, tcpinfo);
-        if (segment)
-            p_add_proto_data(wmem_file_scope(), pinfo, proto_maf, key, segment);
-    }
+    if (pinfo->flags.in_error_pkt)
+        return dissect_quoted(stream, tvb, pinfo, tree);
+    segment = maf_stream_read(stream, tvb, pinfo, tcpinfo);
     if (!segment)
         return 0;
-
-    if (segment->request_in) {
-        maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->request_in);
-        tell(stream, pinfo, MAF_CLIENT,
-             segment->request_in == MAF_STATE_FAILED ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE);
-    }
-    for (maf_piece_t *piece = segment->pieces; piece;)
-        piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
-    pinfo->desegment_offset = segment->desegment_offset;
-    pinfo->desegment_len = segment->desegment_len;
-    return tvb_captured_length(tvb);
-}
-
-/* The way in */
-
-static int
-dissect_tcp_segment(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
-{
-    const struct tcpinfo *tcpinfo = (const struct tcpinfo *)data;
-    const uint32_t begin = tcpinfo ? tcpinfo->seq : (uint32_t)tvb_raw_offset(tvb);
-
-    return dissect_segment(stream, segment_key(stream, begin), tvb, pinfo, tree, tcpinfo, data);
+    if (!pinfo->fd->visited && maf_stream_is_done(stream))
+        pass_on(stream, pinfo, next_dissector(stream));
+    return maf_show_segment(stream, segment, tvb, pinfo, tree, data);
 }
 
 static int
-dissect_attached(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+dissect_in_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     maf_stream_t *stream = maf_stream_find(pinfo);
 
-    if (!stream)
-        return 0;
-    return dissect_tcp_segment(stream, tvb, pinfo, tree, data);
+    return stream ? dissect_segment(stream, tvb, pinfo, tree, (const struct tcpinfo *)data, data) : 0;
 }
+
+static int
+dissect_in_tls(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    maf_stream_t *stream = maf_stream_find(pinfo);
+    int shown = 0;
+
+    if (!stream || stream->place != MAF_BEHIND_TLS)
+        return 0;
+    if (!stream->tls_last || pinfo->num <= stream->tls_last)
+        shown = dissect_segment(stream, tvb, pinfo, tree, NULL, data);
+    else if (stream->tls_next)
+        shown = call_dissector_only(stream->tls_next, tvb, pinfo, tree, data);
+    return shown > 0 ? shown : maf_socks_call(stream, tvb, pinfo, tree, data);
+}
+
+/* Decode As */
 
 /* The port of SOCKS, the one chosen in Decode As, or, where PDUs were exported, the lower one. */
 static uint32_t
@@ -249,38 +123,36 @@ likely_server_port(packet_info *pinfo)
     return MIN(pinfo->srcport, pinfo->destport);
 }
 
-/* A stream that was given to MAF by Decode As: from its greeting on if that is what comes first. */
+/* The connection begins with a greeting, with the selection, or in the middle. */
 static maf_stream_t *
 stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pinfo)
 {
     const uint8_t first = tvb_get_uint8(tvb, 0);
-    const bool from_greeting = maf_is_greeting(tvb);
-    maf_stream_t *stream = maf_stream_new(conversation, pinfo, false, !from_greeting);
+    const bool is_selection = maf_is_selection(tvb);
+    const bool is_greeting = !is_selection && maf_greeting_length(tvb, 0) > 0;
+    maf_stream_t *stream;
     bool client_sends;
 
-    listen_to_tcp();
-    if (from_greeting) {
+    if (is_selection)
+        client_sends = false;
+    else if (is_greeting || first == MAF_INSTR_SUPPORTED || first == MAF_INSTR_WHAT_NEXT)
         client_sends = true;
-    } else {
-        stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
-        if (first == MAF_INSTR_SUPPORTED || first == MAF_INSTR_WHAT_NEXT)
-            client_sends = true;
-        else if (first == MAF_INSTR_PROCESS || first == MAF_INSTR_ACKNOWLEDGE)
-            client_sends = pinfo->destport == likely_server_port(pinfo);
-        else
-            client_sends = false;
-    }
-    if (client_sends)
-        maf_stream_set_client(stream, &pinfo->src, pinfo->srcport);
+    else if (first == MAF_INSTR_PROCESS || first == MAF_INSTR_ACKNOWLEDGE)
+        client_sends = pinfo->destport == likely_server_port(pinfo);
     else
-        maf_stream_set_client(stream, &pinfo->dst, pinfo->destport);
+        client_sends = false;
+    stream =
+        maf_stream_new(conversation, pinfo, MAF_BEHIND_DECODE_AS, client_sends ? &pinfo->src : &pinfo->dst,
+                       client_sends ? pinfo->srcport : pinfo->destport, !is_greeting);
+    if (!is_greeting && !is_selection)
+        maf_stream_select(stream, pinfo, true);
     return stream;
 }
 
 /*
- * TCP also asks for the ports' dissectors inside the tunnel, on behalf of SOCKS; that is not our stream. Not
- * every layer above TCP need be ours if the segment has several PDUs, but the first is. A file of exported
- * PDUs has frames without TCP.
+ * TCP also asks for the ports' dissectors inside a tunnel, on behalf of SOCKS or HTTP; that is not our
+ * connection. Not every layer above TCP need be ours if the segment has several PDUs, but the first is. A
+ * file of exported PDUs has packets without TCP.
  */
 static bool
 is_stream_of_its_own(const packet_info *pinfo)
@@ -290,6 +162,7 @@ is_stream_of_its_own(const packet_info *pinfo)
 
     for (; layer; layer = wmem_list_frame_prev(layer)) {
         const int proto = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+
         if (proto == proto_tcp || proto == proto_exported_pdu)
             return above == proto_maf;
         above = proto;
@@ -304,19 +177,24 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     maf_stream_t *stream;
 
     if (!is_stream_of_its_own(pinfo))
-        return 0;
+        return maf_socks_call_plainly(tvb, pinfo, tree, data);
     conversation = find_or_create_conversation(pinfo);
     stream = (maf_stream_t *)conversation_get_proto_data(conversation, proto_maf);
-    if (!stream)
+    if (!stream && pinfo->flags.in_error_pkt)
+        return 0;
+    if (!stream) {
         stream = stream_of_decode_as(conversation, tvb, pinfo);
-    return dissect_tcp_segment(stream, tvb, pinfo, tree, data);
+        maf_end_listen();
+    }
+    return dissect_segment(stream, tvb, pinfo, tree, (const struct tcpinfo *)data, data);
 }
 
 /* A port that nobody knows: a greeting that offers MAF is taken for what it looks like, as by Decode As. */
 static maf_bool_t
 dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    if (!maf_is_greeting(tvb) || !maf_greeting_offers_maf(tvb, 0) || !is_stream_of_its_own(pinfo))
+    if (maf_greeting_length(tvb, 0) != tvb_reported_length(tvb) || !maf_greeting_offers_maf(tvb, 0) ||
+        !is_stream_of_its_own(pinfo))
         return FALSE;
     if (!pinfo->fd->visited)
         conversation_set_dissector_from_frame_number(find_or_create_conversation(pinfo), pinfo->num,
@@ -324,51 +202,16 @@ dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     return dissect_decode_as(tvb, pinfo, tree, data) > 0;
 }
 
-/*
- * One or more records that TLS has decrypted. Not every version of Wireshark tells where in the stream they
- * are, but they stay at one address for as long as the capture is open. Only on the first pass may octets
- * that wanted more have been there before them.
- */
-static int
-dissect_records(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
-{
-    const uint64_t address = (uintptr_t)tvb_get_ptr(tvb, 0, -1);
-    const uint32_t key = segment_key(stream, (uint32_t)(address ^ address >> 32));
-
-    if (!pinfo->fd->visited)
-        p_remove_proto_data(wmem_file_scope(), pinfo, proto_maf, key);
-    return dissect_segment(stream, key, tvb, pinfo, tree, NULL, data);
-}
-
-static int
-dissect_in_tls(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
-{
-    maf_stream_t *stream = maf_stream_find(pinfo);
-    int shown = 0;
-
-    if (!stream || !stream->tls_port)
-        return 0;
-    if (!stream->tls_last || pinfo->num <= stream->tls_last)
-        shown = dissect_records(stream, tvb, pinfo, tree, data);
-    else if (stream->tls_next)
-        shown = call_dissector_only(stream->tls_next, tvb, pinfo, tree, data);
-    return shown > 0 ? shown : maf_socks_call(stream, tvb, pinfo, tree, data);
-}
+/* Attaching */
 
 static maf_stream_t *
-new_attached(conversation_t *conversation, packet_info *pinfo, uint32_t port)
+new_stream(conversation_t *conversation, packet_info *pinfo, maf_place_t place, uint32_t port)
 {
-    const bool late = maf_socks_has_begun(conversation);
-    maf_stream_t *stream = maf_stream_new(conversation, pinfo, true, late);
+    const bool server_sends = pinfo->srcport == port;
 
-    listen_to_tcp();
-    if (late)
-        stream->phase[MAF_CLIENT] = PHASE_UNSEEN;
-    if (pinfo->srcport == port)
-        maf_stream_set_client(stream, &pinfo->dst, pinfo->destport);
-    else
-        maf_stream_set_client(stream, &pinfo->src, pinfo->srcport);
-    return stream;
+    maf_end_listen();
+    return maf_stream_new(conversation, pinfo, place, server_sends ? &pinfo->dst : &pinfo->src,
+                          server_sends ? pinfo->destport : pinfo->srcport, maf_socks_has_begun(conversation));
 }
 
 static void
@@ -380,98 +223,27 @@ attach(conversation_t *conversation, packet_info *pinfo)
         return;
     if (!maf_socks_has_begun(conversation) && conversation_get_dissector(conversation, pinfo->num))
         return; /* somebody else knows whose this is */
-    maf_stream_pass_on(new_attached(conversation, pinfo, port), pinfo, stream_handle);
+    pass_on(new_stream(conversation, pinfo, MAF_BEHIND_TCP, port), pinfo, stream_handle);
 }
 
 /* In time for the first that TLS decrypts: TLS itself has been seen, which is its handshake. */
 static void
 attach_in_tls(conversation_t *conversation, packet_info *pinfo, uint32_t port)
 {
-    new_attached(conversation, pinfo, port)->tls_port = port;
+    new_stream(conversation, pinfo, MAF_BEHIND_TLS, port)->tls_port = port;
     if (!in_tls_handle)
         in_tls_handle = maf_socks_handle_in_tls(dissect_in_tls, port);
     tls_set_appdata_dissector(tls_handle, pinfo, in_tls_handle);
 }
 
-/* TCP's header, if the frame closes the connection; else NULL. Nobody can be asked when only a packet's
- * details are drawn again. */
-static const struct tcpheader *
-closing_header(void)
+static bool
+is_icmp_error(const packet_info *pinfo)
 {
-    const struct tcpheader *header = (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0);
-
-    return header && (header->th_flags & (TH_FIN | TH_RST)) ? header : NULL;
-}
-
-/* Up to where the sender of the frame, or the other side, has sent for all that the frame says. */
-static uint32_t
-sent_before(const struct tcpheader *header, bool by_sender)
-{
-    return by_sender ? header->th_seq + header->th_seglen : header->th_ack;
-}
-
-/* FIN ends what its sender says, RST ends both sides. Octets that were sent before and have not been seen may
- * come late, or never have come to the capture. */
-static void
-note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheader *header)
-{
-    const bool resets = header->th_flags & TH_RST;
-    const maf_side_t from = maf_stream_side(stream, pinfo);
-
-    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
-
-        if (partial && !maf_stream_has_whole(partial) && !stream->ended[side] &&
-            (resets || side == (int)from) &&
-            !maf_stream_lacks(stream, (maf_side_t)side, sent_before(header, side == (int)from))) {
-            stream->unfinished[side] = partial;
-            stream->ended[side] = pinfo->num;
-            cut_streams++;
-        }
-    }
-}
-
-/* A frame of that side is not there whole. */
-static void
-show_cut(const maf_stream_t *stream, maf_side_t from, const maf_partial_t *partial, bool closed,
-         tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
-{
-    maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(partial->revision, 0), partial->began, closed);
-    tell(stream, pinfo, from, MAF_VIOLATION_TRUNCATED);
-}
-
-/*
- * The last frame of a connection, which TCP has no reason to give us: it has no data. Nor has it for one
- * whose rest is not in the capture, once that has been read.
- */
-static void
-watch_for_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
-{
-    const struct tcpheader *header = closing_header();
-    const bool may_be_last = pinfo->fd->visited && maf_stream_partial_count() > 0;
-    maf_stream_t *stream;
-
-    if (!header && cut_streams == 0 && !may_be_last)
-        return;
-    stream = maf_stream_find(pinfo);
-    if (!stream)
-        return;
-    if (header)
-        note_close(stream, pinfo, header);
-    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-        const maf_partial_t *unfinished = stream->unfinished[side];
-        const maf_partial_t *partial = stream->partial[side];
-
-        if (stream->ended[side] == pinfo->num && !maf_stream_has_whole(unfinished))
-            show_cut(stream, (maf_side_t)side, unfinished, true, tvb, pinfo, tree);
-        else if (may_be_last && partial && !partial->done && partial->began == pinfo->num &&
-                 !maf_stream_is_closed(stream, pinfo))
-            show_cut(stream, (maf_side_t)side, partial, false, tvb, pinfo, tree);
-    }
+    return proto_is_frame_protocol(pinfo->layers, "icmp") || proto_is_frame_protocol(pinfo->layers, "icmpv6");
 }
 
 static void
-watch_for_socks(packet_info *pinfo)
+look_for_socks(packet_info *pinfo, bool is_new)
 {
     const bool in_tcp = maf_socks_may_be_called(pinfo);
     const uint32_t tls_port = !in_tcp && tls_has_socks ? maf_socks_port_in_tls(pinfo) : 0;
@@ -482,30 +254,37 @@ watch_for_socks(packet_info *pinfo)
     conversation = find_conversation_pinfo(pinfo, 0);
     if (!conversation || conversation_get_proto_data(conversation, proto_maf))
         return;
-    if (in_tcp)
+    if (is_icmp_error(pinfo)) {
+        if (in_tcp)
+            wmem_map_insert(quoted, conversation, conversation);
+        return;
+    }
+    if (in_tcp && (is_new || wmem_map_remove(quoted, conversation)))
         attach(conversation, pinfo);
-    else if (conversation_get_proto_data(conversation, proto_tls))
+    else if (tls_port && conversation_get_proto_data(conversation, proto_tls))
         attach_in_tls(conversation, pinfo, tls_port);
 }
 
 /*
- * The post-dissector: sees every frame of every capture, so it has to know quickly that it is not concerned.
- * TCP counts its streams: whose one is can be told by its first frame; only TLS has to be seen first.
+ * The post-dissector: sees every packet of every capture, so it has to know quickly that it is not concerned.
+ * TCP counts its streams: whose one is can be told by its first packet, unless that is one that an ICMP error
+ * quotes; and TLS has to be seen first.
  */
 static int
-watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    const bool may_attach = tcp_streams != get_tcp_stream_count() || tls_has_socks;
+    const bool is_new = tcp_streams != get_tcp_stream_count();
+    const bool may_attach = is_new || tls_has_socks || wmem_map_size(quoted) > 0;
 
     if (!may_attach && maf_stream_count() == 0)
         return 0;
-    if (pinfo->ptype != PT_TCP || pinfo->flags.in_error_pkt)
+    if (pinfo->ptype != PT_TCP)
         return 0;
     tcp_streams = get_tcp_stream_count();
     if (may_attach && !pinfo->fd->visited)
-        watch_for_socks(pinfo);
+        look_for_socks(pinfo, is_new);
     if (maf_stream_count() > 0)
-        watch_for_end(tvb, pinfo, tree);
+        maf_end_see(tvb, pinfo, tree);
     return 0;
 }
 
@@ -513,9 +292,9 @@ watch(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 static void
 begin_capture(void)
 {
-    cut_streams = 0;
     tcp_streams = 0;
     tls_has_socks = maf_socks_is_in_tls();
+    quoted = wmem_map_new(wmem_file_scope(), g_direct_hash, g_direct_equal);
 }
 
 /* Analyze, Conversation Filter */
@@ -538,12 +317,13 @@ void
 maf_attach_register(int proto)
 {
     proto_maf = proto;
-    proto_watch = proto_register_protocol_in_name_only("MAF watch for SOCKS", "MAF watch", "maf.watch", proto,
-                                                       FT_PROTOCOL); /* spares each frame a layer */
+    proto_attach = proto_register_protocol_in_name_only("MAF attaches to SOCKS", "MAF attach", "maf.attach",
+                                                        proto, FT_PROTOCOL); /* spares each packet a layer */
     decode_as_handle = register_dissector("maf", dissect_decode_as, proto);
-    messages_handle = create_dissector_handle(dissect_messages, proto);
-    stream_handle = create_dissector_handle(dissect_attached, -1); /* no name of ours in frame.protocols */
+    stream_handle = create_dissector_handle(dissect_in_tcp, -1); /* no name of ours in frame.protocols */
     maf_stream_register(proto);
+    maf_show_register(proto);
+    maf_end_register();
     register_init_routine(begin_capture);
     register_conversation_filter("maf", "MAF session", is_in_session, session_filter MAF_NO_FILTER_USER_DATA);
 }
@@ -560,6 +340,6 @@ maf_attach_connect(void)
     if (maf_socks_connect()) {
         heur_dissector_add("tcp", dissect_heuristic, "MAF in SOCKS over TCP", "maf_socks_tcp", proto_maf,
                            HEURISTIC_DISABLE);
-        register_postdissector(create_dissector_handle(watch, proto_watch));
+        register_postdissector(create_dissector_handle(see_packet, proto_attach));
     }
 }

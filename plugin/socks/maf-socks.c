@@ -12,16 +12,16 @@
 #include <epan/proto_data.h>
 
 #include "maf-methods.h"
+#include "maf-protocol.h"
 
 static int proto_socks;
 static dissector_table_t tcp_ports;
 static dissector_table_t tls_ports;
 static dissector_handle_t socks_handle;
 
-/* Call the SOCKS dissector for bytes of ours, as if `from` had sent them; nothing of it shows. */
+/* Call the SOCKS dissector as if `from` had sent the packet. */
 static void
-play_socks(const maf_stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf_side_t from,
-           const uint8_t *octets, unsigned length)
+call_as(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     static const struct tcpinfo no_tcpinfo;
     struct tcpinfo tcpinfo = no_tcpinfo;
@@ -37,16 +37,24 @@ play_socks(const maf_stream_t *stream, tvbuff_t *parent, packet_info *pinfo, maf
         pinfo->srcport = destport;
         pinfo->destport = srcport;
     }
-    call_dissector_only(socks_handle, tvb_new_child_real_data(parent, octets, length, (int)length), pinfo,
-                        NULL, &tcpinfo);
+    maf_try_dissector(socks_handle, tvb, pinfo, tree, &tcpinfo);
     pinfo->src = src;
     pinfo->dst = dst;
     pinfo->srcport = srcport;
     pinfo->destport = destport;
 }
 
-void
-maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo)
+static void
+play(const maf_stream_t *stream, maf_side_t from, const uint8_t *bytes, unsigned length, tvbuff_t *parent,
+     packet_info *pinfo)
+{
+    call_as(stream, from, tvb_new_child_real_data(parent, bytes, length, (int)length), pinfo, NULL);
+}
+
+/* Let it begin again, and read a greeting and, if `selected`, a selection that there are none of. Nothing of
+ * it shows. */
+static void
+begin_again(const maf_stream_t *stream, tvbuff_t *parent, packet_info *pinfo, bool selected)
 {
     static const uint8_t greeting[] = {SOCKS_VERSION, 1, 0};
     static const uint8_t selection[] = {SOCKS_VERSION, 0};
@@ -57,14 +65,51 @@ maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo)
     col_set_writable(pinfo->cinfo, -1, false);
     conversation_delete_proto_data(stream->conversation, proto_socks);
     p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
-    play_socks(stream, tvb, pinfo, MAF_CLIENT, greeting, sizeof greeting);
-    play_socks(stream, tvb, pinfo, MAF_SERVER, selection, sizeof selection);
+    play(stream, MAF_CLIENT, greeting, sizeof greeting, parent, pinfo);
+    if (selected)
+        play(stream, MAF_SERVER, selection, sizeof selection, parent, pinfo);
     p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
     col_set_writable(pinfo->cinfo, -1, writable);
 
     while (wmem_list_count(pinfo->layers) > layers)
         wmem_list_remove_frame(pinfo->layers, wmem_list_tail(pinfo->layers));
     pinfo->curr_layer_num = curr_layer_num;
+}
+
+void
+maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo)
+{
+    begin_again(stream, tvb, pinfo, true);
+}
+
+void
+maf_socks_call_alone(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                     void *data)
+{
+    void *kept = conversation_get_proto_data(stream->conversation, proto_socks);
+    const bool visited = pinfo->fd->visited;
+
+    pinfo->fd->visited = false; /* or it takes its state from the first pass, which is that of the parts */
+    if (maf_stream_side(stream, pinfo) == MAF_SERVER) {
+        begin_again(stream, tvb, pinfo, false);
+    } else {
+        conversation_delete_proto_data(stream->conversation, proto_socks);
+        p_remove_proto_data(wmem_file_scope(), pinfo, proto_socks, 0);
+    }
+    maf_socks_call(stream, tvb, pinfo, tree, data);
+    pinfo->fd->visited = visited;
+    conversation_delete_proto_data(stream->conversation, proto_socks);
+    if (kept)
+        conversation_add_proto_data(stream->conversation, proto_socks, kept);
+}
+
+void
+maf_socks_call_late(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, packet_info *pinfo,
+                    proto_tree *tree)
+{
+    if (from == MAF_CLIENT && !pinfo->fd->visited)
+        maf_socks_prime(stream, tvb, pinfo);
+    call_as(stream, from, tvb, pinfo, tree);
 }
 
 void
@@ -89,7 +134,7 @@ maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, pr
     const uint16_t can_desegment = pinfo->can_desegment;
     int shown;
 
-    if (!stream->tls_port)
+    if (stream->place != MAF_BEHIND_TLS)
         return maf_try_dissector(socks_handle, tvb, pinfo, tree, data) ? (int)tvb_captured_length(tvb) : 0;
     pinfo->can_desegment = pinfo->saved_can_desegment;
     shown = dissector_try_uint_with_data(tls_ports, stream->tls_port, tvb, pinfo, tree, FALSE, data);
@@ -97,10 +142,16 @@ maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, pr
     return shown;
 }
 
+int
+maf_socks_call_plainly(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    return socks_handle ? call_dissector_only(socks_handle, tvb, pinfo, tree, data) : 0;
+}
+
 dissector_handle_t
 maf_socks_next(const maf_stream_t *stream)
 {
-    return stream->attached ? NULL : socks_handle;
+    return stream->place == MAF_BEHIND_DECODE_AS ? socks_handle : NULL;
 }
 
 bool

@@ -14,19 +14,6 @@
 
 #include "maf-stream.h"
 
-/* RFC 1928 */
-#define SOCKS_VERSION         5
-#define SOCKS_GREETING_HEADER 2
-#define SOCKS_SELECTION_LEN   2
-#define SOCKS_REQUEST_HEADER  5 /* VER, CMD or REP, RSV, ATYP, and the first byte of the address */
-#define SOCKS_CONNECT         1
-#define SOCKS_UDP_ASSOCIATE   3
-#define SOCKS_ATYP_OFFSET     3
-#define SOCKS_ATYP_IPV4       1
-#define SOCKS_ATYP_DOMAIN     3
-#define SOCKS_ATYP_IPV6       4
-#define SOCKS_TCP_PORT        1080
-
 /* Find the SOCKS dissector, once all are registered. False if this Wireshark has none, or it is not enabled.
  */
 bool maf_socks_connect(void);
@@ -62,12 +49,25 @@ dissector_handle_t maf_socks_next(const maf_stream_t *stream);
  */
 void maf_socks_prime(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo);
 
+/* Call it for a greeting or selection that came in several segments, of which it has been shown each: as if
+ * this were the only one. */
+void maf_socks_call_alone(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                          void *data);
+
+/* Call it, in the packet that closes the connection, for bytes that `from` had sent before. */
+void maf_socks_call_late(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, packet_info *pinfo,
+                         proto_tree *tree);
+
 /*
  * Call it as TCP or TLS would. What we are called by in TLS is a handle of SOCKS, so there is such a layer
  * already. Returns the bytes it took.
  */
 int maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                    void *data);
+
+/* Call it for what is no connection of ours, as if MAF had not been chosen for it. Returns the bytes it took.
+ */
+int maf_socks_call_plainly(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data);
 
 /* Show tunnelled bytes as it does: by the target's port, in the place of the proxy's. */
 void maf_socks_show_tunnel(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);

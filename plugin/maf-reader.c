@@ -1,0 +1,499 @@
+/* maf-reader.c
+ * Bytes in sequence, taken apart into pieces: SOCKS, MAF messages, tunnel
+ *
+ * tcp_dissect_pdus() cannot serve here: it does not stop where MAF ends and SOCKS goes on, and adds a field
+ * of its own to ordinary traffic.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-compat.h"
+
+#include "maf-reader.h"
+
+#include "maf-prefs.h"
+#include "maf-protocol.h"
+
+static uint32_t
+bytes_left(const maf_reader_t *reader)
+{
+    return (uint32_t)tvb_captured_length_remaining(reader->tvb, (int)reader->offset);
+}
+
+static uint8_t
+byte_at(const maf_reader_t *reader, uint32_t offset)
+{
+    return tvb_get_uint8(reader->tvb, (int)(reader->offset + offset));
+}
+
+static maf_side_of_t *
+side_of(const maf_reader_t *reader)
+{
+    return &reader->stream->sides[reader->from];
+}
+
+static maf_piece_t *
+add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
+{
+    maf_piece_t *piece = wmem_new0(wmem_file_scope(), maf_piece_t);
+    maf_piece_t **end = &reader->segment->pieces;
+    const uint32_t carried = reader->carried > reader->offset ? reader->carried - reader->offset : 0;
+
+    while (*end)
+        end = &(*end)->next;
+    *end = piece;
+    piece->kind = (uint8_t)kind;
+    piece->length = length - MIN(carried, length);
+    if (carried > 0) {
+        piece->whole = reader->buffer + reader->offset;
+        piece->whole_length = length;
+    }
+    reader->offset += length;
+    return piece;
+}
+
+static void
+add_rest(maf_reader_t *reader, maf_piece_kind_t kind)
+{
+    add_piece(reader, kind, (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset));
+}
+
+void
+maf_reader_skip(maf_reader_t *reader, uint32_t length)
+{
+    add_piece(reader, MAF_PIECE_DATA, length);
+}
+
+/* Pending messages */
+
+static void
+end_pending(const maf_reader_t *reader, bool given_up)
+{
+    maf_side_of_t *side = side_of(reader);
+
+    if (!maf_stream_is_pending(reader->stream, reader->from))
+        return;
+    side->pending->done = reader->packet;
+    side->pending->given_up = given_up;
+    side->carried = NULL;
+    maf_stream_count_pending(-1);
+}
+
+void
+maf_reader_give_up(maf_stream_t *stream, maf_side_t side, uint32_t packet)
+{
+    const maf_reader_t reader = {.stream = stream, .from = side, .packet = packet};
+
+    end_pending(&reader, true);
+}
+
+static maf_pending_t *
+begin_pending(const maf_reader_t *reader)
+{
+    maf_side_of_t *side = side_of(reader);
+
+    if (maf_stream_is_pending(reader->stream, reader->from))
+        return side->pending;
+    side->pending = wmem_new0(wmem_file_scope(), maf_pending_t);
+    side->pending->began = reader->packet;
+    side->pending->revision = -1;
+    if (!side->pendings)
+        side->pendings = wmem_tree_new(wmem_file_scope());
+    wmem_tree_insert32(side->pendings, reader->packet, side->pending);
+    maf_stream_count_pending(1);
+    return side->pending;
+}
+
+/*
+ * The message at `offset` goes on in a later segment. For the rest of a header TCP is asked for one more
+ * segment, for the rest of a body for as many bytes: who asks for the bytes of a header does not get them
+ * after a zero-window probe.
+ */
+static maf_pending_t *
+wait_for(maf_reader_t *reader, uint32_t missing)
+{
+    const uint32_t left = bytes_left(reader);
+    maf_pending_t *pending = begin_pending(reader);
+    maf_side_of_t *side = side_of(reader);
+
+    pending->have = left;
+    pending->needed = missing == MAF_MISSING_UNKNOWN ? 0 : left + missing;
+    if (reader->held || reader->offset < reader->carried) {
+        side->carried =
+            (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
+        side->carried_length = left;
+        maf_reader_skip(reader, left);
+        reader->segment->desegment_len = 0;
+    } else {
+        reader->segment->desegment_offset = (int)(reader->base + reader->offset - reader->carried);
+        reader->segment->desegment_len =
+            missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
+    }
+    return pending;
+}
+
+/* SOCKS */
+
+bool
+maf_is_socks_method(uint8_t method)
+{
+    return value_is_in_range(maf_prefs.socks_methods, method);
+}
+
+bool
+maf_greeting_offers_maf(tvbuff_t *tvb, uint32_t offset)
+{
+    const uint8_t nmethods = tvb_get_uint8(tvb, (int)offset + 1);
+
+    for (uint32_t i = 0; i < nmethods; i++) {
+        if (maf_is_socks_method(tvb_get_uint8(tvb, (int)(offset + SOCKS_GREETING_HEADER + i))))
+            return true;
+    }
+    return false;
+}
+
+uint32_t
+maf_greeting_length(tvbuff_t *tvb, uint32_t offset)
+{
+    const uint32_t left = (uint32_t)tvb_captured_length_remaining(tvb, (int)offset);
+    uint32_t nmethods, length;
+    uint8_t next;
+
+    if (left == 0 || tvb_get_uint8(tvb, (int)offset) != SOCKS_VERSION)
+        return 0;
+    if (left < SOCKS_GREETING_HEADER)
+        return MAF_MISSING_UNKNOWN;
+    nmethods = tvb_get_uint8(tvb, (int)offset + 1);
+    length = SOCKS_GREETING_HEADER + nmethods;
+    if (nmethods == 0)
+        return 0;
+    if (left < length)
+        return MAF_MISSING_UNKNOWN;
+    if (left == length || nmethods > MAF_VER_01)
+        return length;
+    next = tvb_get_uint8(tvb, (int)(offset + length));
+    return maf_greeting_offers_maf(tvb, offset) && (next == MAF_INSTR_SUPPORTED || next == MAF_INSTR_OEM)
+               ? length
+               : 0;
+}
+
+/*
+ * One function per phase takes what it knows. It returns true to go on with what follows; false if the rest
+ * has to wait.
+ */
+typedef bool (*phase_fn)(maf_reader_t *reader);
+
+static bool
+take_greeting(maf_reader_t *reader, uint32_t length)
+{
+    maf_stream_t *stream = reader->stream;
+
+    end_pending(reader, false);
+    stream->greeting_known = true;
+    stream->greeting_offers = maf_greeting_offers_maf(reader->tvb, reader->offset);
+    add_piece(reader, MAF_PIECE_GREETING, length);
+    if (stream->sides[MAF_CLIENT].phase == MAF_PHASE_GREETING)
+        stream->sides[MAF_CLIENT].phase = MAF_PHASE_MESSAGES;
+    return true;
+}
+
+/* The selection can come before the greeting, and the greeting never. */
+static bool
+read_greeting(maf_reader_t *reader)
+{
+    const uint32_t length = maf_greeting_length(reader->tvb, reader->offset);
+
+    if (length == MAF_MISSING_UNKNOWN && !reader->last) {
+        wait_for(reader, MAF_MISSING_UNKNOWN);
+        return false;
+    }
+    if (length > 0 && length != MAF_MISSING_UNKNOWN)
+        return take_greeting(reader, length);
+    side_of(reader)->phase = MAF_PHASE_MESSAGES;
+    return true;
+}
+
+static bool
+read_selection(maf_reader_t *reader)
+{
+    maf_stream_t *stream = reader->stream;
+
+    if (bytes_left(reader) < SOCKS_SELECTION_LEN) {
+        wait_for(reader, MAF_MISSING_UNKNOWN);
+        return false;
+    }
+    end_pending(reader, false);
+    if (stream->greeting_known && !stream->greeting_offers)
+        reader->segment->remark = MAF_UNOFFERED_SELECTION;
+    add_piece(reader, MAF_PIECE_SELECTION, SOCKS_SELECTION_LEN);
+    stream->sides[MAF_SERVER].phase = MAF_PHASE_MESSAGES;
+    return true;
+}
+
+/*
+ * Length of a request or reply (RFC 1928, sections 4 and 6), or of as much as must be there to say; 0 if the
+ * kind of address is not known.
+ */
+static uint32_t
+socks_message_length(const maf_reader_t *reader)
+{
+    if (bytes_left(reader) <= SOCKS_ATYP_OFFSET)
+        return SOCKS_REQUEST_HEADER;
+    switch (byte_at(reader, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        return 4 + 4 + 2;
+    case SOCKS_ATYP_DOMAIN:
+        return bytes_left(reader) < SOCKS_REQUEST_HEADER ? SOCKS_REQUEST_HEADER
+                                                         : 4 + 1 + byte_at(reader, 4) + 2;
+    case SOCKS_ATYP_IPV6:
+        return 4 + 16 + 2;
+    default:
+        return 0;
+    }
+}
+
+/* The SOCKS dissector reassembles nothing, so it gets each message whole. */
+static bool
+read_socks_message(maf_reader_t *reader)
+{
+    maf_stream_t *stream = reader->stream;
+    const bool is_request = reader->from == MAF_CLIENT;
+    const uint32_t length = socks_message_length(reader);
+    const uint32_t left = bytes_left(reader);
+
+    if (length > left && !reader->last) {
+        maf_pending_t *pending =
+            wait_for(reader, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
+
+        pending->socks =
+            (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
+        return false;
+    }
+    end_pending(reader, false);
+    if (is_request && length > 0 && length <= left)
+        stream->target_port = tvb_get_ntohs(reader->tvb, (int)(reader->offset + length) - 2);
+    if (length == 0 || length > left)
+        add_rest(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY);
+    else
+        add_piece(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY, length);
+    side_of(reader)->phase = MAF_PHASE_TUNNEL;
+    if (!is_request) /* whatever we have seen of the client, it has sent its request */
+        stream->sides[MAF_CLIENT].phase = MAF_PHASE_TUNNEL;
+    return true;
+}
+
+/* MAF */
+
+static bool
+looks_like_id(const maf_message_t *message)
+{
+    if (message->id_offset == 0)
+        return true; /* not there yet, or there is none in such a message */
+    switch (message->instr) {
+    case MAF_INSTR_SUCCESS:
+        return maf_id_is(&message->id, MAF_METHOD_SUCCESS);
+    case MAF_INSTR_FAILURE:
+        return maf_id_is(&message->id, MAF_METHOD_FAILURE);
+    default:
+        return message->id.length > 0;
+    }
+}
+
+/* After a message whose end is not known, and after a gap, only what looks like a message is taken for one.
+ */
+static bool
+looks_like_message(const maf_message_t *message, maf_side_t from)
+{
+    const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+
+    return maf_may_send(from, message->instr) && message->ver <= MAF_VER_01 && message->flags <= highest &&
+           message->layout != MAF_LAYOUT_UNKNOWN && message->end != MAF_MESSAGE_BAD_COUNT &&
+           message->end != MAF_MESSAGE_BAD_LENGTH && looks_like_id(message);
+}
+
+bool
+maf_is_selection(tvbuff_t *tvb)
+{
+    const uint32_t length = tvb_captured_length(tvb);
+    maf_message_t message;
+
+    if (length < SOCKS_SELECTION_LEN || tvb_get_uint8(tvb, 0) != SOCKS_VERSION ||
+        !maf_is_socks_method(tvb_get_uint8(tvb, 1)))
+        return false;
+    if (length < SOCKS_SELECTION_LEN + MAF_HEADER_LEN)
+        return length == SOCKS_SELECTION_LEN;
+    maf_message_parse(tvb, SOCKS_SELECTION_LEN, tvb_get_uint8(tvb, SOCKS_SELECTION_LEN + 1) == MAF_VER_01,
+                      &maf_prefs.framing, &message);
+    return message.end == MAF_MESSAGE_WHOLE && looks_like_message(&message, MAF_SERVER);
+}
+
+/*
+ * X'05' begins a Process as well as a SOCKS message. A request is known by its kind of address, which in a
+ * Process is the second byte of FLAGS. Once the session has succeeded it is SOCKS (spec: States). Before
+ * that, and after a stray message, a server replies only to a request, and CONNECT looks like VER 01, but
+ * hardly makes a whole Process of that revision.
+ */
+static bool
+begins_socks(const maf_reader_t *reader)
+{
+    const maf_stream_t *stream = reader->stream;
+    const bool may_be = maf_session_request(stream->session) == MAF_STATE_UNKNOWN;
+    maf_message_t message;
+    uint8_t command;
+
+    if (byte_at(reader, 0) != SOCKS_VERSION)
+        return false;
+    if (maf_session_has_succeeded(stream->session))
+        return bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, SOCKS_ATYP_OFFSET) != 0 ||
+               (reader->from == MAF_SERVER && stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES);
+    if (bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, 2) != 0 ||
+        socks_message_length(reader) == 0)
+        return false;
+    if (reader->from == MAF_SERVER)
+        return may_be || stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES;
+    command = byte_at(reader, 1);
+    if (command < SOCKS_CONNECT || command > SOCKS_UDP_ASSOCIATE)
+        return false;
+    if (may_be || command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command))
+        return true;
+    maf_message_parse(reader->tvb, reader->offset, command, &maf_prefs.framing, &message);
+    return message.end != MAF_MESSAGE_WHOLE;
+}
+
+/* The first bytes of a SOCKS message after success are fewer than say whether it is one. */
+static bool
+may_begin_socks(const maf_reader_t *reader)
+{
+    return byte_at(reader, 0) == SOCKS_VERSION && bytes_left(reader) <= SOCKS_ATYP_OFFSET &&
+           maf_session_has_succeeded(reader->stream->session);
+}
+
+static void
+hand_back(maf_reader_t *reader)
+{
+    maf_stream_t *stream = reader->stream;
+    const maf_state_t early = maf_session_request(stream->session);
+
+    if (!maf_prefs.dissect_socks) {
+        stream->sides[MAF_CLIENT].phase = stream->sides[MAF_SERVER].phase = MAF_PHASE_OPAQUE;
+        return;
+    }
+    if (reader->from == MAF_CLIENT && early != MAF_STATE_UNKNOWN) {
+        reader->segment->remark = MAF_EARLY_REQUEST;
+        reader->segment->state = (uint8_t)early;
+    }
+    side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
+}
+
+/* Had the message's last byte been acknowledged before it came? */
+static bool
+is_late(const maf_reader_t *reader, uint32_t length)
+{
+    const uint32_t end = reader->seq + (reader->offset + length - reader->carried);
+
+    return reader->late || (reader->is_acked && GE_SEQ(reader->acked, end));
+}
+
+static bool
+read_message(maf_reader_t *reader)
+{
+    maf_stream_t *stream = reader->stream;
+    maf_side_of_t *side = side_of(reader);
+    const bool goes_on = maf_stream_is_pending(stream, reader->from);
+    maf_message_t message;
+    uint32_t missing;
+    int revision;
+    bool late;
+
+    if (reader->from == MAF_CLIENT && reader->late && !stream->greeting_known) {
+        const uint32_t length = maf_greeting_length(reader->tvb, reader->offset);
+
+        if (length > 0 && length != MAF_MISSING_UNKNOWN)
+            return take_greeting(reader, length);
+    }
+    if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
+        if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
+            maf_pending_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
+
+            pending->socks = (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset,
+                                                         pending->have);
+            return false;
+        }
+        end_pending(reader, false);
+        hand_back(reader);
+        return true;
+    }
+
+    revision = goes_on && side->pending->revision >= 0
+                   ? side->pending->revision
+                   : maf_session_revision(stream->session, byte_at(reader, 0),
+                                          bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
+    missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
+    if (side->resync && !looks_like_message(&message, reader->from)) {
+        end_pending(reader, true);
+        maf_stream_lose_track(stream);
+        add_rest(reader, MAF_PIECE_UNDECODED);
+        return true;
+    }
+    if (missing && !reader->last) {
+        maf_pending_t *pending = wait_for(reader, missing);
+
+        pending->socks = NULL;
+        pending->is_message = true;
+        pending->message = message;
+        pending->revision = message.understood ? revision : -1;
+        return false;
+    }
+    end_pending(reader, false);
+    if (missing && !reader->ends)
+        message.end = MAF_MESSAGE_UNASSEMBLED;
+    side->skip = message.beyond;
+    side->resync = message.end == MAF_MESSAGE_BAD_INSTR || message.end == MAF_MESSAGE_BAD_COUNT ||
+                   message.end == MAF_MESSAGE_BAD_LENGTH;
+    late = is_late(reader, message.length);
+    if (late)
+        maf_stream_lose_track(stream);
+    add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict =
+        maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, late);
+    if (late)
+        maf_stream_lose_track(stream);
+    return true;
+}
+
+/* The SOCKS dissector looks into the tunnel from the packet after the reply on: what comes sooner is for us.
+ */
+static bool
+read_tunnel(maf_reader_t *reader)
+{
+    add_rest(reader, MAF_PIECE_TUNNEL);
+    return true;
+}
+
+static bool
+read_opaque(maf_reader_t *reader)
+{
+    add_rest(reader, MAF_PIECE_DATA);
+    return true;
+}
+
+static const phase_fn phase_fns[] = {
+    [MAF_PHASE_GREETING] = read_greeting,   [MAF_PHASE_SELECTION] = read_selection,
+    [MAF_PHASE_MESSAGES] = read_message,    [MAF_PHASE_REQUEST] = read_socks_message,
+    [MAF_PHASE_REPLY] = read_socks_message, [MAF_PHASE_TUNNEL] = read_tunnel,
+    [MAF_PHASE_OPAQUE] = read_opaque,
+};
+
+void
+maf_reader_read(maf_reader_t *reader)
+{
+    maf_side_of_t *side = side_of(reader);
+
+    if (side->skip > 0) {
+        const uint32_t length = MIN(side->skip, (uint32_t)tvb_reported_length(reader->tvb));
+
+        side->skip -= length;
+        maf_reader_skip(reader, length);
+    }
+    while (bytes_left(reader) > 0 && phase_fns[side->phase](reader))
+        ;
+}

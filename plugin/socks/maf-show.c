@@ -1,0 +1,238 @@
+/* maf-show.c
+ * A segment shown: each piece by whom it belongs to
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "maf-compat.h"
+
+#include "socks/maf-show.h"
+
+#include <epan/proto_data.h>
+
+#include "maf-prefs.h"
+#include "maf-tree.h"
+#include "socks/maf-socks.h"
+#include "stats/maf-tap.h"
+
+static dissector_handle_t messages_handle;
+
+/* Messages in sequence */
+typedef struct {
+    const maf_stream_t *stream;
+    const maf_piece_t *first;
+} messages_t;
+
+/* Most segments are one message, and need no other tvbuff. */
+static tvbuff_t *
+part_of(tvbuff_t *tvb, int offset, int length)
+{
+    if (offset == 0 && length == (int)tvb_reported_length(tvb))
+        return tvb;
+    return tvb_new_subset_length(tvb, offset, length);
+}
+
+/* All of a piece, whose first bytes may have come in earlier packets */
+static tvbuff_t *
+whole_of(tvbuff_t *tvb, packet_info *pinfo, const maf_piece_t *piece, int offset)
+{
+    tvbuff_t *whole;
+
+    if (!piece->whole)
+        return part_of(tvb, offset, (int)piece->length);
+    whole = tvb_new_child_real_data(tvb, piece->whole, piece->whole_length, (int)piece->whole_length);
+    add_new_data_source(pinfo, whole, "Reassembled MAF");
+    return whole;
+}
+
+static void
+tap_violation(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t violations)
+{
+    const maf_tap_t record = {
+        .session = stream->number,
+        .stream = stream->tcp_stream,
+        .from = from,
+        .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
+        .violations = violations,
+    };
+
+    maf_tap_tell(pinfo, &record);
+}
+
+static void
+tap_message(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_message_t *message,
+            const maf_verdict_t *verdict)
+{
+    const maf_tap_t record = {
+        .session = stream->number,
+        .stream = stream->tcp_stream,
+        .from = (maf_side_t)verdict->from,
+        .by_client = verdict->from == MAF_CLIENT,
+        .violations = verdict->violations,
+        .tvb = tvb,
+        .message = *message,
+        .verdict = verdict,
+    };
+
+    maf_tap_tell(pinfo, &record);
+}
+
+static int
+dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const messages_t *messages = (const messages_t *)data;
+    const maf_piece_t *piece = messages->first;
+    int offset = 0;
+
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
+    col_clear(pinfo->cinfo, COL_INFO);
+    while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
+        tvbuff_t *message_tvb = whole_of(tvb, pinfo, piece, offset);
+        maf_message_t message;
+
+        maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
+        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict);
+        if (maf_tap_wanted())
+            tap_message(messages->stream, pinfo, message_tvb, &message, piece->verdict);
+        offset += (int)piece->length;
+        piece = piece->next;
+    }
+    return tvb_captured_length(tvb);
+}
+
+static void
+show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tvb, packet_info *pinfo,
+              proto_tree *tree)
+{
+    messages_t messages = {stream, first};
+
+    if (stream->place == MAF_BEHIND_DECODE_AS)
+        dissect_messages(tvb, pinfo, tree, &messages);
+    else
+        call_dissector_with_data(messages_handle, tvb, pinfo, tree, &messages);
+}
+
+/* Show one piece, or as many as there are messages in sequence; returns the first that is not shown yet. */
+static const maf_piece_t *
+show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, tvbuff_t *tvb, int *offset,
+            packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const maf_piece_t *next = piece->next;
+    int length = (int)piece->length;
+    tvbuff_t *piece_tvb;
+
+    while (piece->kind == MAF_PIECE_MESSAGE && next && next->kind == MAF_PIECE_MESSAGE) {
+        length += (int)next->length;
+        next = next->next;
+    }
+    piece_tvb = part_of(tvb, *offset, length);
+    if (*offset > 0) {
+        col_append_str(pinfo->cinfo, COL_INFO, ", ");
+        col_set_fence(pinfo->cinfo, COL_INFO);
+    }
+    switch ((maf_piece_kind_t)piece->kind) {
+    case MAF_PIECE_GREETING:
+    case MAF_PIECE_SELECTION:
+        if (piece->whole)
+            maf_socks_call_alone(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
+        else
+            maf_socks_call(stream, piece_tvb, pinfo, tree, data);
+        break;
+    case MAF_PIECE_REQUEST:
+        if (!pinfo->fd->visited)
+            maf_socks_prime(stream, piece_tvb, pinfo);
+        maf_socks_call(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
+        break;
+    case MAF_PIECE_REPLY:
+        maf_socks_call(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
+        break;
+    case MAF_PIECE_MESSAGE:
+        show_messages(stream, piece, piece_tvb, pinfo, tree);
+        break;
+    case MAF_PIECE_UNDECODED:
+        maf_show_undecoded(piece_tvb, pinfo, tree);
+        break;
+    case MAF_PIECE_TUNNEL:
+        maf_socks_show_tunnel(stream, piece_tvb, pinfo, tree);
+        break;
+    case MAF_PIECE_DATA:
+        call_data_dissector(piece_tvb, pinfo, tree);
+        break;
+    }
+    *offset += length;
+    return next;
+}
+
+static void
+show_remark(const maf_stream_t *stream, const maf_segment_t *segment, tvbuff_t *tvb, packet_info *pinfo,
+            proto_tree *tree)
+{
+    const bool has_failed = segment->state == MAF_STATE_FAILED;
+
+    switch ((maf_remark_t)segment->remark) {
+    case MAF_NOTHING:
+        break;
+    case MAF_EARLY_REQUEST:
+        maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->state);
+        tap_violation(stream, pinfo, MAF_CLIENT,
+                      has_failed ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE);
+        break;
+    case MAF_UNOFFERED_SELECTION:
+        maf_show_unoffered_selection(tvb, pinfo, tree);
+        tap_violation(stream, pinfo, MAF_SERVER, MAF_VIOLATION_UNOFFERED_SELECTION);
+        break;
+    }
+}
+
+/* A greeting that is all of a segment: TCP calls the SOCKS dissector for it without our help. */
+static bool
+is_mere_greeting(const maf_stream_t *stream, const maf_segment_t *segment)
+{
+    const maf_piece_t *piece = segment->pieces;
+
+    return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole &&
+           !piece->next;
+}
+
+int
+maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuff_t *tvb, packet_info *pinfo,
+                 proto_tree *tree, void *data)
+{
+    int offset = 0;
+
+    if (!segment->pieces && segment->desegment_len == 0)
+        return stream->place == MAF_BEHIND_DECODE_AS ? maf_socks_call(stream, tvb, pinfo, tree, data) : 0;
+    if (segment->pieces && is_mere_greeting(stream, segment))
+        return 0;
+    show_remark(stream, segment, tvb, pinfo, tree);
+    if (segment->gap && segment->gap->begin != segment->gap->end)
+        maf_show_gap(tvb, pinfo, tree, segment->gap->end - segment->gap->begin);
+    for (const maf_piece_t *piece = segment->pieces; piece;)
+        piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
+    pinfo->desegment_offset = segment->desegment_offset;
+    pinfo->desegment_len = segment->desegment_len;
+    return tvb_captured_length(tvb);
+}
+
+void
+maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_pending_t *pending, bool closed,
+                 tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    if (pending->socks) {
+        tvbuff_t *socks = tvb_new_child_real_data(tvb, pending->socks, pending->have, (int)pending->have);
+
+        add_new_data_source(pinfo, socks, "Reassembled SOCKS");
+        maf_socks_call_late(stream, from, socks, pinfo, tree);
+        return;
+    }
+    if (!pending->is_message)
+        return;
+    maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(pending->revision, 0), pending->began, closed);
+    tap_violation(stream, pinfo, from, MAF_VIOLATION_TRUNCATED);
+}
+
+void
+maf_show_register(int proto)
+{
+    messages_handle = create_dissector_handle(dissect_messages, proto);
+}
