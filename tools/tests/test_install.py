@@ -108,3 +108,24 @@ def test_odd_clone_path(name, tmp_path):
     assert list(build.glob("plugins/*/epan/maf.so"))
     script = 'exec bash -c \'. "$0/tools/lib.sh"; echo "$root"\' "$0"'
     assert programs.run("bash", "-c", script, clone).stdout == f"{clone}\n"
+
+
+def test_source_tarball(tmp_path):
+    """What git archive packs is configured, built and installed where there is no git."""
+    if not (programs.ROOT / ".git").exists():
+        pytest.skip("not a git checkout: no tarball to make")
+    source = tmp_path / "source"
+    source.mkdir()
+    programs.run("bash", "-o", "pipefail", "-c", 'git -C "$0" archive HEAD | tar -C "$1" -xf -', programs.ROOT, source)
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\ntouch '{tmp_path}/called'\nexit 127\n")
+    git.chmod(0o755)
+    done = configure(tmp_path, 0, {}, ["-DMAF_WERROR=ON"], source)
+    assert done.returncode == 0, done.stderr
+    path = {"PATH": f"{git.parent}:{os.environ['PATH']}"}
+    programs.run("cmake", "--build", tmp_path / "build", "--target", "maf-plugin", "maf-server", "maf-client", environment=path)
+    programs.run("cmake", "--install", tmp_path / "build", environment=path | {"DESTDIR": str(tmp_path / "destination")})
+    installed = {path.name for path in everything_in(tmp_path / "destination")}
+    assert {name.rpartition("/")[2] for name in NAMES} <= installed
+    assert not (tmp_path / "called").exists()
