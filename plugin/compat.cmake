@@ -1,28 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Asks the headers of Wireshark what they have, and defines each answer that is yes; maf-compat.h makes up for the rest.
 # Versions do not tell: some of this changed between two releases of a series. -DMAF_HAVE_...=OFF overrides an answer.
-# CMAKE_REQUIRED_LIBRARIES or CMAKE_REQUIRED_INCLUDES names the headers.
-include(CheckCSourceCompiles)
+# Expects maf_libraries, or maf_include_directories, to say where the headers are.
 
 # Compiled, not linked: inside Wireshark's own tree there is nothing to link with yet.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 # A pointer of the wrong type is only a warning to some compilers.
 if(MSVC)
-    set(CMAKE_REQUIRED_FLAGS "/we4013 /we4133")
+    set(maf_errors /we4013 /we4133)
 else()
-    set(CMAKE_REQUIRED_FLAGS "-Werror=implicit-function-declaration -Werror=incompatible-pointer-types")
+    set(maf_errors -Werror=implicit-function-declaration -Werror=incompatible-pointer-types)
+endif()
+# CMake does not escape a quotation mark in the path of what it tries.
+set(maf_trials "${CMAKE_BINARY_DIR}/CMakeFiles/maf")
+if(maf_trials MATCHES "\"")
+    execute_process(COMMAND mktemp -d OUTPUT_VARIABLE maf_trials OUTPUT_STRIP_TRAILING_WHITESPACE)
 endif()
 
 # maf_compiles(ANSWER CODE): whether this compiles
 function(maf_compiles answer code)
-    check_c_source_compiles("
-        #include <wireshark.h>
-        #include <epan/packet.h>
-        #include <epan/conversation_filter.h>
-        #include <epan/prefs.h>
-        #include <epan/uat.h>
-        ${code}
-        int main(void) { return 0; }" ${answer})
+    if(NOT DEFINED ${answer})
+        message(CHECK_START "${answer}")
+        file(WRITE "${maf_trials}/${answer}.c" "
+            #include <wireshark.h>
+            #include <epan/packet.h>
+            #include <epan/conversation_filter.h>
+            #include <epan/prefs.h>
+            #include <epan/uat.h>
+            ${code}")
+        try_compile(${answer} "${maf_trials}/${answer}" "${maf_trials}/${answer}.c"
+            CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${maf_include_directories}"
+            COMPILE_DEFINITIONS ${maf_errors}
+            LINK_LIBRARIES ${maf_libraries}
+            OUTPUT_VARIABLE output)
+        if(${answer})
+            message(CHECK_PASS yes)
+        else()
+            message(CHECK_FAIL no)
+        endif()
+        set(maf_output "${output}" PARENT_SCOPE)
+    endif()
     if(${answer})
         add_compile_definitions(${answer})
     endif()
@@ -30,8 +47,8 @@ endfunction()
 
 maf_compiles(MAF_HAVE_WIRESHARK_HEADERS "")
 if(NOT MAF_HAVE_WIRESHARK_HEADERS)
-    message(FATAL_ERROR "Wireshark's headers do not compile (on Debian they are in libwireshark-dev). "
-        "See CMakeConfigureLog.yaml or CMakeError.log in ${CMAKE_BINARY_DIR}/CMakeFiles.")
+    unset(MAF_HAVE_WIRESHARK_HEADERS CACHE)
+    message(FATAL_ERROR "Wireshark's headers do not compile (on Debian they are in libwireshark-dev):\n${maf_output}")
 endif()
 
 # Since 4.2
@@ -67,5 +84,5 @@ maf_compiles(MAF_HAVE_TVB_UINT8
 maf_compiles(MAF_HAVE_TRY_UINT_WITH_DATA
     "int f(dissector_table_t table) { return dissector_try_uint_with_data(table, 0, NULL, NULL, NULL, false, NULL); }")
 
+file(REMOVE_RECURSE "${maf_trials}")
 unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
-unset(CMAKE_REQUIRED_FLAGS)

@@ -3,9 +3,8 @@
 # and CMakeListsCustom.txt at the top of it says: set(CUSTOM_PLUGIN_SRC_DIR plugins/epan/maf)
 # Wireshark itself does this only after its plugins.
 configure_file("${CMAKE_SOURCE_DIR}/ws_version.h.in" "${CMAKE_BINARY_DIR}/ws_version.h")
-get_property(CMAKE_REQUIRED_INCLUDES DIRECTORY PROPERTY INCLUDE_DIRECTORIES)
+get_property(maf_include_directories DIRECTORY PROPERTY INCLUDE_DIRECTORIES)
 include(compat.cmake)
-unset(CMAKE_REQUIRED_INCLUDES)
 
 include(version.cmake)
 string(REPLACE "." ";" version "${MAF_VERSION}")
