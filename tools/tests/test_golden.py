@@ -63,9 +63,9 @@ def test_made_now(capture, tmp_path):
 
 def test_captures_are_listed():
     """Each capture has its entry, each entry its capture, and the page of the folder lists them all."""
-    files = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.pcapng")}
-    assert files == set(CAPTURES)
-    assert {capture.folder for capture in CAPTURES.values()} == set(catalogue.FOLDERS)
+    files = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.pcap*")}
+    assert files == set(catalogue.load_all())
+    assert {capture.folder for capture in catalogue.load_all().values()} == set(catalogue.FOLDERS)
     assert [capture.name for capture in CAPTURES.values() if capture.has_maf and not with_text(capture)] == []
     texts = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.txt")}
     assert texts - files == set()
