@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc):
     """A test with a parameter `capture` is run for each sample capture that its mark `captures` chooses."""
     if "capture" in metafunc.fixturenames:
         (mark,) = metafunc.definition.iter_markers("captures")
-        chosen = [capture for capture in catalogue.load().values() if mark.kwargs["which"](capture)]
+        chosen = [capture for capture in catalogue.load_all().values() if mark.kwargs["which"](capture)]
         assert chosen
         metafunc.parametrize("capture", chosen, ids=[capture.name for capture in chosen])
 
