@@ -1,5 +1,5 @@
 /* maf-compat.h
- * What differs between Wireshark 4.0, 4.4 and 4.6, in one place
+ * What differs between Wireshark 4.0, 4.2, 4.4 and 4.6; compat.cmake asks the headers for it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,27 +14,41 @@
 
 #include <epan/packet.h>
 
-#define MAF_WIRESHARK_AT_LEAST(major, minor)                                                                 \
-    (WIRESHARK_VERSION_MAJOR > (major) ||                                                                    \
-     (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
-
-#if MAF_WIRESHARK_AT_LEAST(4, 2)
-#include <wsutil/plugins.h>
-#define MAF_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
-#define MAF_UAT_DISSECTOR_DEF  UAT_DISSECTOR_DEF
-#define MAF_UAT_FLD_DISSECTOR  UAT_FLD_DISSECTOR
+/* What callbacks return, and the type of a preference: 4.2 has bool in some headers only. */
+#ifdef MAF_HAVE_BOOL
 typedef bool maf_bool_t;
 #else
-#define MAF_PLUGIN_DESCRIPTION                 0
-#define MAF_UAT_DISSECTOR_DEF                  UAT_PROTO_DEF
-#define MAF_UAT_FLD_DISSECTOR                  UAT_FLD_PROTO
-#define wmem_strbuf_new_sized(allocator, size) wmem_strbuf_sized_new(allocator, size, 0)
-#define tvb_get_uint8                          tvb_get_guint8
-#define tvb_find_uint8                         tvb_find_guint8
 typedef gboolean maf_bool_t;
 #endif
 
-#if MAF_WIRESHARK_AT_LEAST(4, 4)
+#ifdef MAF_HAVE_UAT_BOOL
+typedef bool maf_uat_bool_t;
+#else
+typedef gboolean maf_uat_bool_t;
+#endif
+
+#ifdef MAF_HAVE_WMEM_BOOL
+typedef bool maf_wmem_bool_t;
+#else
+typedef gboolean maf_wmem_bool_t;
+#endif
+
+#ifdef MAF_HAVE_PLUGIN_DESC
+#include <wsutil/plugins.h>
+#define MAF_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
+#else
+#define MAF_PLUGIN_DESCRIPTION 0
+#endif
+
+#ifdef MAF_HAVE_UAT_DISSECTOR
+#define MAF_UAT_DISSECTOR_DEF UAT_DISSECTOR_DEF
+#define MAF_UAT_FLD_DISSECTOR UAT_FLD_DISSECTOR
+#else
+#define MAF_UAT_DISSECTOR_DEF UAT_PROTO_DEF
+#define MAF_UAT_FLD_DISSECTOR UAT_FLD_PROTO
+#endif
+
+#ifdef MAF_HAVE_FILTER_USER_DATA
 #define MAF_FILTER_USER_DATA    , void *user_data _U_
 #define MAF_NO_FILTER_USER_DATA , NULL
 #else
@@ -42,8 +56,17 @@ typedef gboolean maf_bool_t;
 #define MAF_NO_FILTER_USER_DATA
 #endif
 
-#if !MAF_WIRESHARK_AT_LEAST(4, 6)
+#ifndef MAF_HAVE_TVB_UINT8
+#define tvb_find_uint8 tvb_find_guint8
+#define tvb_get_uint8  tvb_get_guint8
+#endif
+
+#ifndef MAF_HAVE_TRY_UINT_WITH_DATA
 #define dissector_try_uint_with_data dissector_try_uint_new
+#endif
+
+#ifndef MAF_HAVE_WMEM_STRBUF_NEW_SIZED
+#define wmem_strbuf_new_sized(allocator, size) wmem_strbuf_sized_new(allocator, size, 0)
 #endif
 
 /* Its header, epan/dissectors/packet-tls-utils.h, cannot be read without those of libgcrypt. */

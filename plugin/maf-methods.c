@@ -90,7 +90,7 @@ parse_id(const char *text, uint8_t octets[MAF_LONG_ID_LEN], maf_id_t *id)
     return true;
 }
 
-static maf_bool_t
+static maf_uat_bool_t
 row_update(void *record, char **error)
 {
     row_t *row = (row_t *)record;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034
-# For the scripts in tools/ and test-captures/ to source: where things are, which packages are needed, how to build.
+# For the scripts in tools/ to source: where things are, which packages are needed, how to build.
 # Everything a build leaves behind is in $build, which MAF_BUILD_DIR overrides.
 
 unset CDPATH                 # or cd may print where it went
@@ -15,7 +15,7 @@ build=${MAF_BUILD_DIR:-$root/build/check}
 # Debian's names of what building and running takes.
 packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev libcrypt-dev
     libwireshark-dev tshark wireshark-common iproute2 openssl python3)
-test_packages=(python3-pytest python3-pytest-xdist)  # beyond these
+test_packages=(python3-pytest python3-pytest-xdist python3-distributed)  # beyond these
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -52,13 +52,18 @@ install_packages() {
     "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
 }
 
-# build_all [CMAKE OPTION...]: configure and build in $build.
-build_all() {
+# configure [CMAKE OPTION...]: in $build.
+configure() {
     local generator=()
     if [[ ! -e $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
     if ! mkdir -p "$build" 2>/dev/null || [[ ! -w $build ]]; then
         die "cannot write to $build: name another build directory with MAF_BUILD_DIR"
     fi
     cmake -S "$root" -B "$build" "${generator[@]}" "$@"
+}
+
+# build_all [CMAKE OPTION...]: configure and build in $build.
+build_all() {
+    configure "$@"
     cmake --build "$build" --parallel "$(nproc)"
 }

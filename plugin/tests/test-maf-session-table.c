@@ -17,7 +17,7 @@ enum { SESSIONS = 5 };
 
 static int rows; /* whose text is in memory */
 
-static maf_bool_t
+static maf_wmem_bool_t
 row_gone(wmem_allocator_t *scope G_GNUC_UNUSED, wmem_cb_event_t event G_GNUC_UNUSED, void *end G_GNUC_UNUSED)
 {
     rows--;

@@ -21,6 +21,8 @@ FOLDERS = {
     "sasl": "Logins by the SASL sub-methods, alone and in sequence",
     "tls": "SOCKS in TLS; the captures contain the keys",
     "partial": "Captures that start mid-session",
+    "partial/field": "Made after public bug reports of people who read SOCKS and TCP captures, packet by packet; "
+                     "`tools/tests/test_field.py` says what is right",
     "no-maf": "No MAF is selected: the plugin changes nothing",
     "violations/00": "Violations of revision 00: `maf.expert.NAME` is raised by `NAME` and by `NAME-VARIANT`",
     "violations/01": "Violations of revision 01, named in the same way",
@@ -47,6 +49,7 @@ class Capture:
     tshark: str = ""
     expert: str | None = None
     maf: bool = True
+    made: bool = True
 
     @property
     def folder(self):
@@ -72,7 +75,7 @@ class Capture:
 
     @property
     def path(self):
-        return SAMPLES / f"{self.name}.pcapng"
+        return SAMPLES / f"{self.name}.pcap{'ng' if self.made else ''}"
 
     @property
     def text(self):
@@ -80,10 +83,15 @@ class Capture:
         return self.path.with_suffix(".txt")
 
 
-def load():
+def load_all():
     """All captures by name, in the order of the file. A key that is none raises TypeError."""
     with open(HERE / "captures.toml", "rb") as file:
         return {name: Capture(name, **entry) for name, entry in tomllib.load(file).items()}
+
+
+def load():
+    """Those that make-captures makes."""
+    return {name: capture for name, capture in load_all().items() if capture.made}
 
 
 def of_path(path):
@@ -92,7 +100,7 @@ def of_path(path):
         name = pathlib.Path(path).resolve().relative_to(SAMPLES).with_suffix("").as_posix()
     except ValueError:
         return None
-    return load().get(name)
+    return load_all().get(name)
 
 
 def program(name):
@@ -105,7 +113,7 @@ def program(name):
 
 def readme():
     """The text of test-captures/README.md."""
-    captures = load().values()
+    captures = load_all().values()
     text = ("# Sample captures\n\nReal programs over real sockets. NAME.txt beside NAME.pcapng is how Wireshark decodes it, "
             "as `tools/captures/golden` prints it.\nThis page is made from `tools/captures/captures.toml` by "
             "`tools/captures/make-captures --readme`; `tools/README.md` says how to add a capture.\n")
@@ -115,5 +123,5 @@ def readme():
             if capture.folder == folder:
                 options = f"`{shlex.join(capture.options)}`" if capture.options else ""
                 shows = re.sub(r"((?:revision-0[01]|partial)/[\w-]+)", r"`\1`", capture.shows)
-                text += f"| [{capture.name.rpartition('/')[2]}]({capture.name}.pcapng) | {shows} | {options} |\n"
+                text += f"| [{capture.name.rpartition('/')[2]}]({capture.path.relative_to(SAMPLES)}) | {shows} | {options} |\n"
     return text

@@ -73,10 +73,10 @@ def pytest_generate_tests(metafunc):
     """A test with a parameter `capture` is run for each sample capture that its mark `captures` chooses."""
     if "capture" in metafunc.fixturenames:
         (mark,) = metafunc.definition.iter_markers("captures")
-        chosen = [capture for capture in catalogue.load().values() if mark.args[0](capture)]
+        chosen = [capture for capture in catalogue.load_all().values() if mark.kwargs["which"](capture)]
         assert chosen
         metafunc.parametrize("capture", chosen, ids=[capture.name for capture in chosen])
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "captures(function): the sample captures for which to run the test")
+    config.addinivalue_line("markers", "captures(which): for which sample captures to run the test")

@@ -25,15 +25,20 @@ def assert_same(expected, now, name):
     assert now == expected, f"if this is right: tools/captures/golden --update {name}" + programs.difference(expected, now)
 
 
-@pytest.mark.captures(with_text)
+@pytest.mark.captures(which=with_text)
 @pytest.mark.parametrize("passes", (1, 2))
 def test_golden(capture, passes, decoded):
     expected = capture.text.read_text(encoding="utf-8")
     now = text(capture, decoded(capture, passes))
-    assert_same(expected if passes == 2 else LATER.sub("", expected), now, capture.name)
+    if passes == 1:
+        expected = LATER.sub("", expected)
+        if "--glue" in capture.client:  # a list with the greeting: SOCKS, until the selection has been seen
+            assert expected.startswith("1  MAF  ") and now.startswith("1  Socks  ")
+            expected, now = (whole.partition("\n\n")[2] for whole in (expected, now))
+    assert_same(expected, now, capture.name)
 
 
-@pytest.mark.captures(lambda capture: capture.has_maf)
+@pytest.mark.captures(which=lambda capture: capture.has_maf and (capture.made or capture.raises))
 @pytest.mark.parametrize("passes", (1, 2))
 def test_raises(capture, passes, decoded):
     """Besides how the session ended, a capture raises the expert info that it is for, and no other."""
@@ -42,15 +47,17 @@ def test_raises(capture, passes, decoded):
         assert "success" in raised
     if capture.name == "revision-00/failure":
         assert "failure" in raised
-    assert raised - {"success", "failure"} == {capture.raises} - {None}
+    if capture.made:
+        assert raised - {"success", "failure"} == {capture.raises} - {None}
+    assert capture.raises is None or capture.raises in raised
 
 
 def test_every_expert_info_is_shown():
-    shown = {capture.raises for capture in CAPTURES.values()} | {"success", "failure"}
+    shown = {capture.raises for capture in catalogue.load_all().values()} | {"success", "failure"}
     assert {expert.removeprefix("maf.expert.") for expert in programs.experts()} - shown == set()
 
 
-@pytest.mark.captures(lambda capture: True)
+@pytest.mark.captures(which=lambda capture: capture.made)
 def test_made_now(capture, tmp_path):
     """The same segments, or, where keys or nonces are in them, the same text."""
     programs.run(programs.TOOLS / "captures/make-captures", "--out", tmp_path, capture.name)
@@ -63,9 +70,9 @@ def test_made_now(capture, tmp_path):
 
 def test_captures_are_listed():
     """Each capture has its entry, each entry its capture, and the page of the folder lists them all."""
-    files = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.pcapng")}
-    assert files == set(CAPTURES)
-    assert {capture.folder for capture in CAPTURES.values()} == set(catalogue.FOLDERS)
+    files = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.pcap*")}
+    assert files == set(catalogue.load_all())
+    assert {capture.folder for capture in catalogue.load_all().values()} == set(catalogue.FOLDERS)
     assert [capture.name for capture in CAPTURES.values() if capture.has_maf and not with_text(capture)] == []
     texts = {path.relative_to(programs.SAMPLES).with_suffix("").as_posix() for path in programs.SAMPLES.rglob("*.txt")}
     assert texts - files == set()

@@ -10,8 +10,9 @@ import tempfile
 import unittest
 
 import sanitized
-from crafted import (CLIENT, DO, FAILURE, OEM, PROCESS, REQUEST_MORE, SERVER, SUCCESS, WHAT_NEXT, Connection, aligned, compact,
-                     counted, header, list_00, list_01, method_01, method_data_00, oem_01, process_01, write)
+from messages import (DO, FAILURE, PROCESS, REQUEST_MORE, SUCCESS, WHAT_NEXT, aligned, compact, header, list_00, list_01, method_01,
+                      method_data_00, oem_01, process_01, selected)
+from packets import ACK, CLIENT, FIN, SERVER, write_pcap
 
 MIB = 2**20
 INT32_MAX = 2**31 - 1
@@ -32,12 +33,12 @@ class Case:
     def packets(self, port, frame=None):
         """The frame, something after it in a segment of its own, and the end."""
         revision = self.before[0][1][1] if self.before else self.frame[1]
-        connection = Connection(port).select_maf()
+        connection = selected(port)
         for side, octets in self.before:
             connection.say(side, octets)
         connection.say(self.side, frame or self.frame)
         connection.say(self.side, header(self.next_instr(), revision))
-        connection.close(self.side)
+        connection.segment(self.side, flags=FIN | ACK)
         return connection.packets
 
     def next_instr(self):
@@ -136,7 +137,7 @@ class HostileLengths(unittest.TestCase):
 
     def check(self, cases, *options):
         cases = list(cases)
-        write((packet for port, case in enumerate(cases, 10000) for packet in case.packets(port)), self.capture)
+        write_pcap(self.capture, (packet for port, case in enumerate(cases, 10000) for packet in case.packets(port)))
         fields = [word for expert in EXPERTS for word in ("-e", f"maf.expert.{expert}")]
         run = sanitized.tshark(["-n", "-r", str(self.capture), *options, "-Y", "maf", "-T", "fields", "-e", "tcp.port", "-e",
                                 "maf.instr", *fields])
@@ -179,7 +180,7 @@ class HostileLengths(unittest.TestCase):
         cases = [case for case in [*lengths(MIB), *id_lengths(), *groups()] if len(case.frame) < 1000] * 20
         used = []
         for frame in (header(WHAT_NEXT, 0) + bytes(16), None):
-            write((packet for port, case in enumerate(cases, 10000) for packet in case.packets(port, frame)), self.capture)
+            write_pcap(self.capture, (packet for port, case in enumerate(cases, 10000) for packet in case.packets(port, frame)))
             run = sanitized.tshark(["-n", "-r", str(self.capture), "-2", "-q", "-z", "expert"], plugins=sanitized.BUILD)
             self.assertIn("MAF", run.out)
             self.assertEqual(list(run.findings()), [])

@@ -5,9 +5,9 @@ import subprocess
 import tempfile
 import unittest
 
-from crafted import (ACKNOWLEDGE, ACK, CLIENT, DO, FAILURE, GREETING, PROCESS, REPLY, REQUEST, REQUEST_MORE, SELECTION,
-                     SERVER, SUCCESS, WHAT_NEXT, Connection, compact, header, list_00, list_01, method_01,
-                     method_data_00, oem_01, process_01, write)
+from messages import (ACKNOWLEDGE, DO, FAILURE, GREETING, PROCESS, REPLY, REQUEST, REQUEST_MORE, SELECTION, SUCCESS, WHAT_NEXT, compact,
+                      header, list_00, list_01, method_01, method_data_00, oem_01, process_01)
+from packets import CLIENT, SERVER, Conversation, double, lose, late, write_pcap
 from programs import TSHARK
 
 TEST, PLAIN, MORE, NONE = compact(1), compact(0x101), compact(2), compact(2**32 - 1)
@@ -56,10 +56,6 @@ for name, login in LOGINS.items():
     STORIES[name + ", early list"] = [(CLIENT, GREETING + login[0][1]), BEGIN[1], *login[1:]]
 
 
-def sends(packet, side):
-    return (packet[20:22] == (1080).to_bytes(2, "big")) == (side == SERVER)
-
-
 class Mishaps(unittest.TestCase):
     def check(self, mishaps, size=65000, options=()):
         """`mishaps` gives what a session's packets may become. Each of these is a connection of its own."""
@@ -76,7 +72,7 @@ class Mishaps(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             pathlib.Path(scratch).chmod(0o755)
             capture = pathlib.Path(scratch, "mishaps.pcapng")
-            write(packets, capture)
+            write_pcap(capture, packets)
             capture.chmod(0o644)
             for passes in (), ("-2",):
                 told = subprocess.run([TSHARK, "-n", "-r", capture, *passes, *options, "-T", "fields",
@@ -90,30 +86,21 @@ class Mishaps(unittest.TestCase):
 
     @staticmethod
     def packets(story, size, port):
-        connection = Connection(port, first=1000 + port).open()
-        for side, octets in story:
-            connection.say(side, octets, size)
-        connection.close(CLIENT)
-        connection.close(SERVER)
-        connection.packet(CLIENT, flags=ACK)
-        return connection.packets
+        return Conversation(port, first=(1000 + port, 2**32 - 1000 - port), mss=size).open().say_all(story).close().packets
 
     def test_lost(self):
         for size in (65000, 11):
-            self.check(lambda packets, n: packets[:n] + packets[n + 1:], size)
+            self.check(lose, size)
 
     def test_late(self):
-        def later(packets, n):
-            return packets[:n] + packets[n + 1:n + 2] + packets[n:n + 1] + packets[n + 2:]
-
-        self.check(later)
-        self.check(later, options=("-o", "tcp.reassemble_out_of_order:TRUE"))
+        self.check(late)
+        self.check(late, options=("-o", "tcp.reassemble_out_of_order:TRUE"))
 
     def test_twice(self):
-        self.check(lambda packets, n: packets[:n + 3] + packets[n:])
+        self.check(lambda packets, n: double(packets, n, 3))
 
     def test_one_direction(self):
-        self.check(lambda packets, side: [packet for packet in packets if sends(packet, side)] if side < 2 else None)
+        self.check(lambda packets, side: [packet for packet in packets if packet.side == side] if side < 2 else None)
 
     def test_begun_before_the_capture(self):
         self.check(lambda packets, n: packets[n:])

@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
-from crafted import (CLIENT, DO, PROCESS, SERVER, WHAT_NEXT, Connection, compact, header, list_00, method_data_00, write)
+from messages import DO, PROCESS, WHAT_NEXT, compact, header, list_00, method_data_00, selected
+from packets import CLIENT, SERVER, write_pcap
 from programs import TSHARK
 
 
@@ -16,7 +17,7 @@ class Payloads(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             pathlib.Path(scratch).chmod(0o755)
             capture = pathlib.Path(scratch, "payloads.pcapng")
-            write(packets, capture)
+            write_pcap(capture, packets)
             capture.chmod(0o644)
             once, twice = (subprocess.run([TSHARK, "-n", "-r", capture, "-Y", "maf", *passes, *options],
                                           check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
@@ -32,7 +33,7 @@ class InternalTest(Payloads):
 
     def returned(self, *said):
         """What is said of the client's answers; the same if each frame has a segment of its own."""
-        glued, apart = (Connection(port).select_maf().say(CLIENT, list_00([self.METHOD])) for port in (40000, 40001))
+        glued, apart = (selected(port).say(CLIENT, list_00([self.METHOD])) for port in (40000, 40001))
         for side, *frames in [*said, (CLIENT, header(WHAT_NEXT, 0))]:
             glued.say(side, b"".join(frames))
             for frame in frames:
@@ -72,7 +73,7 @@ class Scram(Payloads):
 
     def of_iterations(self, text):
         """What `i=` is shown as: iterations, other attributes."""
-        connection = Connection(40000).select_maf().say(CLIENT, list_00([self.METHOD]))
+        connection = selected(40000).say(CLIENT, list_00([self.METHOD]))
         for side, frame in ((SERVER, method_data_00(DO, self.METHOD)),
                             (CLIENT, method_data_00(PROCESS, self.METHOD, b"n,,n=u,r=abc")),
                             (SERVER, method_data_00(PROCESS, self.METHOD, b"r=abcdef,s=QQ==,i=" + text))):

@@ -1,5 +1,5 @@
 /* fuzz-maf-pdu.c
- * What the pair's codec makes of any octets: libFuzzer's target, which tools/fuzz-codec builds and runs
+ * What the pair's codec makes of any bytes: libFuzzer's target, which tools/tests/fuzz/fuzz-codec builds and runs
  *
  * Reading must not go wrong, must not depend on what comes after a message, and what was read and written
  * again must read the same.

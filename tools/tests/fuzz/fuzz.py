@@ -23,9 +23,9 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Pa
 
 import catalogue
 import sanitized
-from crafted import (ACKNOWLEDGE, CLIENT, DO, FAILURE, GREETING, LIST, OEM, PROCESS, REPLY, REQUEST, REQUEST_MORE,
-                     SELECTION, SERVER, SUCCESS, WHAT_NEXT, ACK, FIN, RST, Connection, compact, header, list_00, list_01,
-                     method_01, method_data_00, oem_01, process_01, write)
+from messages import (ACKNOWLEDGE, DO, FAILURE, GREETING, LIST, OEM, PROCESS, REPLY, REQUEST, REQUEST_MORE, SELECTION, SUCCESS,
+                      WHAT_NEXT, compact, header, list_00, list_01, method_01, method_data_00, oem_01, process_01)
+from packets import ACK, CLIENT, FIN, PSH, RST, SERVER, Conversation, write_pcap
 
 MODES = list(itertools.product((1, 2), (False, True)))  # passes, tree
 STATISTICS = ["-q", "-z", "maf,tree", "-z", "maf,srt", "-z", "maf,sessions"]
@@ -190,15 +190,17 @@ class Mutator:
             if octets and self.chance(8):
                 said[index] = side, self.spoil_frame(octets)
 
-        connection = Connection(40000 if self.chance(10) else self.random.randint(1024, 65535),
-                                version=self.random.choice((4, 6)), first=self.random.randint(1, 50000))
+        port = 40000 if self.chance(10) else self.random.randint(1024, 65535)
+        hosts = self.random.choice((("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2")))
+        first = self.random.randint(1, 50000)
+        connection = Conversation(port, hosts=hosts, first=(first, 2**32 - first))  # the server's numbers wrap soon
         if self.chance(90):
             connection.open()
         for side, octets in self.segments(said):
-            connection.packet(side, octets, back=self.random.randint(1, 9) if self.chance(1) else 0)
+            connection.segment(side, octets, PSH | ACK, back=self.random.randint(1, 9) if self.chance(1) else 0)
         if self.chance(60):
-            connection.packet(self.random.choice((CLIENT, SERVER)), self.octets(9) if self.chance(20) else b"",
-                              flags=self.random.choice((FIN | ACK, RST)))
+            connection.segment(self.random.choice((CLIENT, SERVER)), self.octets(9) if self.chance(20) else b"",
+                               self.random.choice((FIN | ACK, RST)))
         self.spoil_segments(connection.packets)
         return connection.packets
 
@@ -228,7 +230,7 @@ class Mutator:
         return [word for option in OPTIONS if self.chance(6) for word in option]
 
     def craft(self, path, sessions):
-        write(self.interleaved(sessions), path)
+        write_pcap(path, self.interleaved(sessions))
         if self.chance(20):
             self.edit(path, "-s", str(self.random.choice((40, 41, 45, 60, 100))))
         return self.options()
@@ -315,7 +317,7 @@ class Fuzzer:
         shutil.copy(capture, kept)
         kept.with_suffix(".options").write_text(shlex.join(options) + "\n")
         kept.with_suffix(".txt").write_text("".join(f"{kind}: {line}\n{command}\n" for kind, line, command in findings))
-        print(f"{kept}: {findings[0][0]}: {findings[0][1][:200]}\n  again: tools/fuzz --input {kept}", flush=True)
+        print(f"{kept}: {findings[0][0]}: {findings[0][1][:200]}\n  again: tools/tests/fuzz/fuzz-dissector --input {kept}", flush=True)
 
     def round(self, number):
         mutator = Mutator(f"{self.arguments.seed} {number}")

@@ -1,4 +1,4 @@
-/* bench-octets.c
+/* bench-messages.c
  * What goes over the wire in many sessions, of any length, for tools/dev/bench to make captures of
  *
  * Prints an IPv4 packet per line, in hexadecimal, for text2pcap -r. The sessions are of MAF, by the codec of

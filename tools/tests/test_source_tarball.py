@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What git archive packs is configured, built and installed where there is no git."""
+import os
+
+import programs
+import pytest
+
+INSTALLED = {"maf.so", "maf-server", "maf-client", "maf-lint", "maf.7", "README.md"}
+
+
+def test_source_tarball(tmp_path):
+    if not (programs.ROOT / ".git").exists():
+        pytest.skip("not a git checkout: no tarball to make")
+    source, build, programs_first, destination = (tmp_path / name for name in ("source", "build", "bin", "destination"))
+    source.mkdir()
+    programs.run("bash", "-o", "pipefail", "-c", 'git -C "$0" archive HEAD | tar -C "$1" -xf -', programs.ROOT, source)
+    programs_first.mkdir()
+    git = programs_first / "git"
+    git.write_text(f"#!/bin/sh\ntouch '{tmp_path}/called'\nexit 127\n")
+    git.chmod(0o755)
+    environment = {"PATH": f"{programs_first}:{os.environ['PATH']}", "DESTDIR": str(destination)}
+    for command in (["-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Debug", "-DMAF_WERROR=ON"],
+                    ["--build", build, "--target", "maf-plugin", "maf-server", "maf-client"],
+                    ["--install", build]):
+        programs.run("cmake", *command, environment=environment)
+    assert INSTALLED <= {path.name for path in destination.rglob("*")}
+    assert not (tmp_path / "called").exists()
