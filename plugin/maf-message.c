@@ -293,7 +293,7 @@ maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_messag
     message->revision = (uint8_t)revision;
     message->layout = layouts[message->revision][message->instr];
     if (reader.captured < MAF_HEADER_LEN)
-        return cut(&reader, message, MAF_HEADER_LEN, message->layout == MAF_LAYOUT_HEADER);
+        return cut(&reader, message, MAF_HEADER_LEN, false);
 
     message->flags = tvb_get_ntohs(tvb, (int)offset + 2);
     message->understood = MAF_HEADER_LEN;

@@ -32,7 +32,7 @@ static int proto_exported_pdu;
 static int proto_tls;
 static uint32_t tcp_streams; /* that TCP has had up to the last packet seen here */
 static bool tls_has_socks;   /* on some port, by the user's choice: spares other captures the search */
-static wmem_map_t *quoted; /* conversations that an ICMP error quoted before they had a packet of their own */
+static bool has_quoted;      /* an ICMP error has quoted a connection before it had a packet of its own */
 
 static dissector_handle_t stream_handle;
 static dissector_handle_t decode_as_handle;
@@ -243,7 +243,7 @@ is_icmp_error(const packet_info *pinfo)
 }
 
 static void
-look_for_socks(packet_info *pinfo, bool is_new)
+look_for_socks(packet_info *pinfo)
 {
     const bool in_tcp = maf_socks_may_be_called(pinfo);
     const uint32_t tls_port = !in_tcp && tls_has_socks ? maf_socks_port_in_tls(pinfo) : 0;
@@ -254,12 +254,7 @@ look_for_socks(packet_info *pinfo, bool is_new)
     conversation = find_conversation_pinfo(pinfo, 0);
     if (!conversation || conversation_get_proto_data(conversation, proto_maf))
         return;
-    if (is_icmp_error(pinfo)) {
-        if (in_tcp)
-            wmem_map_insert(quoted, conversation, conversation);
-        return;
-    }
-    if (in_tcp && (is_new || wmem_map_remove(quoted, conversation)))
+    if (in_tcp)
         attach(conversation, pinfo);
     else if (tls_port && conversation_get_proto_data(conversation, proto_tls))
         attach_in_tls(conversation, pinfo, tls_port);
@@ -274,15 +269,19 @@ static int
 see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     const bool is_new = tcp_streams != get_tcp_stream_count();
-    const bool may_attach = is_new || tls_has_socks || wmem_map_size(quoted) > 0;
+    const bool may_attach = is_new || tls_has_socks || has_quoted;
 
     if (!may_attach && maf_stream_count() == 0)
         return 0;
     if (pinfo->ptype != PT_TCP)
         return 0;
     tcp_streams = get_tcp_stream_count();
+    if (is_new && is_icmp_error(pinfo)) {
+        has_quoted = true;
+        return 0;
+    }
     if (may_attach && !pinfo->fd->visited)
-        look_for_socks(pinfo, is_new);
+        look_for_socks(pinfo);
     if (maf_stream_count() > 0)
         maf_end_see(tvb, pinfo, tree);
     return 0;
@@ -294,7 +293,7 @@ begin_capture(void)
 {
     tcp_streams = 0;
     tls_has_socks = maf_socks_is_in_tls();
-    quoted = wmem_map_new(wmem_file_scope(), g_direct_hash, g_direct_equal);
+    has_quoted = false;
 }
 
 /* Analyze, Conversation Filter */
