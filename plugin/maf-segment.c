@@ -10,6 +10,8 @@
 
 #include "maf-segment.h"
 
+#include <epan/to_str.h>
+
 #include "maf-protocol.h"
 #include "socks/maf-socks.h"
 #include "maf-prefs.h"
@@ -213,6 +215,7 @@ learn_selection(learner_t *learner)
         return leave(learner);
 
     add_piece(learner, PIECE_SOCKS, SOCKS_SELECTION_LEN);
+    maf_stream_begin_login(stream, learner->pinfo);
     stream->phase[MAF_CLIENT] = stream->phase[MAF_SERVER] = PHASE_MAF;
     return true;
 }
@@ -293,13 +296,16 @@ learn_message(learner_t *learner)
     maf_partial_t *partial = stream->partial[learner->from];
     const bool goes_on = maf_stream_is_waiting(stream, learner->from);
     maf_message_t message;
+    maf_verdict_t *verdict;
     uint32_t missing;
     int revision;
 
     maf_stream_begin_session(stream);
+    maf_stream_begin_login(stream, learner->pinfo);
     if ((!goes_on || partial->revision < 0) && begins_socks(learner)) {
         if (goes_on)
             maf_stream_end_partial(partial, learner->pinfo->num, false);
+        maf_login_waits_no_more(stream->login, learner->from);
         hand_back(learner);
         return true;
     }
@@ -312,6 +318,7 @@ learn_message(learner_t *learner)
     if (stream->lost[learner->from] && !looks_like_message(&message, learner->from)) {
         if (goes_on)
             maf_stream_end_partial(partial, learner->pinfo->num, true);
+        maf_login_waits_no_more(stream->login, learner->from);
         maf_stream_lose_track(stream);
         add_rest(learner, PIECE_UNDECODED);
         return true;
@@ -321,6 +328,8 @@ learn_message(learner_t *learner)
             partial = maf_stream_begin_partial(stream, learner->from, learner->pinfo->num);
         partial->revision = message.understood ? revision : -1;
         partial->awaited = missing == MAF_MISSING_UNKNOWN ? 0 : missing;
+        maf_login_waits(stream->login, learner->from, partial->began, &learner->pinfo->abs_ts, &message,
+                        octets_left(learner), missing);
         wait_for(learner, missing);
         return false;
     }
@@ -332,9 +341,43 @@ learn_message(learner_t *learner)
     stream->lost[learner->from] = message.end == MAF_MESSAGE_BAD_INSTR ||
                                   message.end == MAF_MESSAGE_BAD_COUNT ||
                                   message.end == MAF_MESSAGE_BAD_LENGTH;
-    add_piece(learner, PIECE_MESSAGE, message.length)->verdict = maf_session_message(
-        stream->session, &message, learner->from, learner->pinfo->num, &learner->pinfo->abs_ts);
+    maf_login_waits_no_more(stream->login, learner->from);
+    verdict = maf_session_message(stream->session, &message, learner->from, learner->pinfo->num,
+                                  &learner->pinfo->abs_ts);
+    maf_login_message(stream->login, &message, verdict, learner->pinfo->num, &learner->pinfo->abs_ts,
+                      message.end == MAF_MESSAGE_WHOLE && message.len > 0
+                          ? tvb_get_ptr(learner->tvb, (int)(learner->offset + message.data_offset),
+                                        (int)message.len)
+                          : NULL);
+    add_piece(learner, PIECE_MESSAGE, message.length)->verdict = verdict;
     return true;
+}
+
+/* The target of a request, or the reply to it, is part of the record of the login (RFC 1928, sections 4 and 6). */
+static void
+record_socks_message(const learner_t *learner, uint32_t length)
+{
+    const uint32_t at = learner->offset + SOCKS_ATYP_OFFSET + 1;
+    maf_login_t *login = learner->stream->login;
+    char *host;
+
+    if (learner->from == MAF_SERVER) {
+        maf_login_reply(login, octet_at(learner, 1));
+        return;
+    }
+    switch (octet_at(learner, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        host = tvb_ip_to_str(learner->pinfo->pool, learner->tvb, (int)at);
+        break;
+    case SOCKS_ATYP_IPV6:
+        host = tvb_ip6_to_str(learner->pinfo->pool, learner->tvb, (int)at);
+        break;
+    default:
+        host = (char *)tvb_get_string_enc(learner->pinfo->pool, learner->tvb, (int)at + 1,
+                                          tvb_get_uint8(learner->tvb, (int)at), ENC_UTF_8);
+        break;
+    }
+    maf_login_target(login, host, tvb_get_ntohs(learner->tvb, (int)(learner->offset + length) - 2));
 }
 
 /* The SOCKS dissector puts nothing together, so it gets each message whole. */
@@ -349,6 +392,8 @@ learn_socks_message(learner_t *learner)
         wait_for(learner, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
         return false;
     }
+    if (length > 0 && length <= left)
+        record_socks_message(learner, length);
     if (learner->from == MAF_CLIENT && length > 0 && length <= left)
         stream->target_port = tvb_get_ntohs(learner->tvb, (int)(learner->offset + length) - 2);
     if (learner->from == MAF_CLIENT) {
@@ -419,8 +464,11 @@ static void
 note_gap(maf_stream_t *stream, maf_side_t from, uint32_t number)
 {
     stream->lost[from] = true;
-    if (maf_stream_is_waiting(stream, from))
+    if (maf_stream_is_waiting(stream, from)) {
         maf_stream_end_partial(stream->partial[from], number, true);
+        if (stream->login)
+            maf_login_waits_no_more(stream->login, from);
+    }
 }
 
 /*

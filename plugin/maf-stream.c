@@ -142,6 +142,17 @@ maf_stream_lose_track(maf_stream_t *stream)
 }
 
 void
+maf_stream_begin_login(maf_stream_t *stream, const packet_info *pinfo)
+{
+    const bool by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT;
+
+    if (!stream->login)
+        stream->login = maf_login_new(
+            wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
+            by_client ? &pinfo->dst : &pinfo->src, by_client ? pinfo->destport : pinfo->srcport);
+}
+
+void
 maf_stream_begin_session(maf_stream_t *stream)
 {
     if (stream->session)

@@ -12,6 +12,7 @@
 #include <epan/conversation.h>
 #include <epan/packet.h>
 
+#include "maf-login.h"
 #include "maf-session.h"
 
 /* What a side of the stream is expected to send next. */
@@ -71,6 +72,7 @@ typedef struct {
     uint32_t ended[2];                  /* by maf_side_t: number of the frame that closes it there */
     bool has_missed;                    /* octets that were sent */
     maf_session_t *session;             /* NULL before the first MAF frame */
+    maf_login_t *login;                 /* NULL before the selection, or if that is not seen, before MAF */
 } maf_stream_t;
 
 /* For this protocol id; streams are counted anew for each capture. */
@@ -129,6 +131,9 @@ bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
 
 /* Octets of the stream are missing. */
 void maf_stream_lose_track(maf_stream_t *stream);
+
+/* Make the record of the login, if there is none yet; the packet has bytes of the selection, or of a message. */
+void maf_stream_begin_login(maf_stream_t *stream, const packet_info *pinfo);
 
 /* Make the session, which most connections never need, if there is none yet. */
 void maf_stream_begin_session(maf_stream_t *stream);

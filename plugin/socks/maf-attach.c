@@ -76,38 +76,6 @@ part_of(tvbuff_t *tvb, int offset, int length)
     return tvb_new_subset_length(tvb, offset, length);
 }
 
-static void
-tell(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t violations)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = from,
-        .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
-        .violations = violations,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
-static void
-tell_message(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_message_t *message,
-             const maf_verdict_t *verdict)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = (maf_side_t)verdict->from,
-        .by_client = verdict->from == MAF_CLIENT,
-        .violations = verdict->violations,
-        .tvb = tvb,
-        .message = *message,
-        .verdict = verdict,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
 /* MAF frames in a row */
 typedef struct {
     const maf_stream_t *stream;
@@ -128,9 +96,9 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
         maf_message_t message;
 
         maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
-        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict);
+        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, frames->stream->login);
         if (maf_tap_wanted())
-            tell_message(frames->stream, pinfo, message_tvb, &message, piece->verdict);
+            maf_tap_queue(pinfo, frames->stream->login, message_tvb);
         offset += (int)piece->length;
         piece = piece->next;
     }
@@ -204,9 +172,8 @@ dissect_segment(maf_stream_t *stream, uint32_t key, tvbuff_t *tvb, packet_info *
         return 0;
 
     if (segment->request_in) {
-        maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->request_in);
-        tell(stream, pinfo, MAF_CLIENT,
-             segment->request_in == MAF_STATE_FAILED ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE);
+        maf_show_early_request(tvb, pinfo, tree, stream->login, (maf_state_t)segment->request_in);
+        maf_tap_queue(pinfo, stream->login, NULL);
     }
     for (maf_piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
@@ -418,6 +385,8 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
     const bool resets = header->th_flags & TH_RST;
     const maf_side_t from = maf_stream_side(stream, pinfo);
 
+    if (stream->login && !pinfo->fd->visited)
+        maf_login_closed(stream->login, from, resets);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
 
@@ -431,13 +400,12 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
     }
 }
 
-/* A frame of that side is not there whole. */
+/* A message of that side is not there whole. */
 static void
-show_cut(const maf_stream_t *stream, maf_side_t from, const maf_partial_t *partial, bool closed,
-         tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+show_cut(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(partial->revision, 0), partial->began, closed);
-    tell(stream, pinfo, from, MAF_VIOLATION_TRUNCATED);
+    maf_show_cut(tvb, pinfo, tree, stream->login, from);
+    maf_tap_queue(pinfo, stream->login, NULL);
 }
 
 /*
@@ -463,10 +431,10 @@ watch_for_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         const maf_partial_t *partial = stream->partial[side];
 
         if (stream->ended[side] == pinfo->num && !maf_stream_has_whole(unfinished))
-            show_cut(stream, (maf_side_t)side, unfinished, true, tvb, pinfo, tree);
+            show_cut(stream, (maf_side_t)side, tvb, pinfo, tree);
         else if (may_be_last && partial && !partial->done && partial->began == pinfo->num &&
                  !maf_stream_is_closed(stream, pinfo))
-            show_cut(stream, (maf_side_t)side, partial, false, tvb, pinfo, tree);
+            show_cut(stream, (maf_side_t)side, tvb, pinfo, tree);
     }
 }
 
@@ -525,13 +493,13 @@ is_in_session(packet_info *pinfo MAF_FILTER_USER_DATA)
 {
     const maf_stream_t *stream = pinfo->ptype == PT_TCP ? maf_stream_find(pinfo) : NULL;
 
-    return stream && stream->session;
+    return stream && stream->login;
 }
 
 static char *
 session_filter(packet_info *pinfo MAF_FILTER_USER_DATA)
 {
-    return g_strdup_printf("maf && tcp.stream eq %u", maf_stream_find(pinfo)->tcp_stream);
+    return g_strdup_printf("maf.session == %u", maf_stream_find(pinfo)->login->number);
 }
 
 void
