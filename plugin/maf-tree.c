@@ -362,8 +362,14 @@ show_data(view_t *view)
     } else if ((view->tree || is_result || view->reason) && tvb_ascii_isprint(data, 0, -1)) {
         proto_item_set_generated(
             proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)message->len, ENC_ASCII));
-        if (is_result || view->reason)
-            *(view->reason ? &view->reason : &view->note) = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+        if (is_result || view->reason) {
+            const char *text = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+
+            if (view->reason)
+                view->reason = text;
+            else
+                view->note = text;
+        }
     }
 }
 
