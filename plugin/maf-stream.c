@@ -133,6 +133,17 @@ maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo)
     return get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
 }
 
+unsigned
+maf_stream_closing(maf_stream_t *stream, packet_info *pinfo)
+{
+    const unsigned seen =
+        get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
+    const unsigned closing = seen & ~(unsigned)stream->closed;
+
+    stream->closed = (uint8_t)seen;
+    return closing;
+}
+
 void
 maf_stream_lose_track(maf_stream_t *stream)
 {

@@ -70,6 +70,7 @@ typedef struct {
     wmem_tree_t *partials[2];  /* by maf_side_t: all of them, by where they began; NULL likewise */
     const maf_partial_t *unfinished[2]; /* by maf_side_t: the one in which the connection is closed */
     uint32_t ended[2];                  /* by maf_side_t: number of the frame that closes it there */
+    uint8_t closed;                     /* bits of tcp.completeness for FIN and RST, as seen without a tap */
     bool has_missed;                    /* octets that were sent */
     maf_session_t *session;             /* NULL before the first MAF frame */
     maf_login_t *login;                 /* NULL before the selection, or if that is not seen, before MAF */
@@ -128,6 +129,10 @@ bool maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase);
 
 /* Has a FIN or RST been seen, up to the last frame read, in either direction? */
 bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
+
+/* FIN or RST bits (RST: MAF_STREAM_RST) that this packet is the first one to have; 0 if it has none. First pass only. */
+#define MAF_STREAM_RST 0x20
+unsigned maf_stream_closing(maf_stream_t *stream, packet_info *pinfo);
 
 /* Octets of the stream are missing. */
 void maf_stream_lose_track(maf_stream_t *stream);

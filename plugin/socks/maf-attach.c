@@ -385,7 +385,7 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
     const bool resets = header->th_flags & TH_RST;
     const maf_side_t from = maf_stream_side(stream, pinfo);
 
-    if (stream->login && !pinfo->fd->visited)
+    if (stream->login)
         maf_login_closed(stream->login, from, resets);
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         const maf_partial_t *partial = maf_stream_partial_at(stream, (maf_side_t)side, pinfo->num);
@@ -398,6 +398,20 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
             cut_streams++;
         }
     }
+}
+
+/* tshark -2 has no taps on its first pass: who closes is then known by what TCP notes of the connection. */
+static void
+note_close_untapped(packet_info *pinfo)
+{
+    maf_stream_t *stream = maf_stream_find(pinfo);
+    unsigned closing;
+
+    if (!stream || !stream->login)
+        return;
+    closing = maf_stream_closing(stream, pinfo);
+    if (closing)
+        maf_login_closed(stream->login, maf_stream_side(stream, pinfo), closing & MAF_STREAM_RST);
 }
 
 /* A message of that side is not there whole. */
@@ -419,6 +433,8 @@ watch_for_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const bool may_be_last = pinfo->fd->visited && maf_stream_partial_count() > 0;
     maf_stream_t *stream;
 
+    if (!pinfo->fd->visited && maf_login_count() > 0 && !fetch_tapped_data(tcp_tap, 0))
+        note_close_untapped(pinfo);
     if (!header && cut_streams == 0 && !may_be_last)
         return;
     stream = maf_stream_find(pinfo);

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""maf-lint: its lines, its options and its exit status."""
+import json
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from logins import connection, plain, success, three_users, write
+from wireshark import BUILD, ROOT
+
+LINT = ROOT / "tools" / "maf-lint"
+ENVIRONMENT = dict(os.environ, TSHARK=str(ROOT / "tools" / "tshark-maf"), MAF_BUILD_DIR=str(BUILD))
+
+
+def lint(*arguments, **options):
+    return subprocess.run([str(LINT), *map(str, arguments)], env=ENVIRONMENT, capture_output=True, check=False,
+                          **{"stdin": subprocess.DEVNULL} | options)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("lint") / "three.pcap", three_users())
+
+
+def test_text(three):
+    found = lint(three)
+    lines = found.stdout.decode().splitlines()
+    assert found.returncode == 1
+    assert re.fullmatch(re.escape(f"{three}:6: session: 10.0.0.1:40001 to 10.0.0.2:1080, user alice, revision 0, 1 round, "
+                                  "SASL PLAIN (0x00000101), failed (Ask the help desk.), ") + r"0\.004000 s, closed by server",
+                        lines[0])
+    assert lines[1].startswith(f"{three}:8: note: maf.sasl.expert.cleartext (client): Cleartext password")
+    assert lines[-1].endswith("(draft-00, Subnegotiation, the diagrams)")
+
+
+def test_json_adds_the_file(three):
+    records = [json.loads(line) for line in lint("--json", three).stdout.splitlines()]
+    assert {record["file"] for record in records} == {str(three)}
+    assert [record["user"] for record in records if record["type"] == "session"] == ["alice", "bob", "carol"]
+
+
+def test_a_pipe_a_file_and_a_directory_say_the_same(three):
+    with open(three, "rb") as capture:
+        from_file = lint(stdin=capture)
+    piped = lint("-", stdin=None, input=three.read_bytes())
+    assert piped.stdout == from_file.stdout != b""
+    assert lint("-j", 2, three.parent).stdout.replace(str(three).encode(), b"-") == piped.stdout
+
+
+@pytest.mark.parametrize("content", [b"", b"junk\n", bytes(range(1, 200))])
+def test_what_is_no_capture_is_2(tmp_path, content):
+    path = write(tmp_path / "x.pcap", [])
+    path.write_bytes(content)
+    assert lint(path).returncode == 2
+    assert lint(stdin=None, input=content).returncode == 2
+
+
+def test_require_session(tmp_path):
+    nothing = write(tmp_path / "nothing.pcap", [])
+    clean = write(tmp_path / "clean.pcap", [connection(40001)])
+    assert lint(nothing).returncode == 0
+    assert lint("--require-session", nothing).returncode == 1
+    assert lint("--require-session", clean).returncode == 1
+    some = write(tmp_path / "some.pcap", [plain(40001, b"u", success())])
+    assert b"user u" in lint("--require-session", some).stdout
+
+
+def test_version_is_the_projects():
+    project = re.search(r"project\(maf VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    assert lint("--version").stdout.decode() == f"maf-lint {project}\n"
+
+
+def test_no_arguments_on_a_terminal_print_usage():
+    ours, theirs = pty.openpty()
+    found = lint(stdin=theirs)
+    os.close(ours)
+    os.close(theirs)
+    assert found.returncode == 2
+    assert found.stderr.startswith(b"usage: maf-lint")
+
+
+def test_options_beside_a_capture(tmp_path):
+    path = write(tmp_path / "port.pcap", [plain(40001, b"u", success())])
+    moved = path.read_bytes().replace((1080).to_bytes(2, "big"), (9999).to_bytes(2, "big"))
+    path.write_bytes(moved)
+    assert lint("--require-session", path).stdout == b""
+    path.with_suffix(".options").write_text("-d tcp.port==9999,socks -o tcp.check_checksum:FALSE")
+    assert b"user u" in lint(path).stdout
+    path.with_suffix(".options").write_text("-w /dev/null")
+    assert lint(path).returncode == 2
+
+
+def test_without_the_plugin_it_says_so(three):
+    environment = ENVIRONMENT | {"TSHARK": "tshark", "WIRESHARK_PLUGIN_DIR": "/nonexistent"}
+    found = subprocess.run([str(LINT), str(three)], env=environment, capture_output=True, check=False)
+    assert found.returncode == 2
+    assert b"has no MAF plugin" in found.stderr

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of sessions, the counts and the response times: a filter chooses sessions and falsifies none."""
+import re
+
+import pytest
+
+from logins import three_users, write
+from wireshark import tshark
+
+ALICE = 'maf.sasl.plain.authcid == "alice"'
+EARLY = "maf.instr == 1 && tcp.port == 40002"  # matches bob's first message only
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("statistics") / "three.pcap", three_users())
+
+
+def statistic(capture, name, *options, filter=None):
+    return tshark(capture, "-q", *options, "-z", name + (f",{filter}" if filter else "")).decode("utf-8")
+
+
+def table(capture, *options, filter=None):
+    """The rows of the table of sessions, by the names of its columns."""
+    lines = [line.split(" |") for line in statistic(capture, "maf,sessions", *options, filter=filter).splitlines()]
+    (at,) = [at for at, cells in enumerate(lines) if cells[0] == "Frame"]
+    return [dict(zip(lines[at], cells)) for cells in lines[at + 1:] if len(cells) == len(lines[at])]
+
+
+def counts(capture, *options, filter=None):
+    """The counts of the tree, by the names of its nodes; those of zero are left out."""
+    rows = re.findall(r"^ *(\S.*?)  +(\d+)  +", statistic(capture, "maf,tree", *options, filter=filter), re.MULTILINE)
+    return {name: int(count) for name, count in rows if count != "0"}
+
+
+def test_table(three):
+    rows = table(three)
+    assert [row["User"] for row in rows] == ["alice", "bob", "carol"]
+    assert [row["Outcome"] for row in rows] == ["failed", "succeeded", "unfinished"]
+    assert [row["Closed by"] for row in rows] == ["server", "", ""]
+    assert [row["Target"] for row in rows] == ["", "example.org:80", ""]
+    assert rows[0]["Sub-methods run"] == "SASL PLAIN (0x00000101)"
+
+
+@pytest.mark.parametrize("passes", [[], ["-2"]], ids=["one-pass", "two-passes"])
+@pytest.mark.parametrize("wanted, place", [(ALICE, 0), (EARLY, 1)])
+def test_filtered_table(three, wanted, place, passes):
+    assert table(three, *passes, filter=wanted) == [table(three, *passes)[place]]
+
+
+def test_counts(three):
+    for passes in ([], ["-2"]):
+        count = counts(three, *passes)
+        assert count["Sessions"] == 3
+        assert count["Process"] == 3
+        assert count["Do"] == 3
+        assert count["SASL PLAIN"] == 2
+        assert count["Unfinished"] == 1
+
+
+def test_filtered_counts_on_two_passes(three):
+    count = counts(three, "-2", filter=ALICE)
+    assert (count["Sessions"], count["Messages by instruction"], count["Failed"]) == (1, 5, 1)
+    assert "Unfinished" not in count
+    count = counts(three, "-2", filter=EARLY)
+    assert (count["Sessions"], count["Messages by instruction"], count["Succeeded"]) == (1, 5, 1)
+
+
+def answers(capture, *options, filter=None):
+    return re.findall(r"^ *\d+  (\S.*?)  +(\d+)  ", statistic(capture, "maf,srt", *options, filter=filter), re.MULTILINE)
+
+
+def test_filtered_response_times_on_two_passes(three):
+    whole = dict(answers(three))
+    assert whole["SASL PLAIN"] == "2"
+    chosen = dict(answers(three, "-2", filter=EARLY))
+    assert (chosen["SASL PLAIN"], chosen["What next?"], chosen["Do"]) == ("1", "1", "1")
+
+
+def test_credentials(three):
+    rows = [line.split() for line in statistic(three, "credentials").splitlines() if "MAF" in line]
+    assert [row[-1] for row in rows] == ["alice", "bob", "carol"]
