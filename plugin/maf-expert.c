@@ -246,15 +246,17 @@ static const char *
 say_length(const case_t *c)
 {
     if (c->message->layout == MAF_LAYOUT_GROUPS)
-        return wmem_strdup_printf(c->pool,
-                                  "The %s's list exceeds the limit of %u bytes; expected its end. The rest of the "
-                                  "segment is not decoded",
-                                  sender_of(c), MAF_LIST_MAX);
-    return wmem_strdup_printf(c->pool,
-                              "The %s sent %s %u, which exceeds the limit of %u bytes (maf.max_length). The rest "
-                              "of the segment is not decoded",
-                              sender_of(c), c->message->revision == MAF_VER_00 ? "LEN" : "DLEN",
-                              c->message->len, maf_prefs.framing.max_length);
+        return wmem_strdup_printf(
+            c->pool,
+            "The %s's list exceeds the limit of %u bytes; expected its end. The rest of the "
+            "segment is not decoded",
+            sender_of(c), MAF_LIST_MAX);
+    return wmem_strdup_printf(
+        c->pool,
+        "The %s sent %s %u, which exceeds the limit of %u bytes (maf.max_length). The rest "
+        "of the segment is not decoded",
+        sender_of(c), c->message->revision == MAF_VER_00 ? "LEN" : "DLEN", c->message->len,
+        maf_prefs.framing.max_length);
 }
 
 /* "13 bytes of DATA missing", or "LEN missing" if it is not known how much. */
@@ -274,8 +276,8 @@ say_truncated(const case_t *c)
 
     if (message->snapped)
         return wmem_strdup_printf(c->pool,
-                                  "The capture has not all bytes of the %s's %s (snapshot length): %s", sender_of(c),
-                                  instr_of(c), missing);
+                                  "The capture has not all bytes of the %s's %s (snapshot length): %s",
+                                  sender_of(c), instr_of(c), missing);
     return wmem_strdup_printf(c->pool, "The %s closed (FIN) %u byte%s into its %s: %s", sender_of(c),
                               message->length, plurality(message->length, "", "s"), instr_of(c), missing);
 }
@@ -438,9 +440,8 @@ static ei_register_info registered[] = {
                   "is not decoded")}},
     {&ei_truncated,
      {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The message is not complete",
-      MAF_EXPFILL(
-          "The connection is closed, or the capture ends, inside the message; the latter is known "
-          "once all has been read: with tshark, on the second pass (-2)")}},
+      MAF_EXPFILL("The connection is closed, or the capture ends, inside the message; the latter is known "
+                  "once all has been read: with tshark, on the second pass (-2)")}},
     {&ei_after_end,
      {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF message after the end",
       MAF_EXPFILL("Something other than Acknowledge or OEM came after Success or Failure")}},
@@ -452,7 +453,8 @@ static ei_register_info registered[] = {
       MAF_EXPFILL("In revision 01 the other side answers each, be it to say that it does not recognise "
                   "the OEM")}},
     {&ei_unoffered_selection,
-     {"maf.expert.unoffered_selection", PI_PROTOCOL, PI_WARN, "The server selected MAF, which was not offered",
+     {"maf.expert.unoffered_selection", PI_PROTOCOL, PI_WARN,
+      "The server selected MAF, which was not offered",
       MAF_EXPFILL("The client's greeting does not have the SOCKS method of MAF among its methods")}},
     {&ei_gap,
      {"maf.expert.gap", PI_SEQUENCE, PI_NOTE, "Missing segment",
@@ -477,7 +479,8 @@ maf_expert_say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_sid
 
 /* An expert info of MAF's own, which knows its severity. */
 static void
-say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from, expert_field *ei, const char *text)
+say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from, expert_field *ei,
+    const char *text)
 {
     const ei_register_info *info = registered;
 
@@ -520,9 +523,9 @@ maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
 
         expert_add_info_format(pinfo, parts[MAF_PART_INSTR] ? parts[MAF_PART_INSTR] : parts[MAF_PART_MESSAGE],
-                               succeeded ? &ei_success : &ei_failure,
-                               "Authentication %s after %u round%s", succeeded ? "succeeded" : "failed",
-                               verdict->ending->rounds, plurality(verdict->ending->rounds, "", "s"));
+                               succeeded ? &ei_success : &ei_failure, "Authentication %s after %u round%s",
+                               succeeded ? "succeeded" : "failed", verdict->ending->rounds,
+                               plurality(verdict->ending->rounds, "", "s"));
     }
 }
 
@@ -556,7 +559,8 @@ void
 maf_expert_unoffered_selection(packet_info *pinfo, proto_item *item, maf_login_t *login)
 {
     say(pinfo, item, login, MAF_SERVER, &ei_unoffered_selection,
-        "The server selected MAF, which the client's greeting did not offer; expected one of the methods offered, or "
+        "The server selected MAF, which the client's greeting did not offer; expected one of the methods "
+        "offered, or "
         "X'FF' (RFC 1928, section 3)");
 }
 
@@ -564,7 +568,8 @@ void
 maf_expert_gap(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from)
 {
     say(pinfo, item, login, from, &ei_gap,
-        wmem_strdup_printf(pinfo->pool, "The capture lacks bytes of the %s before this packet: missing segment",
+        wmem_strdup_printf(pinfo->pool,
+                           "The capture lacks bytes of the %s before this packet: missing segment",
                            from == MAF_CLIENT ? "client" : "server"));
 }
 
@@ -581,11 +586,11 @@ maf_expert_cut_text(wmem_allocator_t *pool, const maf_login_t *login, maf_side_t
                           ? wmem_strdup_printf(pool, "The %s %s", sides[pending->ended_by], pending->ending)
                           : "The capture ends";
 
-    return wmem_strdup_printf(
-        pool, "%s %u byte%s into %s %s, which begins in frame %u: %s (%s)", end, pending->have,
-        plurality(pending->have, "", "s"), whose, message, pending->packet,
-        missing_text(pool, pending->part, pending->needed),
-        pending->revision == MAF_VER_00 ? "draft-00, Subnegotiation, the diagrams" : "draft-01");
+    return wmem_strdup_printf(pool, "%s %u byte%s into %s %s, which begins in frame %u: %s (%s)", end,
+                              pending->have, plurality(pending->have, "", "s"), whose, message,
+                              pending->packet, missing_text(pool, pending->part, pending->needed),
+                              pending->revision == MAF_VER_00 ? "draft-00, Subnegotiation, the diagrams"
+                                                              : "draft-01");
 }
 
 void

@@ -43,13 +43,14 @@ typedef enum {
 void maf_expert_register(int proto);
 
 /*
- * An expert info that is added to the record of the login too, on the first pass; a payload dissector's own as well.
+ * An expert info that is added to the record of the login too, on the first pass; a payload dissector's own
+ * as well.
  *
  * login     NULL: the expert info only
  * expert    its abbreviation; static
  */
-void maf_expert_say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from, expert_field *ei,
-                    maf_severity_t severity, const char *expert, const char *text);
+void maf_expert_say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from,
+                    expert_field *ei, maf_severity_t severity, const char *expert, const char *text);
 
 /*
  * Say what is wrong with a message, and how the session ended if this message ended it.
@@ -62,7 +63,8 @@ void maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], 
 
 /* Say what is wrong with one METHOD of a list; violations are those of maf_verdict_t.offer_violations. */
 void maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t *message,
-                      const maf_verdict_t *verdict, maf_login_t *login, const maf_id_t *id, uint32_t violations);
+                      const maf_verdict_t *verdict, maf_login_t *login, const maf_id_t *id,
+                      uint32_t violations);
 
 /* Say that the client sent its SOCKS request in a state in which it may not. */
 void maf_expert_request(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_state_t state);
@@ -73,7 +75,8 @@ void maf_expert_unoffered_selection(packet_info *pinfo, proto_item *item, maf_lo
 /* Say that bytes of that side are missing in the capture before this packet. */
 void maf_expert_gap(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from);
 
-/* Say that the connection was closed, or else that the capture ends, inside the pending message of that side. */
+/* Say that the connection was closed, or else that the capture ends, inside the pending message of that side.
+ */
 void maf_expert_cut(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from);
 
 /* The expert info that maf_expert_cut() adds: its name, and its text, which belongs to pool. */

@@ -106,7 +106,8 @@ begin_round(maf_login_t *login, maf_round_t *round)
     login->last_round = round;
 }
 
-/* What the server did next says how the round ended, unless the sub-method itself has said that it refuses. */
+/* What the server did next says how the round ended, unless the sub-method itself has said that it refuses.
+ */
 static void
 end_round(maf_round_t *round, const maf_message_t *message)
 {
@@ -164,8 +165,7 @@ maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_
     if (verdict->round && verdict->round != before)
         begin_round(login, verdict->round);
     if (verdict->ending) {
-        login->outcome =
-            verdict->state == MAF_STATE_SUCCEEDED ? MAF_OUTCOME_SUCCEEDED : MAF_OUTCOME_FAILED;
+        login->outcome = verdict->state == MAF_STATE_SUCCEEDED ? MAF_OUTCOME_SUCCEEDED : MAF_OUTCOME_FAILED;
         if (data && message->len > 0)
             login->result = result_text(login->allocator, data, message->len);
         if (login->outcome == MAF_OUTCOME_SUCCEEDED)

@@ -1,8 +1,9 @@
 /* maf-login.h
  * The record of one login: who, from where, by what, how it ended, and what was wrong
  *
- * Filled once, on the first pass, by the session, by whoever follows the connection and by payload dissectors. Fields,
- * Info and statistics read it. It depends on no tap and on no filter, and lives as long as the capture.
+ * Filled once, on the first pass, by the session, by whoever follows the connection and by payload
+ * dissectors. Fields, Info and statistics read it. It depends on no tap and on no filter, and lives as long
+ * as the capture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -45,11 +46,12 @@ typedef struct maf_diagnosis {
 
 /* A message of which only the beginning has come. */
 typedef struct {
-    uint32_t packet; /* that has its first byte; 0 if no message is incomplete */
-    uint32_t have;   /* bytes that have come */
-    uint32_t needed; /* bytes still missing; 0 if that is not known */
-    const char *part;   /* static: the first part that is not there whole, "LEN" */
-    const char *ending; /* static: "closed (FIN)", "reset the connection (RST)"; NULL if the capture ends first */
+    uint32_t packet;  /* that has its first byte; 0 if no message is incomplete */
+    uint32_t have;    /* bytes that have come */
+    uint32_t needed;  /* bytes still missing; 0 if that is not known */
+    const char *part; /* static: the first part that is not there whole, "LEN" */
+    const char
+        *ending; /* static: "closed (FIN)", "reset the connection (RST)"; NULL if the capture ends first */
     maf_diagnosis_t *diagnosis; /* that says so; NULL if the connection is not closed */
     nstime_t when;
     uint8_t instr;
@@ -87,15 +89,15 @@ typedef struct {
 
     uint8_t outcome;       /* maf_outcome_t */
     const char *result;    /* text, or hexadecimal, of the DATA that came with it; NULL if there was none */
-    const char *closed_by; /* static: "client", "server", "client reset", "server reset"; NULL if not known, and
-                              after success */
+    const char *closed_by; /* static: "client", "server", "client reset", "server reset"; NULL if not known,
+                              and after success */
     bool is_closed;        /* a FIN or RST has been seen */
     const char *target;    /* of the SOCKS request, "host:port", valid UTF-8; NULL if unseen */
     int reply;             /* REP of the SOCKS reply; -1 if unseen */
 
     const maf_diagnosis_t *first_diagnosis; /* NULL if there is none */
     maf_diagnosis_t *last_diagnosis;
-    uint32_t withdrawals; /* how many of them have been withdrawn */
+    uint32_t withdrawals;     /* how many of them have been withdrawn */
     maf_pending_t pending[2]; /* by maf_side_t */
 } maf_login_t;
 
@@ -125,10 +127,11 @@ maf_login_t *maf_login_new(wmem_allocator_t *allocator, uint32_t tcp_stream, con
  * verdict  of the session; kept, and linked to those before it
  * packet   number of the packet that completed the message
  * when     its time of capture
- * data     DATA of a message that is whole, message->len bytes; read during the call only; NULL if there is none
+ * data     DATA of a message that is whole, message->len bytes; read during the call only; NULL if there is
+ * none
  */
-void maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_t *verdict, uint32_t packet,
-                       const nstime_t *when, const uint8_t *data);
+void maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_t *verdict,
+                       uint32_t packet, const nstime_t *when, const uint8_t *data);
 
 /*
  * A payload dissector has found who logs in.
@@ -139,16 +142,17 @@ void maf_login_message(maf_login_t *login, const maf_message_t *message, maf_ver
 void maf_login_user(maf_login_t *login, maf_round_t *round, const char *name);
 
 /*
- * The user of a message: whom its round has named, else the last one named before that; on a later pass, else the
- * first one named.
+ * The user of a message: whom its round has named, else the last one named before that; on a later pass, else
+ * the first one named.
  *
  * returns  NULL if there is none
  */
 const char *maf_login_user_of(const maf_login_t *login, const maf_verdict_t *verdict, bool is_later_pass);
 
 /* Something was wrong in a packet. expert is static; text is copied. */
-maf_diagnosis_t *maf_login_violation(maf_login_t *login, uint32_t packet, const nstime_t *when, maf_side_t from,
-                                     maf_severity_t severity, const char *expert, const char *text);
+maf_diagnosis_t *maf_login_violation(maf_login_t *login, uint32_t packet, const nstime_t *when,
+                                     maf_side_t from, maf_severity_t severity, const char *expert,
+                                     const char *text);
 
 /* A FIN, or a RST, of that side. After success it ends the tunnel, and says nothing of the login. */
 void maf_login_closed(maf_login_t *login, maf_side_t side, bool is_reset);
@@ -166,7 +170,8 @@ void maf_login_waits(maf_login_t *login, maf_side_t side, uint32_t packet, const
 /* It is complete now, or given up: what was said of its end holds no more. */
 void maf_login_waits_no_more(maf_login_t *login, maf_side_t side);
 
-/* Does the capture end inside a message of that side, on a connection that nobody has closed? Known at its end. */
+/* Does the capture end inside a message of that side, on a connection that nobody has closed? Known at its
+ * end. */
 static inline bool
 maf_login_is_cut(const maf_login_t *login, maf_side_t side)
 {

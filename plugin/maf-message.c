@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-
 typedef struct {
     tvbuff_t *tvb;
     uint32_t offset;   /* of the message in tvb */

@@ -171,8 +171,9 @@ typedef struct {
 uint32_t maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_message_options_t *options,
                            maf_message_t *message);
 
-/* The first part of a message that is not there whole: "the header", "NMETHODS", "METHODS", "METHOD", "OEMID", "LEN",
- * "DLEN", "DATA", "the end of the list". For a message that maf_message_parse() found cut. Static. */
+/* The first part of a message that is not there whole: "the header", "NMETHODS", "METHODS", "METHOD",
+ * "OEMID", "LEN", "DLEN", "DATA", "the end of the list". For a message that maf_message_parse() found cut.
+ * Static. */
 const char *maf_message_missing_part(const maf_message_t *message);
 
 #endif /* MAF_MESSAGE_H */

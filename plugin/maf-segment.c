@@ -344,16 +344,17 @@ learn_message(learner_t *learner)
     maf_login_waits_no_more(stream->login, learner->from);
     verdict = maf_session_message(stream->session, &message, learner->from, learner->pinfo->num,
                                   &learner->pinfo->abs_ts);
-    maf_login_message(stream->login, &message, verdict, learner->pinfo->num, &learner->pinfo->abs_ts,
-                      message.end == MAF_MESSAGE_WHOLE && message.len > 0
-                          ? tvb_get_ptr(learner->tvb, (int)(learner->offset + message.data_offset),
-                                        (int)message.len)
-                          : NULL);
+    maf_login_message(
+        stream->login, &message, verdict, learner->pinfo->num, &learner->pinfo->abs_ts,
+        message.end == MAF_MESSAGE_WHOLE && message.len > 0
+            ? tvb_get_ptr(learner->tvb, (int)(learner->offset + message.data_offset), (int)message.len)
+            : NULL);
     add_piece(learner, PIECE_MESSAGE, message.length)->verdict = verdict;
     return true;
 }
 
-/* The target of a request, or the reply to it, is part of the record of the login (RFC 1928, sections 4 and 6). */
+/* The target of a request, or the reply to it, is part of the record of the login (RFC 1928, sections 4 and
+ * 6). */
 static void
 record_socks_message(const learner_t *learner, uint32_t length)
 {

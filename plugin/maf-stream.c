@@ -158,9 +158,9 @@ maf_stream_begin_login(maf_stream_t *stream, const packet_info *pinfo)
     const bool by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT;
 
     if (!stream->login)
-        stream->login = maf_login_new(
-            wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
-            by_client ? &pinfo->dst : &pinfo->src, by_client ? pinfo->destport : pinfo->srcport);
+        stream->login = maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->client,
+                                      stream->client_port, by_client ? &pinfo->dst : &pinfo->src,
+                                      by_client ? pinfo->destport : pinfo->srcport);
 }
 
 void

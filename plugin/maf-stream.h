@@ -130,14 +130,16 @@ bool maf_stream_in_phase(const maf_stream_t *stream, maf_phase_t phase);
 /* Has a FIN or RST been seen, up to the last frame read, in either direction? */
 bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
 
-/* FIN or RST bits (RST: MAF_STREAM_RST) that this packet is the first one to have; 0 if it has none. First pass only. */
+/* FIN or RST bits (RST: MAF_STREAM_RST) that this packet is the first one to have; 0 if it has none. First
+ * pass only. */
 #define MAF_STREAM_RST 0x20
 unsigned maf_stream_closing(maf_stream_t *stream, packet_info *pinfo);
 
 /* Octets of the stream are missing. */
 void maf_stream_lose_track(maf_stream_t *stream);
 
-/* Make the record of the login, if there is none yet; the packet has bytes of the selection, or of a message. */
+/* Make the record of the login, if there is none yet; the packet has bytes of the selection, or of a message.
+ */
 void maf_stream_begin_login(maf_stream_t *stream, const packet_info *pinfo);
 
 /* Make the session, which most connections never need, if there is none yet. */

@@ -139,7 +139,7 @@ typedef struct {
     maf_verdict_t *verdict;
     maf_login_t *login;
     const char *reason; /* why the server refuses, "" if it does not say; NULL if it does not refuse */
-    const char *note; /* what the payload dissector has to say, or NULL */
+    const char *note;   /* what the payload dissector has to say, or NULL */
     proto_item *parts[MAF_PARTS];
 } view_t;
 
@@ -193,7 +193,8 @@ oem_name(const maf_id_t *id)
     return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
 }
 
-/* Why the server refuses, and whom: "Do: FAILURE (nothing acceptable)", "Failure, user alice: Ask the help desk." */
+/* Why the server refuses, and whom: "Do: FAILURE (nothing acceptable)", "Failure, user alice: Ask the help
+ * desk." */
 static void
 append_reason(wmem_strbuf_t *summary, const view_t *view)
 {
@@ -363,7 +364,8 @@ show_data(view_t *view)
         proto_item_set_generated(
             proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)message->len, ENC_ASCII));
         if (is_result || view->reason) {
-            const char *text = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+            const char *text =
+                tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
 
             if (view->reason)
                 view->reason = text;
@@ -653,7 +655,8 @@ add_remark(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const char *titl
 }
 
 void
-maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_state_t state)
+maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login,
+                       maf_state_t state)
 {
     maf_expert_request(pinfo, add_remark(tvb, pinfo, tree, "Unexpected SOCKS request"), login, state);
 }
@@ -802,8 +805,8 @@ maf_tree_register(int proto)
          {"User", "maf.user", FT_STRING, BASE_NONE, NULL, 0,
           "Who logs in, as the sub-method of this round names the user, else as one before it", HFILL}},
         {&hf_session_outcome,
-         {"Outcome", "maf.session.outcome", FT_UINT8, BASE_DEC, VALS(outcome_names), 0,
-          "How the login ended", HFILL}},
+         {"Outcome", "maf.session.outcome", FT_UINT8, BASE_DEC, VALS(outcome_names), 0, "How the login ended",
+          HFILL}},
         {&hf_session_first,
          {"First message in", "maf.session.first", FT_FRAMENUM, BASE_NONE, NULL, 0,
           "The frame with the first message of the login", HFILL}},

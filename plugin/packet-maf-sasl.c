@@ -68,7 +68,8 @@ add_tree(proto_tree *tree, int proto, int ett, tvbuff_t *tvb, const char *title)
     return proto_item_add_subtree(item, ett);
 }
 
-/* DATA names the user. Of SCRAM, "=2C" in a name stands for a comma and "=3D" for "=" (RFC 5802, section 5.1). */
+/* DATA names the user. Of SCRAM, "=2C" in a name stands for a comma and "=3D" for "=" (RFC 5802,
+ * section 5.1). */
 static void
 take_user(packet_info *pinfo, tvbuff_t *tvb, int offset, int length, bool is_scram, maf_payload_t *payload)
 {
@@ -415,14 +416,12 @@ proto_register_maf_sasl(void)
     };
     static ei_register_info sasl_experts[] = {
         {&ei_cleartext,
-         {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE,
-          CLEARTEXT,
+         {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE, CLEARTEXT,
           MAF_EXPFILL("The sub-method sends the password as it is, and neither MAF nor TLS encrypts it")}},
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,
-         {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE,
-          NOT_ECHOED,
+         {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE, NOT_ECHOED,
           MAF_EXPFILL("The Internal Test Method asks for the server's bytes, unchanged")}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};

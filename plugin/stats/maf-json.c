@@ -1,8 +1,8 @@
 /* maf-json.c
  * Sessions and violations as JSON, an object a line
  *
- * A packet that the filter lets through chooses its login; what is printed is all of the login's record, in the order
- * of the capture.
+ * A packet that the filter lets through chooses its login; what is printed is all of the login's record, in
+ * the order of the capture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -70,7 +70,8 @@ add_time(json_dumper *json, const char *key, const nstime_t *time)
         nsecs -= 1000000000;
     }
     json_dumper_set_member_name(json, key);
-    json_dumper_value_anyf(json, "%s%" PRId64 ".%09d", is_negative ? "-" : "", secs < 0 ? -secs : secs, ABS(nsecs));
+    json_dumper_value_anyf(json, "%s%" PRId64 ".%09d", is_negative ? "-" : "", secs < 0 ? -secs : secs,
+                           ABS(nsecs));
 }
 
 static void
@@ -222,7 +223,8 @@ add_login(GArray *lines, wmem_allocator_t *pool, const maf_login_t *login)
     }
     for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
         if (maf_login_is_cut(login, (maf_side_t)side))
-            add_line(lines, login->pending[side].packet, login, diagnosis_of_cut(pool, login, (maf_side_t)side));
+            add_line(lines, login->pending[side].packet, login,
+                     diagnosis_of_cut(pool, login, (maf_side_t)side));
     }
 }
 
@@ -299,8 +301,8 @@ json_init(const char *option, void *data _U_)
 
     listener->chosen = g_hash_table_new(g_direct_hash, g_direct_equal);
     g_ptr_array_add(all_listeners, listener);
-    problem = register_tap_listener("maf", listener, comma ? comma + 1 : NULL, TL_REQUIRES_NOTHING, json_reset,
-                                    json_packet, json_draw, json_finish);
+    problem = register_tap_listener("maf", listener, comma ? comma + 1 : NULL, TL_REQUIRES_NOTHING,
+                                    json_reset, json_packet, json_draw, json_finish);
     if (problem) {
         fprintf(stderr, "tshark: -z %s: %s\n", option, problem->str);
         g_string_free(problem, TRUE);

@@ -1,8 +1,8 @@
 /* maf-session-table.c
  * The table of sessions: who logged in where, by what, with which outcome
  *
- * A packet that the table's filter lets through chooses its login; the row then has all of the login's record. Text in
- * a row is the row's own, so that a dialog outlives its capture.
+ * A packet that the table's filter lets through chooses its login; the row then has all of the login's
+ * record. Text in a row is the row's own, so that a dialog outlives its capture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -73,7 +73,8 @@ typedef struct {
 /* More kinds than there are expert infos. */
 #define KINDS_MAX 40
 
-/* What the text in a row was made from: what grows is added to, other text is made anew when that has changed. */
+/* What the text in a row was made from: what grows is added to, other text is made anew when that has
+ * changed. */
 typedef struct {
     wmem_allocator_t *scope; /* of all text in the row */
     bool is_begun;
@@ -96,7 +97,8 @@ typedef struct {
 } row_t;
 
 static stat_tap_table_ui ui;
-static GPtrArray *old_rows;     /* cells of rows that are in the table no more, but that a dialog may still show */
+static GPtrArray
+    *old_rows; /* cells of rows that are in the table no more, but that a dialog may still show */
 static GHashTable *row_indices; /* by maf_login_t: index of the row, and one */
 
 /* Rows */
@@ -147,7 +149,7 @@ time_text(wmem_allocator_t *scope, const nstime_t *when)
     GDateTime *seconds = g_date_time_new_from_unix_utc(when->secs);
     char *text = seconds ? g_date_time_format(seconds, "%Y-%m-%d %H:%M:%S") : NULL;
     char *result = text ? wmem_strdup_printf(scope, "%s.%09d", text, when->nsecs)
-                              : wmem_strdup_printf(scope, "%.9f", nstime_to_sec(when));
+                        : wmem_strdup_printf(scope, "%.9f", nstime_to_sec(when));
 
     g_free(text);
     if (seconds)

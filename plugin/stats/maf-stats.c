@@ -1,8 +1,9 @@
 /* maf-stats.c
  * Statistics: how many messages, sub-methods, outcomes and violations, and how long answers take
  *
- * A packet that the filter lets through chooses its login. What is counted is all of the login: once its record is
- * complete (on a later pass) at its first such packet, on the first pass as much as there is at each of them.
+ * A packet that the filter lets through chooses its login. What is counted is all of the login: once its
+ * record is complete (on a later pass) at its first such packet, on the first pass as much as there is at
+ * each of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -157,8 +158,8 @@ count_outcome(stats_tree *tree, const maf_login_t *login, progress_t *progress)
         return;
     }
     if (progress->is_unfinished)
-        stats_tree_manip_node_int(MN_INCREASE, tree, outcome_label(MAF_OUTCOME_UNFINISHED), node_sessions, FALSE,
-                                  -1);
+        stats_tree_manip_node_int(MN_INCREASE, tree, outcome_label(MAF_OUTCOME_UNFINISHED), node_sessions,
+                                  FALSE, -1);
     tick_stat_node(tree, outcome_label(login->outcome), node_sessions, FALSE);
     progress->is_ended = true;
 }
@@ -300,7 +301,8 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
     while ((round = next_decided(login, progress)) != NULL) {
         const char *method = maf_method_label(pinfo->pool, (unsigned)login->revision, round->method);
 
-        add_time(srt, SRT_METHODS, row_in(srt, SRT_METHODS, method), &round->duration, round->decision->packet);
+        add_time(srt, SRT_METHODS, row_in(srt, SRT_METHODS, method), &round->duration,
+                 round->decision->packet);
     }
     return TAP_PACKET_REDRAW;
 }

@@ -13,8 +13,8 @@
 
 #include "maf-login.h"
 
-/* What a listener of the tap "maf" gets for each message, and for each violation between messages. Statistics read the
- * login; the packet only chooses it. */
+/* What a listener of the tap "maf" gets for each message, and for each violation between messages. Statistics
+ * read the login; the packet only chooses it. */
 typedef struct {
     maf_login_t *login; /* lives as long as the capture */
 } maf_tap_t;
@@ -25,7 +25,8 @@ void maf_tap_register(void);
 /* Whether anybody listens: most of the time, nobody does. */
 bool maf_tap_wanted(void);
 
-/* A packet has something of this login: a message that tvb holds, or, with tvb NULL, a violation between messages. */
+/* A packet has something of this login: a message that tvb holds, or, with tvb NULL, a violation between
+ * messages. */
 void maf_tap_queue(packet_info *pinfo, maf_login_t *login, tvbuff_t *tvb);
 
 /* One end of a connection in text: "192.0.2.1:1080", "[2001:db8::1]:1080". Belongs to pool. */

@@ -156,7 +156,9 @@ test_user_not_utf8(void)
     case_t c = begin();
 
     maf_login_user(c.login, NULL, "al\xffice");
-    g_assert_cmpstr(c.login->user, ==, "al\xef\xbf\xbd" "ice");
+    g_assert_cmpstr(c.login->user, ==,
+                    "al\xef\xbf\xbd"
+                    "ice");
     end(&c);
 }
 
@@ -210,7 +212,8 @@ test_offers(void)
     feed_list(&c, many, G_N_ELEMENTS(many));
     g_assert_cmpuint(c.login->offers, ==, 2 + G_N_ELEMENTS(many));
     g_assert_cmphex(c.login->offered[0].compact, ==, 0x103);
-    g_assert_cmphex(c.login->offered[MAF_LOGIN_OFFERS_MAX - 1].compact, ==, 0x10000 + MAF_LOGIN_OFFERS_MAX - 3);
+    g_assert_cmphex(c.login->offered[MAF_LOGIN_OFFERS_MAX - 1].compact, ==,
+                    0x10000 + MAF_LOGIN_OFFERS_MAX - 3);
     feed_bare(&c, MAF_SERVER, MAF_INSTR_REQUEST_MORE, MAF_FLAGS_ABSOLUTE);
     feed_list(&c, OFFER, 1);
     g_assert_cmpuint(c.login->offers, ==, 1);

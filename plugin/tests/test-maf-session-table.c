@@ -1,5 +1,6 @@
 /* test-maf-session-table.c
- * The table of sessions: do its rows follow their logins, and outlive the capture for dialogs that share the table?
+ * The table of sessions: do its rows follow their logins, and outlive the capture for dialogs that share the
+ * table?
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
