@@ -67,6 +67,10 @@ maf_compiles(MAF_HAVE_WMEM_STRBUF_NEW_SIZED
     "wmem_strbuf_t *f(void) { return wmem_strbuf_new_sized(NULL, 1); }")
 
 # Since 4.4
+maf_compiles(MAF_HAVE_STAT_INIT_BOOL
+    "#include <epan/stat_tap_ui.h>
+     bool set_up(const char *, void *);
+     stat_tap_init_cb f(void) { return set_up; }")
 maf_compiles(MAF_HAVE_BOOL
     "bool heuristic(tvbuff_t *, packet_info *, proto_tree *, void *);
      void f(bool *preference)

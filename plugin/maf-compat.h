@@ -73,4 +73,23 @@ typedef gboolean maf_wmem_bool_t;
 extern void tls_set_appdata_dissector(dissector_handle_t tls_handle, packet_info *pinfo,
                                       dissector_handle_t app_handle);
 
+/* What the function returns that sets a statistic up. */
+#ifdef MAF_HAVE_STAT_INIT_BOOL
+typedef bool maf_stat_init_t;
+#define MAF_STAT_INIT_DONE true
+#else
+typedef void maf_stat_init_t;
+#define MAF_STAT_INIT_DONE
+#endif
+
+/* What the tap "credentials" takes; no header that is installed has it. The same in 4.0 to 4.6. */
+typedef struct {
+    unsigned num;            /* of the packet */
+    unsigned username_num;   /* of the packet that names the user */
+    unsigned password_hf_id; /* field of the password; 0 if there is none */
+    char *username;
+    const char *proto;
+    char *info; /* may be NULL */
+} maf_credential_t;
+
 #endif /* MAF_COMPAT_H */

@@ -46,6 +46,7 @@ typedef struct {
     wmem_allocator_t *pool;
     const maf_message_t *message;
     const maf_verdict_t *verdict;
+    maf_login_t *login;    /* NULL: nothing is recorded */
     const maf_id_t *offer; /* the METHOD of a list that is at fault */
 } case_t;
 
@@ -158,8 +159,8 @@ say_direction(const case_t *c)
 static const char *
 say_sequence(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "The %s's %s came out of turn; expected %s", sender_of(c), instr_of(c),
-                              expected_in(c));
+    return wmem_strdup_printf(c->pool, "The %s's %s is unexpected in state %s; expected %s", sender_of(c),
+                              instr_of(c), maf_state_name(c->verdict->state_before), expected_in(c));
 }
 
 static const char *
@@ -245,26 +246,40 @@ static const char *
 say_length(const case_t *c)
 {
     if (c->message->layout == MAF_LAYOUT_GROUPS)
-        return wmem_strdup_printf(c->pool,
-                                  "The %s sent a list longer than this reader believes; expected its end. "
-                                  "The rest of the segment is not decoded",
-                                  sender_of(c));
-    return wmem_strdup_printf(c->pool,
-                              "The %s sent %s %u; expected at most %u, this reader's limit (preference "
-                              "maf.max_length). The rest of the segment is not decoded",
-                              sender_of(c), c->message->revision == MAF_VER_00 ? "LEN" : "DLEN",
-                              c->message->len, maf_prefs.framing.max_length);
+        return wmem_strdup_printf(
+            c->pool,
+            "The %s's list exceeds the limit of %u bytes; expected its end. The rest of the "
+            "segment is not decoded",
+            sender_of(c), MAF_LIST_MAX);
+    return wmem_strdup_printf(
+        c->pool,
+        "The %s sent %s %u, which exceeds the limit of %u bytes (maf.max_length). The rest "
+        "of the segment is not decoded",
+        sender_of(c), c->message->revision == MAF_VER_00 ? "LEN" : "DLEN", c->message->len,
+        maf_prefs.framing.max_length);
+}
+
+/* "13 bytes of DATA missing", or "LEN missing" if it is not known how much. */
+static const char *
+missing_text(wmem_allocator_t *pool, const char *part, uint32_t missing)
+{
+    if (missing == 0)
+        return wmem_strdup_printf(pool, "%s missing", part);
+    return wmem_strdup_printf(pool, "%u byte%s of %s missing", missing, plurality(missing, "", "s"), part);
 }
 
 static const char *
 say_truncated(const case_t *c)
 {
-    if (c->message->snapped)
-        return wmem_strdup_printf(
-            c->pool, "The capture lacks the rest of the %s's message; expected all that was sent",
-            sender_of(c));
-    return wmem_strdup_printf(c->pool, "The %s's message ends after %u byte%s; expected more of it",
-                              sender_of(c), c->message->length, plurality(c->message->length, "", "s"));
+    const maf_message_t *message = c->message;
+    const char *missing = missing_text(c->pool, maf_message_missing_part(message), message->beyond);
+
+    if (message->snapped)
+        return wmem_strdup_printf(c->pool,
+                                  "The capture has not all bytes of the %s's %s (snapshot length): %s",
+                                  sender_of(c), instr_of(c), missing);
+    return wmem_strdup_printf(c->pool, "The %s closed (FIN) %u byte%s into its %s: %s", sender_of(c),
+                              message->length, plurality(message->length, "", "s"), instr_of(c), missing);
 }
 
 static const char *
@@ -340,7 +355,6 @@ static const violation_t diagnoses[] = {
     {MAF_VIOLATION_TRUNCATED, MAF_PART_MESSAGE, &ei_truncated, "Subnegotiation, the diagrams", say_truncated},
     {MAF_VIOLATION_AFTER_END, MAF_PART_INSTR, &ei_after_end, "Subnegotiation, success and failure",
      say_after_end},
-    {MAF_VIOLATION_UNOFFERED_SELECTION, MAF_PART_MESSAGE, &ei_unoffered_selection, NULL, NULL},
     {MAF_VIOLATION_OEM_UNANSWERED, MAF_PART_INSTR, &ei_oem_unanswered, "Process OEM specific",
      say_oem_unanswered},
 };
@@ -366,43 +380,161 @@ section_of(const violation_t *diagnosis, const maf_message_t *message)
                                                  : message->instr);
 }
 
+/* What expert infos there are. Not const: Wireshark writes their ids into it. */
+static ei_register_info registered[] = {
+    {&ei_version,
+     {"maf.expert.version", PI_PROTOCOL, PI_WARN, "VER is not the version of this session",
+      MAF_EXPFILL("VER differs from that of the revision by which the session is read, and the revision "
+                  "does not allow it in this instruction")}},
+    {&ei_flags,
+     {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not one the instruction has",
+      MAF_EXPFILL("FLAGS is not 0, or in a request for more sub-methods neither 0 nor 1")}},
+    {&ei_instr,
+     {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision",
+      MAF_EXPFILL("How long the message is cannot be told, so the rest of the segment is not decoded")}},
+    {&ei_direction,
+     {"maf.expert.direction", PI_PROTOCOL, PI_WARN, "Sent by the wrong side",
+      MAF_EXPFILL("Only the other side may send this instruction")}},
+    {&ei_sequence,
+     {"maf.expert.sequence", PI_SEQUENCE, PI_WARN, "Unexpected in this state",
+      MAF_EXPFILL("The side may send this instruction, but not in this state of the session")}},
+    {&ei_nmethods,
+     {"maf.expert.nmethods", PI_MALFORMED, PI_ERROR, "NMETHODS is not 1 to 255",
+      MAF_EXPFILL("The number of sub-methods in the list is impossible, or a group of it has ids of no "
+                  "bytes; the rest of the segment is not decoded")}},
+    {&ei_nmethods_width,
+     {"maf.expert.nmethods_width", PI_PROTOCOL, PI_NOTE, "NMETHODS is one byte wide",
+      MAF_EXPFILL("The draft contradicts itself: its diagram has four bytes, its text one. The two "
+                  "kinds of peers do not understand each other")}},
+    {&ei_duplicate_offer,
+     {"maf.expert.duplicate_offer", PI_PROTOCOL, PI_NOTE, "A sub-method is offered again",
+      MAF_EXPFILL("Its id comes twice in a list, or once more in a list that was to have only those not "
+                  "sent before")}},
+    {&ei_reserved_offer,
+     {"maf.expert.reserved_offer", PI_PROTOCOL, PI_WARN, "SUCCESS or FAILURE is offered",
+      MAF_EXPFILL("The list has an id that stands for a result and not for a sub-method")}},
+    {&ei_more_not_last,
+     {"maf.expert.more_not_last", PI_PROTOCOL, PI_WARN, "MORE_METHODS_AVAILABLE is not last",
+      MAF_EXPFILL("In revision 00 it ends the list; other sub-methods follow it here")}},
+    {&ei_not_offered,
+     {"maf.expert.not_offered", PI_PROTOCOL, PI_WARN, "Do with a sub-method that was not offered",
+      MAF_EXPFILL("The server orders a sub-method that is in none of the lists the client has sent")}},
+    {&ei_not_a_method,
+     {"maf.expert.not_a_method", PI_PROTOCOL, PI_ERROR, "Do with what is not a sub-method",
+      MAF_EXPFILL("The server orders SUCCESS or MORE_METHODS_AVAILABLE, which cannot be run")}},
+    {&ei_method_mismatch,
+     {"maf.expert.method_mismatch", PI_PROTOCOL, PI_WARN, "Process for another sub-method",
+      MAF_EXPFILL("METHOD is not that of the Do which is being obeyed")}},
+    {&ei_result_mismatch,
+     {"maf.expert.result_mismatch", PI_PROTOCOL, PI_WARN, "METHOD does not fit the result",
+      MAF_EXPFILL("Success has to come with METHOD 00000000, Failure with FFFFFFFF")}},
+    {&ei_no_more_available,
+     {"maf.expert.no_more_available", PI_PROTOCOL, PI_WARN, "There are no more sub-methods to request",
+      MAF_EXPFILL("The client's last list did not say MORE_METHODS_AVAILABLE")}},
+    {&ei_success_without_method,
+     {"maf.expert.success_without_method", PI_SECURITY, PI_WARN, "Success without any sub-method",
+      MAF_EXPFILL("The server lets the client in although nothing was authenticated")}},
+    {&ei_length,
+     {"maf.expert.length", PI_MALFORMED, PI_ERROR, "LEN exceeds the limit (maf.max_length)",
+      MAF_EXPFILL("LEN exceeds the preference maf.max_length, or a list has no end; the rest of the segment "
+                  "is not decoded")}},
+    {&ei_truncated,
+     {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The message is not complete",
+      MAF_EXPFILL("The connection is closed, or the capture ends, inside the message; the latter is known "
+                  "once all has been read: with tshark, on the second pass (-2)")}},
+    {&ei_after_end,
+     {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF message after the end",
+      MAF_EXPFILL("Something other than Acknowledge or OEM came after Success or Failure")}},
+    {&ei_reserved,
+     {"maf.expert.reserved", PI_PROTOCOL, PI_WARN, "RESERVED is not 0",
+      MAF_EXPFILL("The bytes of an OEM message that are kept for later use are not 0")}},
+    {&ei_oem_unanswered,
+     {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM message was not answered by one",
+      MAF_EXPFILL("In revision 01 the other side answers each, be it to say that it does not recognise "
+                  "the OEM")}},
+    {&ei_unoffered_selection,
+     {"maf.expert.unoffered_selection", PI_PROTOCOL, PI_WARN,
+      "The server selected MAF, which was not offered",
+      MAF_EXPFILL("The client's greeting does not have the SOCKS method of MAF among its methods")}},
+    {&ei_gap,
+     {"maf.expert.gap", PI_SEQUENCE, PI_NOTE, "Missing segment",
+      MAF_EXPFILL("The capture lacks bytes of the connection before this packet; messages in them are not "
+                  "counted, and nothing that depends on them is held against anyone")}},
+    {&ei_success,
+     {"maf.expert.success", PI_RESPONSE_CODE, PI_CHAT, "Authentication succeeded",
+      MAF_EXPFILL("How the session ended: the client is let in")}},
+    {&ei_failure,
+     {"maf.expert.failure", PI_RESPONSE_CODE, PI_NOTE, "Authentication failed",
+      MAF_EXPFILL("How the session ended: the client is refused. By itself no fault of anyone")}},
+};
+
+void
+maf_expert_say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from, expert_field *ei,
+               maf_severity_t severity, const char *expert, const char *text)
+{
+    expert_add_info_format(pinfo, item, ei, "%s", text);
+    if (login && !pinfo->fd->visited)
+        maf_login_violation(login, pinfo->num, &pinfo->abs_ts, from, severity, expert, text);
+}
+
+/* An expert info of MAF's own, which knows its severity. */
+static void
+say(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from, expert_field *ei,
+    const char *text)
+{
+    const ei_register_info *info = registered;
+
+    while (info->ids != ei)
+        info++;
+    maf_expert_say(pinfo, item, login, from, ei,
+                   info->eiinfo.severity == PI_ERROR  ? MAF_ERROR
+                   : info->eiinfo.severity == PI_WARN ? MAF_WARNING
+                                                      : MAF_NOTE,
+                   info->eiinfo.name, text);
+}
+
 static void
 diagnose(packet_info *pinfo, proto_item *item, const violation_t *diagnosis, const case_t *c)
 {
+    const char *text = diagnosis->say(c);
+
     if (diagnosis->section)
-        expert_add_info_format(pinfo, item, diagnosis->ei, "%s (%s, %s)", diagnosis->say(c),
-                               c->message->revision == MAF_VER_00 ? "draft-00" : "draft-01",
-                               section_of(diagnosis, c->message));
-    else
-        expert_add_info_format(pinfo, item, diagnosis->ei, "%s", diagnosis->say(c));
+        text = wmem_strdup_printf(pinfo->pool, "%s (%s, %s)", text,
+                                  c->message->revision == MAF_VER_00 ? "draft-00" : "draft-01",
+                                  section_of(diagnosis, c->message));
+    say(pinfo, item, c->login, (maf_side_t)c->verdict->from, diagnosis->ei, text);
 }
 
 void
-maf_expert_frame(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_message_t *message,
-                 const maf_verdict_t *verdict)
+maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_message_t *message,
+                   const maf_verdict_t *verdict, maf_login_t *login)
 {
-    const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict};
+    const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict, .login = login};
 
-    for (unsigned i = 0; verdict->violations && i < G_N_ELEMENTS(diagnoses); i++) {
-        proto_item *part = parts[diagnoses[i].part] ? parts[diagnoses[i].part] : parts[MAF_PART_MESSAGE];
+    if (verdict->violations) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(diagnoses); i++) {
+            proto_item *item = parts[diagnoses[i].part];
 
-        if (verdict->violations & diagnoses[i].violation)
-            diagnose(pinfo, part, &diagnoses[i], &c);
+            if (verdict->violations & diagnoses[i].violation)
+                diagnose(pinfo, item ? item : parts[MAF_PART_MESSAGE], &diagnoses[i], &c);
+        }
     }
     if (verdict->ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
 
-        expert_add_info_format(pinfo, parts[MAF_PART_MESSAGE], succeeded ? &ei_success : &ei_failure,
-                               "Authentication %s after %u round%s", succeeded ? "succeeded" : "failed",
-                               verdict->ending->rounds, plurality(verdict->ending->rounds, "", "s"));
+        expert_add_info_format(pinfo, parts[MAF_PART_INSTR] ? parts[MAF_PART_INSTR] : parts[MAF_PART_MESSAGE],
+                               succeeded ? &ei_success : &ei_failure, "Authentication %s after %u round%s",
+                               succeeded ? "succeeded" : "failed", verdict->ending->rounds,
+                               plurality(verdict->ending->rounds, "", "s"));
     }
 }
 
 void
 maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t *message,
-                 const maf_verdict_t *verdict, const maf_id_t *id, uint32_t violations)
+                 const maf_verdict_t *verdict, maf_login_t *login, const maf_id_t *id, uint32_t violations)
 {
-    const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict, .offer = id};
+    const case_t c = {
+        .pool = pinfo->pool, .message = message, .verdict = verdict, .login = login, .offer = id};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(offer_diagnoses); i++) {
         if (violations & offer_diagnoses[i].violation)
@@ -410,152 +542,70 @@ maf_expert_offer(packet_info *pinfo, proto_item *item, const maf_message_t *mess
     }
 }
 
-static const char *
-name_in(const violation_t *table, size_t count, uint32_t violation)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (table[i].violation == violation)
-            return proto_registrar_get_abbrev((unsigned)table[i].ei->hf);
-    }
-    return NULL;
-}
-
-const char *
-maf_expert_name(uint32_t violation)
-{
-    const char *name = name_in(diagnoses, G_N_ELEMENTS(diagnoses), violation);
-
-    return name ? name : name_in(offer_diagnoses, G_N_ELEMENTS(offer_diagnoses), violation);
-}
-
 void
-maf_expert_request(packet_info *pinfo, proto_item *item, maf_state_t state)
+maf_expert_request(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_state_t state)
 {
     const maf_verdict_t verdict = {.state_before = (uint8_t)state};
     const case_t c = {.pool = pinfo->pool, .verdict = &verdict};
 
-    expert_add_info_format(pinfo, item, state == MAF_STATE_FAILED ? &ei_after_end : &ei_sequence,
-                           "The client's SOCKS request came %s; expected %s (draft-00, Subnegotiation)",
-                           state == MAF_STATE_FAILED ? "after the session had failed" : "before success",
-                           expected_in(&c));
+    say(pinfo, item, login, MAF_CLIENT, state == MAF_STATE_FAILED ? &ei_after_end : &ei_sequence,
+        wmem_strdup_printf(pinfo->pool,
+                           "The client's SOCKS request is unexpected in state %s; expected %s (draft-00, "
+                           "Subnegotiation)",
+                           maf_state_name((uint8_t)state), expected_in(&c)));
 }
 
 void
-maf_expert_selection(packet_info *pinfo, proto_item *item)
+maf_expert_unoffered_selection(packet_info *pinfo, proto_item *item, maf_login_t *login)
 {
-    expert_add_info_format(
-        pinfo, item, &ei_unoffered_selection,
-        "The server selects MAF; expected a method that the client's greeting offers, or X'FF' "
-        "(RFC 1928, section 3)");
+    say(pinfo, item, login, MAF_SERVER, &ei_unoffered_selection,
+        "The server selected MAF, which the client's greeting did not offer; expected one of the methods "
+        "offered, or "
+        "X'FF' (RFC 1928, section 3)");
 }
 
 void
-maf_expert_gap(packet_info *pinfo, proto_item *item, uint32_t length)
+maf_expert_gap(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from)
 {
-    expert_add_info_format(pinfo, item, &ei_gap, "Missing segment: the capture lacks %u byte%s before this",
-                           length, plurality(length, "", "s"));
+    say(pinfo, item, login, from, &ei_gap,
+        wmem_strdup_printf(pinfo->pool,
+                           "The capture lacks bytes of the %s before this packet: missing segment",
+                           from == MAF_CLIENT ? "client" : "server"));
+}
+
+const char *
+maf_expert_cut_text(wmem_allocator_t *pool, const maf_login_t *login, maf_side_t from)
+{
+    const maf_pending_t *pending = &login->pending[from];
+    const char *const sides[] = {"client", "server"};
+    const char *message = pending->has_instr ? maf_instr_name(pending->revision, pending->instr) : "message";
+    const char *whose = pending->ending && pending->ended_by == from
+                            ? "its"
+                            : wmem_strdup_printf(pool, "the %s's", sides[from]);
+    const char *end = pending->ending
+                          ? wmem_strdup_printf(pool, "The %s %s", sides[pending->ended_by], pending->ending)
+                          : "The capture ends";
+
+    return wmem_strdup_printf(pool, "%s %u byte%s into %s %s, which begins in frame %u: %s (%s)", end,
+                              pending->have, plurality(pending->have, "", "s"), whose, message,
+                              pending->packet, missing_text(pool, pending->part, pending->needed),
+                              pending->revision == MAF_VER_00 ? "draft-00, Subnegotiation, the diagrams"
+                                                              : "draft-01");
 }
 
 void
-maf_expert_cut(packet_info *pinfo, proto_item *item, maf_side_t from, unsigned revision, uint32_t began,
-               bool closed)
+maf_expert_cut(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_side_t from)
 {
-    expert_add_info_format(pinfo, item, &ei_truncated,
-                           "%s a frame of the %s, which begins in frame %u; expected the rest of it (%s)",
-                           closed ? "The connection is closed inside" : "The capture has no more of",
-                           from == MAF_CLIENT ? "client" : "server", began,
-                           revision == MAF_VER_00 ? "draft-00, Subnegotiation, the diagrams" : "draft-01");
+    maf_pending_t *pending = &login->pending[from];
+    const char *text = maf_expert_cut_text(pinfo->pool, login, from);
+
+    say(pinfo, item, login, from, &ei_truncated, text);
+    if (!pinfo->fd->visited)
+        pending->diagnosis = login->last_diagnosis;
 }
 
 void
 maf_expert_register(int proto)
 {
-    static ei_register_info ei[] = {
-        {&ei_version,
-         {"maf.expert.version", PI_PROTOCOL, PI_WARN, "VER is not the version of this session",
-          MAF_EXPFILL("VER differs from that of the revision by which the session is read, and the revision "
-                      "does not allow it in this instruction")}},
-        {&ei_flags,
-         {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not one the instruction has",
-          MAF_EXPFILL("FLAGS is not 0, or in a request for more sub-methods neither 0 nor 1")}},
-        {&ei_instr,
-         {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision",
-          MAF_EXPFILL("How long the message is cannot be told, so the rest of the segment is not decoded")}},
-        {&ei_direction,
-         {"maf.expert.direction", PI_PROTOCOL, PI_WARN, "Sent by the wrong side",
-          MAF_EXPFILL("Only the other side may send this instruction")}},
-        {&ei_sequence,
-         {"maf.expert.sequence", PI_SEQUENCE, PI_WARN, "Not legal at this point",
-          MAF_EXPFILL("The side may send this instruction, but not in this state of the session")}},
-        {&ei_nmethods,
-         {"maf.expert.nmethods", PI_MALFORMED, PI_ERROR, "NMETHODS is not 1 to 255",
-          MAF_EXPFILL("The number of sub-methods in the list is impossible, or a group of it has ids of no "
-                      "bytes; the rest of the segment is not decoded")}},
-        {&ei_nmethods_width,
-         {"maf.expert.nmethods_width", PI_PROTOCOL, PI_NOTE, "NMETHODS is one byte wide",
-          MAF_EXPFILL("The draft contradicts itself: its diagram has four bytes, its text one. The two "
-                      "kinds of peers do not understand each other")}},
-        {&ei_duplicate_offer,
-         {"maf.expert.duplicate_offer", PI_PROTOCOL, PI_NOTE, "A sub-method is offered again",
-          MAF_EXPFILL("Its id comes twice in a list, or once more in a list that was to have only those not "
-                      "sent before")}},
-        {&ei_reserved_offer,
-         {"maf.expert.reserved_offer", PI_PROTOCOL, PI_WARN, "SUCCESS or FAILURE is offered",
-          MAF_EXPFILL("The list has an id that stands for a result and not for a sub-method")}},
-        {&ei_more_not_last,
-         {"maf.expert.more_not_last", PI_PROTOCOL, PI_WARN, "MORE_METHODS_AVAILABLE is not last",
-          MAF_EXPFILL("In revision 00 it ends the list; other sub-methods follow it here")}},
-        {&ei_not_offered,
-         {"maf.expert.not_offered", PI_PROTOCOL, PI_WARN, "Do with a sub-method that was not offered",
-          MAF_EXPFILL("The server orders a sub-method that is in none of the lists the client has sent")}},
-        {&ei_not_a_method,
-         {"maf.expert.not_a_method", PI_PROTOCOL, PI_ERROR, "Do with what is not a sub-method",
-          MAF_EXPFILL("The server orders SUCCESS or MORE_METHODS_AVAILABLE, which cannot be run")}},
-        {&ei_method_mismatch,
-         {"maf.expert.method_mismatch", PI_PROTOCOL, PI_WARN, "Process for another sub-method",
-          MAF_EXPFILL("METHOD is not that of the Do which is being obeyed")}},
-        {&ei_result_mismatch,
-         {"maf.expert.result_mismatch", PI_PROTOCOL, PI_WARN, "METHOD does not fit the result",
-          MAF_EXPFILL("Success has to come with METHOD 00000000, Failure with FFFFFFFF")}},
-        {&ei_no_more_available,
-         {"maf.expert.no_more_available", PI_PROTOCOL, PI_WARN, "There are no more sub-methods to request",
-          MAF_EXPFILL("The client's last list did not say MORE_METHODS_AVAILABLE")}},
-        {&ei_success_without_method,
-         {"maf.expert.success_without_method", PI_SECURITY, PI_WARN, "Success without any sub-method",
-          MAF_EXPFILL("The server lets the client in although nothing was authenticated")}},
-        {&ei_length,
-         {"maf.expert.length", PI_MALFORMED, PI_ERROR, "LEN is beyond the limit",
-          MAF_EXPFILL("LEN is greater than the preference maf.max_length, or a list has no end; the rest of "
-                      "the segment is not decoded")}},
-        {&ei_truncated,
-         {"maf.expert.truncated", PI_MALFORMED, PI_ERROR, "The message is not complete",
-          MAF_EXPFILL(
-              "The connection is closed, or the capture ends, inside the message; the latter is known "
-              "once all has been read: with tshark, on the second pass (-2)")}},
-        {&ei_after_end,
-         {"maf.expert.after_end", PI_SEQUENCE, PI_WARN, "MAF message after the end",
-          MAF_EXPFILL("Something other than Acknowledge or OEM came after Success or Failure")}},
-        {&ei_reserved,
-         {"maf.expert.reserved", PI_PROTOCOL, PI_WARN, "RESERVED is not 0",
-          MAF_EXPFILL("The bytes of an OEM message that are kept for later use are not 0")}},
-        {&ei_oem_unanswered,
-         {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM message was not answered by one",
-          MAF_EXPFILL("In revision 01 the other side answers each, be it to say that it does not recognise "
-                      "the OEM")}},
-        {&ei_unoffered_selection,
-         {"maf.expert.unoffered_selection", PI_PROTOCOL, PI_WARN,
-          "MAF is selected although it was not offered",
-          MAF_EXPFILL("The client's greeting does not have the method of MAF")}},
-        {&ei_gap,
-         {"maf.expert.gap", PI_SEQUENCE, PI_NOTE, "Missing segment",
-          MAF_EXPFILL("The capture lacks bytes of the session; what depends on them is not judged")}},
-        {&ei_success,
-         {"maf.expert.success", PI_RESPONSE_CODE, PI_CHAT, "Authentication succeeded",
-          MAF_EXPFILL("How the session ended: the client is let in")}},
-        {&ei_failure,
-         {"maf.expert.failure", PI_RESPONSE_CODE, PI_NOTE, "Authentication failed",
-          MAF_EXPFILL("How the session ended: the client is refused. By itself no fault of anyone")}},
-    };
-
-    expert_register_field_array(expert_register_protocol(proto), ei, G_N_ELEMENTS(ei));
+    expert_register_field_array(expert_register_protocol(proto), registered, G_N_ELEMENTS(registered));
 }

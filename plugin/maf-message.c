@@ -12,9 +12,6 @@
 
 #include <string.h>
 
-/* The longest list of revision 01 believed, in bytes: the draft sets no limit, but a reader must. */
-#define LIST_MAX 20480
-
 typedef struct {
     tvbuff_t *tvb;
     uint32_t offset;   /* of the message in tvb */
@@ -202,7 +199,7 @@ layout_groups(const reader_t *reader, maf_message_t *message)
             return bad(reader, message, MAF_MESSAGE_BAD_COUNT);
         at += MAF_GROUP_HEADER_LEN + count * length;
         message->nmethods += count;
-        if (at > LIST_MAX)
+        if (at > MAF_LIST_MAX)
             return bad(reader, message, MAF_MESSAGE_BAD_LENGTH);
     }
     message->list = octets_at(reader, MAF_HEADER_LEN, at + 1 - MAF_HEADER_LEN);
@@ -298,4 +295,35 @@ maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_messag
     message->flags = tvb_get_ntohs(tvb, (int)offset + 2);
     message->understood = MAF_HEADER_LEN;
     return layout_fns[message->layout](&reader, message);
+}
+
+const char *
+maf_message_missing_part(const maf_message_t *message)
+{
+    const char *length = message->revision == MAF_VER_00 ? "LEN" : "DLEN";
+
+    if (message->understood < MAF_HEADER_LEN)
+        return "the header";
+    switch ((maf_layout_t)message->layout) {
+    case MAF_LAYOUT_LIST:
+        return message->understood > MAF_HEADER_LEN ? "METHODS" : "NMETHODS";
+    case MAF_LAYOUT_GROUPS:
+        return "the end of the list";
+    case MAF_LAYOUT_METHOD_DATA:
+        if (message->id_offset)
+            return "DATA";
+        return message->length < MAF_HEADER_LEN + MAF_METHOD_LEN ? "METHOD" : length;
+    case MAF_LAYOUT_ID:
+    case MAF_LAYOUT_ID_DATA:
+    case MAF_LAYOUT_OEM:
+        if (message->len_offset)
+            return "DATA";
+        if (message->id_offset)
+            return length;
+        return message->layout == MAF_LAYOUT_OEM ? "OEMID" : "METHOD";
+    case MAF_LAYOUT_UNKNOWN:
+    case MAF_LAYOUT_HEADER:
+        break;
+    }
+    return "the rest";
 }

@@ -146,6 +146,9 @@ typedef enum {
     MAF_NMETHODS_4 = 4,
 } maf_nmethods_width_t;
 
+/* The longest list of groups that is read, in bytes: draft-01 sets no limit, but a reader must. */
+#define MAF_LIST_MAX 20480
+
 typedef struct {
     int nmethods_width;  /* a maf_nmethods_width_t */
     unsigned max_length; /* the longest DATA believed, in bytes */
@@ -167,5 +170,10 @@ typedef struct {
  */
 uint32_t maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_message_options_t *options,
                            maf_message_t *message);
+
+/* The first part of a message that is not there whole: "the header", "NMETHODS", "METHODS", "METHOD",
+ * "OEMID", "LEN", "DLEN", "DATA", "the end of the list". For a message that maf_message_parse() found cut.
+ * Static. */
+const char *maf_message_missing_part(const maf_message_t *message);
 
 #endif /* MAF_MESSAGE_H */

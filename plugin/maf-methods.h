@@ -15,6 +15,7 @@
 #include <epan/packet.h>
 #include <epan/prefs.h>
 
+#include "maf-login.h"
 #include "maf-message.h"
 #include "maf-session.h"
 
@@ -25,7 +26,9 @@ typedef struct {
     maf_side_t from;    /* who sent it */
     maf_round_t *round; /* the round it belongs to, or NULL; round->payload is the payload dissector's own */
     uint32_t place; /* among the round's messages: of two in one packet, too, the later has the higher one */
-    const char *note; /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
+    maf_login_t *login; /* for what is wrong in DATA, by maf_expert_say(); NULL if it has that already */
+    const char *user;   /* out: who logs in, allocated in pinfo->pool; NULL if DATA does not say */
+    const char *note;   /* out: a few words for the Info column, allocated in pinfo->pool; or NULL */
 } maf_payload_t;
 
 /* Register the dissector tables, Decode As, and the user's table maf_methods among the preferences. */

@@ -11,6 +11,8 @@
 
 #include "maf-reader.h"
 
+#include <epan/to_str.h>
+
 #include "maf-prefs.h"
 #include "maf-protocol.h"
 
@@ -77,6 +79,7 @@ end_pending(const maf_reader_t *reader, bool given_up)
     side->pending->given_up = given_up;
     side->carried = NULL;
     maf_stream_count_pending(-1);
+    maf_login_waits_no_more(reader->stream->login, reader->from);
 }
 
 void
@@ -87,14 +90,14 @@ maf_reader_give_up(maf_stream_t *stream, maf_side_t side, uint32_t packet)
     end_pending(&reader, true);
 }
 
-static maf_pending_t *
+static maf_unfinished_t *
 begin_pending(const maf_reader_t *reader)
 {
     maf_side_of_t *side = side_of(reader);
 
     if (maf_stream_is_pending(reader->stream, reader->from))
         return side->pending;
-    side->pending = wmem_new0(wmem_file_scope(), maf_pending_t);
+    side->pending = wmem_new0(wmem_file_scope(), maf_unfinished_t);
     side->pending->began = reader->packet;
     side->pending->revision = -1;
     if (!side->pendings)
@@ -109,15 +112,14 @@ begin_pending(const maf_reader_t *reader)
  * segment, for the rest of a body for as many bytes: who asks for the bytes of a header does not get them
  * after a zero-window probe.
  */
-static maf_pending_t *
+static maf_unfinished_t *
 wait_for(maf_reader_t *reader, uint32_t missing)
 {
     const uint32_t left = bytes_left(reader);
-    maf_pending_t *pending = begin_pending(reader);
+    maf_unfinished_t *pending = begin_pending(reader);
     maf_side_of_t *side = side_of(reader);
 
     pending->have = left;
-    pending->needed = missing == MAF_MISSING_UNKNOWN ? 0 : left + missing;
     if (reader->held || reader->offset < reader->carried) {
         side->carried =
             (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
@@ -252,6 +254,36 @@ socks_message_length(const maf_reader_t *reader)
     }
 }
 
+/* The target of a request, or the reply to it, is part of the record of the login (RFC 1928, sections 4 and
+ * 6). */
+static void
+record_socks_message(const maf_reader_t *reader, uint32_t length)
+{
+    const uint32_t at = reader->offset + SOCKS_ATYP_OFFSET + 1;
+    maf_login_t *login = reader->stream->login;
+    char *host;
+
+    if (reader->from == MAF_SERVER) {
+        maf_login_reply(login, byte_at(reader, 1));
+        return;
+    }
+    switch (byte_at(reader, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        host = tvb_ip_to_str(wmem_file_scope(), reader->tvb, (int)at);
+        break;
+    case SOCKS_ATYP_IPV6:
+        host = tvb_ip6_to_str(wmem_file_scope(), reader->tvb, (int)at);
+        break;
+    default:
+        host = (char *)tvb_get_string_enc(wmem_file_scope(), reader->tvb, (int)at + 1,
+                                          tvb_get_uint8(reader->tvb, (int)at), ENC_UTF_8);
+        break;
+    }
+    reader->stream->target_port = tvb_get_ntohs(reader->tvb, (int)(reader->offset + length) - 2);
+    maf_login_target(login, host, reader->stream->target_port);
+    wmem_free(wmem_file_scope(), host);
+}
+
 /* The SOCKS dissector reassembles nothing, so it gets each message whole. */
 static bool
 read_socks_message(maf_reader_t *reader)
@@ -262,7 +294,7 @@ read_socks_message(maf_reader_t *reader)
     const uint32_t left = bytes_left(reader);
 
     if (length > left && !reader->last) {
-        maf_pending_t *pending =
+        maf_unfinished_t *pending =
             wait_for(reader, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
 
         pending->socks =
@@ -270,8 +302,8 @@ read_socks_message(maf_reader_t *reader)
         return false;
     }
     end_pending(reader, false);
-    if (is_request && length > 0 && length <= left)
-        stream->target_port = tvb_get_ntohs(reader->tvb, (int)(reader->offset + length) - 2);
+    if (length > 0 && length <= left)
+        record_socks_message(reader, length);
     if (length == 0 || length > left)
         add_rest(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY);
     else
@@ -401,6 +433,7 @@ read_message(maf_reader_t *reader)
     maf_side_of_t *side = side_of(reader);
     const bool goes_on = maf_stream_is_pending(stream, reader->from);
     maf_message_t message;
+    maf_verdict_t *verdict;
     uint32_t missing;
     int revision;
     bool late;
@@ -413,7 +446,7 @@ read_message(maf_reader_t *reader)
     }
     if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
         if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
-            maf_pending_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
+            maf_unfinished_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
 
             pending->socks = (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset,
                                                          pending->have);
@@ -436,11 +469,12 @@ read_message(maf_reader_t *reader)
         return true;
     }
     if (missing && !reader->last) {
-        maf_pending_t *pending = wait_for(reader, missing);
+        maf_unfinished_t *pending = wait_for(reader, missing);
 
         pending->socks = NULL;
         pending->is_message = true;
-        pending->message = message;
+        maf_login_waits(stream->login, reader->from, pending->began, &reader->when, &message, pending->have,
+                        missing);
         pending->revision = message.understood ? revision : -1;
         return false;
     }
@@ -453,8 +487,14 @@ read_message(maf_reader_t *reader)
     late = is_late(reader, message.length);
     if (late)
         maf_stream_lose_track(stream);
-    add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict =
+    verdict =
         maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, late);
+    maf_login_message(
+        stream->login, &message, verdict, reader->packet, &reader->when,
+        message.end == MAF_MESSAGE_WHOLE && message.len > 0
+            ? tvb_get_ptr(reader->tvb, (int)(reader->offset + message.data_offset), (int)message.len)
+            : NULL);
+    add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
     if (late)
         maf_stream_lose_track(stream);
     return true;

@@ -59,9 +59,18 @@ enum maf_violation {
     MAF_VIOLATION_UNOFFERED_SELECTION = 1 << 21,
 };
 
+/* How a login or a round ended. The first three numbers are those of the field maf.session.outcome. */
+typedef enum {
+    MAF_OUTCOME_UNFINISHED = 0,
+    MAF_OUTCOME_SUCCEEDED = 1,
+    MAF_OUTCOME_FAILED = 2,
+    MAF_OUTCOME_PASSED = 3, /* of a round: the server went on with something else than a result */
+} maf_outcome_t;
+
 /* What a do and all that follows have in common, until the next do. */
 typedef struct maf_round {
     uint32_t number; /* counted from 1 */
+    uint8_t outcome; /* maf_outcome_t, once there is a decision */
     uint32_t frames; /* so far, the do included */
     bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
     void *payload;   /* for the same, to keep what it needs */
@@ -71,6 +80,10 @@ typedef struct maf_round {
     /* Of the message by which the server went on after what next?; NULL if it has not come. */
     const struct maf_verdict *decision;
     nstime_t duration; /* until that message */
+    /* The login's (maf-login.h): */
+    const char *user;        /* whom the round has named; NULL if nobody */
+    const char *user_before; /* the last one named before the round */
+    struct maf_round *next;  /* NULL in the last round */
 } maf_round_t;
 
 /* How a session went; only on the message that ended it. */
@@ -84,7 +97,7 @@ typedef struct {
  * returns but response_in, which follows when the other side has answered, and the end of the round.
  */
 typedef struct maf_verdict {
-    uint32_t violations;     /* MAF_FAULT_* */
+    uint32_t violations;     /* MAF_VIOLATION_* */
     uint8_t from;            /* maf_side_t */
     uint8_t revision;        /* revision the message is read by */
     uint8_t state_before;    /* maf_state_t */
@@ -96,9 +109,13 @@ typedef struct maf_verdict {
     uint32_t response_in;    /* number of the next message from the other side; 0 if none yet */
     uint32_t response_to;    /* number of the message this one answers; 0 if none */
     uint8_t answers;         /* INSTR of that message */
+    uint8_t instr;           /* INSTR of this message; set by the login, as are packet and next */
+    bool is_recorded;        /* what is wrong with it is in the login */
+    uint32_t packet;         /* number of the packet that completed it */
     nstime_t response_time;
     const maf_ending_t *ending;       /* NULL unless this message ended the session */
-    const uint32_t *offer_violations; /* per METHOD of a list its MAF_FAULT_*; NULL if none has any */
+    const uint32_t *offer_violations; /* per METHOD of a list its MAF_VIOLATION_*; NULL if none has any */
+    struct maf_verdict *next;         /* of the session's next message; NULL if there is none yet */
     struct maf_verdict *same_side;    /* the previous message still waiting for the same answer */
 } maf_verdict_t;
 

@@ -84,19 +84,19 @@ maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side)
 }
 
 bool
-maf_pending_is_whole(const maf_pending_t *pending)
+maf_unfinished_is_whole(const maf_unfinished_t *pending)
 {
     return pending->done && !pending->given_up;
 }
 
-const maf_pending_t *
+const maf_unfinished_t *
 maf_stream_pending_at(const maf_stream_t *stream, maf_side_t side, uint32_t packet)
 {
-    const maf_pending_t *pending;
+    const maf_unfinished_t *pending;
 
     if (!stream->sides[side].pendings)
         return NULL;
-    pending = (const maf_pending_t *)wmem_tree_lookup32_le(stream->sides[side].pendings, packet - 1);
+    pending = (const maf_unfinished_t *)wmem_tree_lookup32_le(stream->sides[side].pendings, packet - 1);
     return pending && (!pending->done || pending->done > packet) ? pending : NULL;
 }
 
@@ -116,6 +116,17 @@ bool
 maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo)
 {
     return get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
+}
+
+unsigned
+maf_stream_closing(maf_stream_t *stream, packet_info *pinfo)
+{
+    const unsigned seen =
+        get_tcp_conversation_data(stream->conversation, pinfo)->conversation_completeness & TCP_CLOSED;
+    const unsigned closing = seen & ~(unsigned)stream->closed;
+
+    stream->closed = (uint8_t)seen;
+    return closing;
 }
 
 bool
@@ -400,8 +411,13 @@ read_held(maf_stream_t *stream, tvbuff_t *parent)
 void
 maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session)
 {
+    const bool by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT;
+
     stream->state = MAF_STREAM_SELECTED;
     stream->selected = pinfo->num;
+    stream->login =
+        maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
+                      by_client ? &pinfo->dst : &pinfo->src, by_client ? pinfo->destport : pinfo->srcport);
     stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, mid_session);
     if (stream->lacks_bytes)
         maf_session_lose_track(stream->session);

@@ -18,6 +18,7 @@
 #include <epan/packet.h>
 
 #include "maf-direction.h"
+#include "maf-login.h"
 #include "maf-message.h"
 #include "maf-session.h"
 
@@ -89,16 +90,14 @@ typedef struct {
 
 /* A message, of MAF or of SOCKS, whose end has not come with its first byte. */
 typedef struct {
-    maf_message_t message; /* as far as it had come when it was last read */
-    uint32_t began;        /* packet that has its first byte */
-    uint32_t done;         /* packet that has its last byte; 0 if it is still pending */
-    bool given_up;         /* in packet `done`: its rest will not come */
-    bool is_message;       /* of MAF */
-    int revision;          /* it is read by, once its header is there; else -1 */
-    uint32_t have;         /* bytes there were when it was last read */
-    uint32_t needed;       /* bytes that it takes; 0 if that is not known yet */
-    const uint8_t *socks;  /* of a SOCKS message: its bytes; else NULL */
-} maf_pending_t;
+    uint32_t began;       /* packet that has its first byte */
+    uint32_t done;        /* packet that has its last byte; 0 if it is still pending */
+    bool given_up;        /* in packet `done`: its rest will not come */
+    bool is_message;      /* of MAF */
+    int revision;         /* it is read by, once its header is there; else -1 */
+    uint32_t have;        /* bytes there were when it was last read */
+    const uint8_t *socks; /* of a SOCKS message: its bytes; else NULL */
+} maf_unfinished_t;
 
 /* Who dissects the connection when we do not */
 typedef enum {
@@ -117,14 +116,14 @@ typedef enum {
 typedef struct {
     maf_direction_t direction;
     maf_phase_t phase;
-    bool resync;              /* where the next message begins is not known */
-    uint32_t skip;            /* bytes of the last message still to come, to be passed over */
-    maf_pending_t *pending;   /* the last one; NULL if there was none yet */
-    wmem_tree_t *pendings;    /* all of them, by `began`; NULL likewise */
-    const uint8_t *carried;   /* the pending message's bytes, if they were held; NULL if TCP has them */
-    uint32_t carried_length;  /* in bytes */
-    const maf_pending_t *cut; /* the one in which the connection is closed */
-    uint32_t closed;          /* packet that closes it there; 0 if none has */
+    bool resync;                 /* where the next message begins is not known */
+    uint32_t skip;               /* bytes of the last message still to come, to be passed over */
+    maf_unfinished_t *pending;   /* the last one; NULL if there was none yet */
+    wmem_tree_t *pendings;       /* all of them, by `began`; NULL likewise */
+    const uint8_t *carried;      /* the pending message's bytes, if they were held; NULL if TCP has them */
+    uint32_t carried_length;     /* in bytes */
+    const maf_unfinished_t *cut; /* the one in which the connection is closed */
+    uint32_t closed;             /* packet that closes it there; 0 if none has */
 } maf_side_of_t;
 
 typedef struct {
@@ -148,7 +147,9 @@ typedef struct {
     wmem_array_t *held;     /* maf_held_t, in the order of the capture, while provisional */
     uint32_t held_bytes;
     wmem_array_t *segments; /* maf_segment_t *, in the order of the capture */
-    maf_session_t *session; /* NULL before MAF is selected */
+    maf_session_t *session; /* NULL before MAF is selected, as is the next */
+    maf_login_t *login;
+    uint8_t closed; /* bits of tcp.completeness for FIN and RST, up to the last packet seen */
 } maf_stream_t;
 
 /* For this protocol id; called once. */
@@ -198,13 +199,18 @@ bool maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side);
 
 /* The message of that side that a packet comes in the middle of, seen for the first time or again; or NULL.
  */
-const maf_pending_t *maf_stream_pending_at(const maf_stream_t *stream, maf_side_t side, uint32_t packet);
+const maf_unfinished_t *maf_stream_pending_at(const maf_stream_t *stream, maf_side_t side, uint32_t packet);
 
 /* Has all of it come by now? */
-bool maf_pending_is_whole(const maf_pending_t *pending);
+bool maf_unfinished_is_whole(const maf_unfinished_t *pending);
 
 /* Has a FIN or RST been seen, up to the last packet read, in either direction? */
 bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
+
+/* FIN or RST bits (RST: MAF_STREAM_RST) that this packet is the first one to have; 0 if it has none. First
+ * pass only. */
+#define MAF_STREAM_RST 0x20
+unsigned maf_stream_closing(maf_stream_t *stream, packet_info *pinfo);
 
 /* Is it two bytes that could be a server's selection of MAF, and nothing else or a message after them? */
 bool maf_is_selection(tvbuff_t *tvb);

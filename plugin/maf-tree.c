@@ -12,6 +12,7 @@
 
 #include <epan/expert.h>
 #include <epan/proto_data.h>
+#include <epan/strutil.h>
 #include <epan/tfs.h>
 #include <wsutil/str_util.h>
 
@@ -37,6 +38,7 @@ static int hf_undecoded = -1;
 
 /* What draft-01 adds to it */
 static int hf_idlen = -1;
+static int hf_group = -1;
 static int hf_list_end = -1;
 static int hf_offered_uuid = -1;
 static int hf_offered_id = -1;
@@ -62,6 +64,14 @@ static int hf_response_time = -1;
 static int hf_session_rounds = -1;
 static int hf_session_duration = -1;
 
+/* The login, on each of its messages */
+static int hf_user = -1;
+static int hf_session = -1;
+static int hf_session_outcome = -1;
+static int hf_session_first = -1;
+static int hf_session_last = -1;
+static int hf_session_closed_by = -1;
+
 static int ett_maf = -1;
 static int ett_flags = -1;
 static int ett_methods = -1;
@@ -84,6 +94,13 @@ static const value_string state_names[] = {
     {0, NULL},
 };
 
+static const value_string outcome_names[] = {
+    {MAF_OUTCOME_UNFINISHED, "Unfinished"},
+    {MAF_OUTCOME_SUCCEEDED, "Succeeded"},
+    {MAF_OUTCOME_FAILED, "Failed"},
+    {0, NULL},
+};
+
 static const true_false_string tfs_absolute_relative = {
     "Absolute: start again with the list",
     "Relative: only sub-methods not sent yet",
@@ -96,6 +113,15 @@ maf_instr_name(unsigned revision, uint8_t instr)
 
     return name ? name : "Unknown instruction";
 }
+
+const char *
+maf_state_name(uint8_t state)
+{
+    return val_to_str_const(state, state_names, "unknown");
+}
+
+/* The most names of a list in the Info column. */
+#define OFFERS_SHOWN 3
 
 /* The most characters of the DATA of a result that the Info column has room for. */
 #define RESULT_TEXT_MAX 60
@@ -110,27 +136,47 @@ typedef struct {
     proto_tree *parent; /* the packet's tree, for those who dissect DATA */
     proto_tree *tree;   /* the message's */
     const maf_message_t *message;
-    const maf_verdict_t *verdict;
-    const char *note; /* what the payload dissector has to say, or NULL */
+    maf_verdict_t *verdict;
+    maf_login_t *login;
+    const char *reason; /* why the server refuses, "" if it does not say; NULL if it does not refuse */
+    const char *note;   /* what the payload dissector has to say, or NULL */
     proto_item *parts[MAF_PARTS];
 } view_t;
 
 /* Columns, and the top line of the tree */
 
+/* For what most messages have: a printf would take longer than all else that the plugin does for one. */
 static void
-append_list_summary(wmem_strbuf_t *summary, const maf_message_t *message)
+append_with(wmem_strbuf_t *summary, const char *separator, const char *text)
 {
+    wmem_strbuf_append(summary, separator);
+    wmem_strbuf_append(summary, text);
+}
+
+/* "SASL SCRAM-SHA-256, SASL PLAIN, Internal Test Method and 252 more (more available)" */
+static void
+append_list_summary(wmem_strbuf_t *summary, const view_t *view)
+{
+    const maf_message_t *message = view->message;
     maf_offers_t offers = maf_offers_begin(message);
     uint32_t methods = 0;
+    bool more_available = false;
     uint32_t offset;
     maf_id_t id;
 
     while (maf_offers_next(&offers, &id, &offset)) {
-        if (!maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
-            methods++;
+        if (maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
+            more_available = true;
+        else if (methods++ < OFFERS_SHOWN)
+            append_with(summary, methods == 1 ? ": " : ", ",
+                        maf_method_label(view->pinfo->pool, message->revision, &id));
     }
-    wmem_strbuf_append_printf(summary, ": %u%s", methods,
-                              methods < message->nmethods ? " (more available)" : "");
+    if (methods == 0)
+        wmem_strbuf_append(summary, ": none");
+    if (methods > OFFERS_SHOWN)
+        wmem_strbuf_append_printf(summary, " and %u more", methods - OFFERS_SHOWN);
+    if (more_available)
+        wmem_strbuf_append(summary, " (more available)");
 }
 
 static const char *
@@ -147,12 +193,21 @@ oem_name(const maf_id_t *id)
     return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
 }
 
-/* For what most messages have: a printf would take longer than all else that the plugin does for one. */
+/* Why the server refuses, and whom: "Do: FAILURE (nothing acceptable)", "Failure, user alice: Ask the help
+ * desk." */
 static void
-append_with(wmem_strbuf_t *summary, const char *separator, const char *text)
+append_reason(wmem_strbuf_t *summary, const view_t *view)
 {
-    wmem_strbuf_append(summary, separator);
-    wmem_strbuf_append(summary, text);
+    const char *user = maf_login_user_of(view->login, view->verdict, view->pinfo->fd->visited);
+
+    if (view->message->instr != MAF_INSTR_FAILURE) {
+        wmem_strbuf_append_printf(summary, " (%s)", view->reason);
+        return;
+    }
+    if (user)
+        append_with(summary, ", user ", format_text(view->pinfo->pool, (const uint8_t *)user, strlen(user)));
+    if (*view->reason)
+        append_with(summary, ": ", view->reason);
 }
 
 static void
@@ -166,10 +221,25 @@ append_id_summary(wmem_strbuf_t *summary, const view_t *view)
                                   maf_id_text(pool, &message->id));
     else if (message->instr == MAF_INSTR_DO || message->instr == MAF_INSTR_PROCESS)
         append_with(summary, ": ", maf_method_label(pool, message->revision, &message->id));
+    if (view->reason) {
+        append_reason(summary, view);
+        return;
+    }
     if (message->len > 0)
         wmem_strbuf_append_printf(summary, " (%u byte%s)", message->len, plurality(message->len, "", "s"));
     if (view->note)
         append_with(summary, ", ", view->note);
+}
+
+/* A refusal, and the reason that it has in itself. */
+static const char *
+refusal_of(const maf_message_t *message)
+{
+    if (message->end != MAF_MESSAGE_WHOLE)
+        return NULL;
+    if (message->instr == MAF_INSTR_DO && maf_id_is(&message->id, MAF_METHOD_FAILURE))
+        return "nothing acceptable";
+    return message->instr == MAF_INSTR_FAILURE ? "" : NULL;
 }
 
 /* One phrase that says what the message does. */
@@ -187,7 +257,7 @@ summary_of(const view_t *view)
     summary = wmem_strbuf_new_sized(view->pinfo->pool, SUMMARY_USUAL);
     wmem_strbuf_append(summary, maf_instr_name(message->revision, message->instr));
     if (message->list)
-        append_list_summary(summary, message);
+        append_list_summary(summary, view);
     if (message->id_offset)
         append_id_summary(summary, view);
     if (message->instr == MAF_INSTR_REQUEST_MORE)
@@ -249,7 +319,8 @@ show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t
     proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
 
     if (view->verdict->offer_violations && view->verdict->offer_violations[index])
-        maf_expert_offer(view->pinfo, item, view->message, view->verdict, id,
+        maf_expert_offer(view->pinfo, item, view->message, view->verdict,
+                         view->verdict->is_recorded ? NULL : view->login, id,
                          view->verdict->offer_violations[index]);
 }
 
@@ -276,6 +347,7 @@ show_data(view_t *view)
         .from = (maf_side_t)view->verdict->from,
         .round = runs_method(view) ? view->verdict->round : NULL,
         .place = view->verdict->place,
+        .login = view->verdict->is_recorded ? NULL : view->login,
     };
     tvbuff_t *data;
 
@@ -286,11 +358,20 @@ show_data(view_t *view)
     if (message->instr != MAF_INSTR_OEM &&
         maf_dissect_data(data, view->pinfo, view->parent, &message->id, &payload)) {
         view->note = payload.note;
-    } else if ((view->tree || is_result) && tvb_ascii_isprint(data, 0, -1)) {
+        if (payload.user && payload.login)
+            maf_login_user(view->login, payload.round, payload.user);
+    } else if ((view->tree || is_result || view->reason) && tvb_ascii_isprint(data, 0, -1)) {
         proto_item_set_generated(
             proto_tree_add_item(view->tree, hf_data_text, data, 0, (int)message->len, ENC_ASCII));
-        if (is_result)
-            view->note = tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+        if (is_result || view->reason) {
+            const char *text =
+                tvb_format_text(view->pinfo->pool, data, 0, MIN((int)message->len, RESULT_TEXT_MAX));
+
+            if (view->reason)
+                view->reason = text;
+            else
+                view->note = text;
+        }
     }
 }
 
@@ -343,9 +424,11 @@ show_list(view_t *view)
 static proto_tree *
 show_group(const view_t *view, uint32_t offset, uint8_t count, uint8_t length)
 {
-    proto_tree *group = proto_tree_add_subtree_format(
-        view->tree, view->tvb, (int)offset, MAF_GROUP_HEADER_LEN + count * length, ett_methods, NULL,
-        "Methods (%u of %u byte%s each)", count, length, plurality(length, "", "s"));
+    proto_item *item = proto_tree_add_item(view->tree, hf_group, view->tvb, (int)offset,
+                                           MAF_GROUP_HEADER_LEN + count * length, ENC_NA);
+    proto_tree *group = proto_item_add_subtree(item, ett_methods);
+
+    proto_item_append_text(item, " (%u of %u byte%s each)", count, length, plurality(length, "", "s"));
 
     proto_tree_add_item(group, hf_nmethods, view->tvb, (int)offset, 1, ENC_BIG_ENDIAN);
     proto_tree_add_item(group, hf_idlen, view->tvb, (int)offset + 1, MAF_IDLEN_LEN, ENC_BIG_ENDIAN);
@@ -446,6 +529,32 @@ add_generated_time(const view_t *view, int hf, const nstime_t *value)
 }
 
 static void
+add_generated_string(const view_t *view, int hf, const char *value)
+{
+    proto_item_set_generated(proto_tree_add_string(view->tree, hf, view->tvb, 0, 0, value));
+}
+
+/* What is only known later is shown on a later pass. */
+static void
+show_login(const view_t *view)
+{
+    const maf_login_t *login = view->login;
+    const bool is_later_pass = view->pinfo->fd->visited;
+    const char *user = maf_login_user_of(login, view->verdict, is_later_pass);
+
+    add_generated_uint(view, hf_session, login->number);
+    if (user)
+        add_generated_string(view, hf_user, user);
+    if (is_later_pass || login->outcome != MAF_OUTCOME_UNFINISHED)
+        add_generated_uint(view, hf_session_outcome, login->outcome);
+    add_generated_uint(view, hf_session_first, login->first);
+    if (is_later_pass)
+        add_generated_uint(view, hf_session_last, login->last);
+    if (is_later_pass && login->closed_by && view->verdict == login->last_message)
+        add_generated_string(view, hf_session_closed_by, login->closed_by);
+}
+
+static void
 show_session(const view_t *view)
 {
     const maf_verdict_t *verdict = view->verdict;
@@ -487,9 +596,15 @@ add_info(packet_info *pinfo, const char *phrase)
 
 void
 maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
-                 const maf_verdict_t *verdict)
+                 maf_verdict_t *verdict, maf_login_t *login)
 {
-    view_t view = {.tvb = tvb, .pinfo = pinfo, .parent = tree, .message = message, .verdict = verdict};
+    view_t view = {.tvb = tvb,
+                   .pinfo = pinfo,
+                   .parent = tree,
+                   .message = message,
+                   .verdict = verdict,
+                   .login = login,
+                   .reason = refusal_of(message)};
     proto_item *top = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)message->length, ENC_NA);
 
     view.parts[MAF_PART_MESSAGE] = top;
@@ -500,9 +615,12 @@ maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
         layout_fns[message->layout](&view);
     if (message->understood < message->length)
         proto_tree_add_item(view.tree, hf_undecoded, tvb, (int)message->understood, -1, ENC_NA);
-    if (tree)
+    if (tree) {
         show_session(&view);
-    maf_expert_frame(pinfo, view.parts, message, verdict);
+        show_login(&view);
+    }
+    maf_expert_message(pinfo, view.parts, message, verdict, verdict->is_recorded ? NULL : login);
+    verdict->is_recorded = true;
 
     if (tree || col_get_writable(pinfo->cinfo, COL_INFO)) {
         const char *summary = summary_of(&view);
@@ -524,47 +642,44 @@ maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     add_info(pinfo, "Undecoded");
 }
 
-void
-maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state)
+/* A line of its own, for what is said of a connection and of no message. */
+static proto_item *
+add_remark(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const char *title)
 {
     proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
 
-    proto_item_append_text(item, ", unexpected SOCKS request");
+    pinfo->current_proto = "MAF"; /* else the expert info goes by the protocol of the packet's last layer */
+    proto_item_append_text(item, ", %s", title);
     proto_item_set_generated(item);
-    maf_expert_request(pinfo, item, state);
+    return item;
 }
 
 void
-maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login,
+                       maf_state_t state)
 {
-    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
-
-    proto_item_append_text(item, ", selected although not offered");
-    proto_item_set_generated(item);
-    maf_expert_selection(pinfo, item);
+    maf_expert_request(pinfo, add_remark(tvb, pinfo, tree, "Unexpected SOCKS request"), login, state);
 }
 
 void
-maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t length)
+maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login)
 {
-    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
-
-    proto_item_append_text(item, ", Missing segment");
-    proto_item_set_generated(item);
-    maf_expert_gap(pinfo, item, length);
+    maf_expert_unoffered_selection(pinfo, add_remark(tvb, pinfo, tree, "Not offered"), login);
 }
 
 void
-maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
-             uint32_t began, bool closed)
+maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
 {
-    proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
+    maf_expert_gap(pinfo, add_remark(tvb, pinfo, tree, "Missing segment"), login, from);
+}
 
-    pinfo->current_proto = "MAF"; /* else the expert info goes by the protocol of the message's last layer */
-    proto_item_append_text(item, ", Incomplete message");
-    proto_item_set_generated(item);
+void
+maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
+{
+    proto_item *item = add_remark(tvb, pinfo, tree, "Incomplete message");
+
     col_append_sep_str(pinfo->cinfo, COL_INFO, " ", "[MAF message incomplete]");
-    maf_expert_cut(pinfo, item, from, revision, began, closed);
+    maf_expert_cut(pinfo, item, login, from);
 }
 
 void
@@ -609,6 +724,9 @@ maf_tree_register(int proto)
         {&hf_idlen,
          {"Id length", "maf.idlen", FT_UINT8, BASE_DEC, NULL, 0,
           "Length in bytes of each id of the group, or of the OEM id (IDLEN)", HFILL}},
+        {&hf_group,
+         {"Methods", "maf.group", FT_NONE, BASE_NONE, NULL, 0,
+          "A group of sub-methods whose ids have the same length (COUNT, IDLEN, IDS)", HFILL}},
         {&hf_list_end,
          {"End of list", "maf.list_end", FT_BYTES, BASE_NONE, NULL, 0,
           "The byte 00 by which a list of groups ends", HFILL}},
@@ -680,6 +798,24 @@ maf_tree_register(int proto)
         {&hf_session_duration,
          {"Duration", "maf.session.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
           "How long the login took, from its first MAF message on; on the message that ended it", HFILL}},
+        {&hf_session,
+         {"Session", "maf.session", FT_UINT32, BASE_DEC, NULL, 0,
+          "Number of the login in the capture, from 0", HFILL}},
+        {&hf_user,
+         {"User", "maf.user", FT_STRING, BASE_NONE, NULL, 0,
+          "Who logs in, as the sub-method of this round names the user, else as one before it", HFILL}},
+        {&hf_session_outcome,
+         {"Outcome", "maf.session.outcome", FT_UINT8, BASE_DEC, VALS(outcome_names), 0, "How the login ended",
+          HFILL}},
+        {&hf_session_first,
+         {"First message in", "maf.session.first", FT_FRAMENUM, BASE_NONE, NULL, 0,
+          "The frame with the first message of the login", HFILL}},
+        {&hf_session_last,
+         {"Last message in", "maf.session.last", FT_FRAMENUM, BASE_NONE, NULL, 0,
+          "The frame with the last message of the login", HFILL}},
+        {&hf_session_closed_by,
+         {"Closed by", "maf.session.closed_by", FT_STRING, BASE_NONE, NULL, 0,
+          "Who closed the connection of a login that did not succeed; on its last message", HFILL}},
     };
     static int *ett[] = {&ett_maf, &ett_flags, &ett_methods};
 

@@ -11,6 +11,7 @@
 
 #include <epan/packet.h>
 
+#include "maf-login.h"
 #include "maf-message.h"
 #include "maf-session.h"
 
@@ -21,39 +22,38 @@ void maf_tree_register(int proto);
  */
 const char *maf_instr_name(unsigned revision, uint8_t instr);
 
+/* The name of a maf_state_t, "Awaiting list"; "unknown" for MAF_STATE_UNKNOWN. Static. */
+const char *maf_state_name(uint8_t state);
+
 /*
  * Show one message: columns, and the tree if there is one (draft-00, Subnegotiation).
  *
  * tvb      holds exactly the message
- * message    as maf_message_parse() found it in tvb
+ * message  as maf_message_parse() found it in tvb
  * verdict  as the session gave it on the first pass
+ * login    whose message it is; gets what is wrong with the message and who logs in, on the first pass
  */
 void maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
-                      const maf_verdict_t *verdict);
+                      maf_verdict_t *verdict, maf_login_t *login);
 
-/* Show bytes of MAF that no message can be made of, after one whose end could not be told; tvb holds just
- * them. */
+/* Show bytes of MAF that no message can be made of, after one whose end is not known; tvb holds just them. */
 void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 
 /* Show that the client sent its SOCKS request, which tvb begins with, in a state in which it may not. */
-void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_state_t state);
+void maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login,
+                            maf_state_t state);
 
-/* Show that the server's selection, which tvb begins with, is of MAF although the greeting does not offer it.
- */
-void maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
+/* Show that the server selected MAF, in the packet of tvb, although the client did not offer it. */
+void maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login);
 
-/* Show that so many bytes are missing before tvb. */
-void maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t length);
+/* Show that bytes of that side are missing before tvb. */
+void maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from);
 
 /*
- * Show that a connection was closed, or the capture ends, inside a message.
+ * Show that a connection was closed, or the capture ends, inside the pending message of that side.
  *
- * tvb    holds the message that closes it, or that has the last bytes of the capture; none of them is shown
- * from   whose message was cut off, read by `revision`
- * began  number of the message that has its first bytes
- * closed  by a FIN or RST; else nothing more of it is in the capture
+ * tvb  of the packet that closes it, or that has the last bytes of the capture; none of its bytes are shown
  */
-void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_side_t from, unsigned revision,
-                  uint32_t began, bool closed);
+void maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from);
 
 #endif /* MAF_TREE_H */

@@ -12,6 +12,7 @@
 #include "packet-maf-sasl.h"
 
 #include <epan/expert.h>
+#include <epan/tap.h>
 #include <epan/tfs.h>
 #include <wsutil/strtoi.h>
 
@@ -48,8 +49,13 @@ static int hf_test_echo = -1;
 static int ett_sasl = -1;
 static int ett_test = -1;
 
+static int credentials_tap;
+
 static expert_field ei_cleartext = EI_INIT;
 static expert_field ei_echo = EI_INIT;
+
+static const char CLEARTEXT[] = "Cleartext password: neither MAF nor TLS encrypts it";
+static const char NOT_ECHOED[] = "The client returned other bytes; expected those that the server sent";
 
 static const true_false_string tfs_echo = {"What the server sent", "Not what the server sent"};
 
@@ -62,10 +68,47 @@ add_tree(proto_tree *tree, int proto, int ett, tvbuff_t *tvb, const char *title)
     return proto_item_add_subtree(item, ett);
 }
 
-static const char *
-note_user(const packet_info *pinfo, tvbuff_t *tvb, int offset, int length)
+/* DATA names the user. Of SCRAM, "=2C" in a name stands for a comma and "=3D" for "=" (RFC 5802,
+ * section 5.1). */
+static void
+take_user(packet_info *pinfo, tvbuff_t *tvb, int offset, int length, bool is_scram, maf_payload_t *payload)
 {
-    return wmem_strdup_printf(pinfo->pool, "user %s", tvb_format_text(pinfo->pool, tvb, offset, length));
+    char *name = (char *)tvb_get_string_enc(pinfo->pool, tvb, offset, length, ENC_UTF_8);
+
+    payload->note =
+        wmem_strdup_printf(pinfo->pool, "user %s", tvb_format_text(pinfo->pool, tvb, offset, length));
+    if (is_scram) {
+        char *to = name;
+
+        for (const char *from = name; *from; from++) {
+            const bool is_comma = !strncmp(from, "=2C", 3);
+
+            if (is_comma || !strncmp(from, "=3D", 3)) {
+                *to++ = is_comma ? ',' : '=';
+                from += 2;
+            } else {
+                *to++ = *from;
+            }
+        }
+        *to = '\0';
+    }
+    payload->user = name;
+}
+
+/* Tools, Credentials. A login without a password in it is told too: its password is not a field, 0. */
+static void
+add_credentials(packet_info *pinfo, const char *proto, const maf_payload_t *payload, int password_field)
+{
+    maf_credential_t *credential;
+
+    if (!have_tap_listener(credentials_tap))
+        return;
+    credential = wmem_new0(pinfo->pool, maf_credential_t);
+    credential->num = credential->username_num = pinfo->num;
+    credential->password_hf_id = (unsigned)password_field;
+    credential->username = wmem_strdup(pinfo->pool, payload->user);
+    credential->proto = proto;
+    tap_queue_packet(credentials_tap, pinfo, credential);
 }
 
 /* PLAIN: [authzid] NUL authcid NUL password (RFC 4616, section 2) */
@@ -85,10 +128,12 @@ dissect_plain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     proto_tree_add_item(tree, hf_plain_authzid, tvb, 0, first, ENC_UTF_8);
     proto_tree_add_item(tree, hf_plain_authcid, tvb, first + 1, second - first - 1, ENC_UTF_8);
     password = proto_tree_add_item(tree, hf_plain_password, tvb, second + 1, length - second - 1, ENC_UTF_8);
-    payload->note = note_user(pinfo, tvb, first + 1, second - first - 1);
+    take_user(pinfo, tvb, first + 1, second - first - 1, false, payload);
+    add_credentials(pinfo, "MAF SASL PLAIN", payload, hf_plain_password);
     if (!proto_is_frame_protocol(pinfo->layers, "tls")) {
-        expert_add_info(pinfo, password, &ei_cleartext);
-        payload->note = wmem_strdup_printf(pinfo->pool, "%s, password in the clear", payload->note);
+        maf_expert_say(pinfo, password, payload->login, payload->from, &ei_cleartext, MAF_NOTE,
+                       "maf.sasl.expert.cleartext", CLEARTEXT);
+        payload->note = wmem_strdup_printf(pinfo->pool, "%s, cleartext password", payload->note);
     }
     return length;
 }
@@ -118,7 +163,8 @@ dissect_cram_md5(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     tree = add_tree(tree, proto_sasl, ett_sasl, tvb, "CRAM-MD5 response");
     proto_tree_add_item(tree, hf_cram_user, tvb, 0, space, ENC_UTF_8);
     proto_tree_add_item(tree, hf_cram_digest, tvb, space + 1, DIGEST_LEN, ENC_ASCII);
-    payload->note = note_user(pinfo, tvb, 0, space);
+    take_user(pinfo, tvb, 0, space, false, payload);
+    add_credentials(pinfo, "MAF SASL CRAM-MD5", payload, 0);
     return length;
 }
 
@@ -152,8 +198,10 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
         proto_tree_add_item(tree, hf_scram_other, tvb, offset, length, ENC_UTF_8);
         return;
     }
-    if (letter == 'n')
-        payload->note = note_user(pinfo, tvb, value, value_length);
+    if (letter == 'n' && payload->from == MAF_CLIENT) {
+        take_user(pinfo, tvb, value, value_length, true, payload);
+        add_credentials(pinfo, "MAF SASL SCRAM", payload, 0);
+    }
     if (letter == 'e') {
         payload->note = wmem_strdup_printf(pinfo->pool, "error %s",
                                            tvb_format_text(pinfo->pool, tvb, value, value_length));
@@ -248,13 +296,14 @@ keep_sent(tvbuff_t *tvb, uint32_t place, unsigned length)
 }
 
 static void
-show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool same)
+show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool same, const maf_payload_t *payload)
 {
     proto_item *item = proto_tree_add_boolean(tree, hf_test_echo, tvb, 0, 0, same);
 
     proto_item_set_generated(item);
     if (!same)
-        expert_add_info(pinfo, item, &ei_echo);
+        maf_expert_say(pinfo, item, payload->login, payload->from, &ei_echo, MAF_NOTE, "maf.test.expert.echo",
+                       NOT_ECHOED);
 }
 
 static int
@@ -283,7 +332,7 @@ dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     if (!sent || sent->place > payload->place || (sent->again && sent->again < payload->place))
         return (int)length;
     same = length == sent->length && tvb_memeql(tvb, 0, sent->octets, length) == 0;
-    show_echo(tvb, pinfo, tree, same);
+    show_echo(tvb, pinfo, tree, same, payload);
     payload->note = same ? "returned unchanged" : "returned changed";
     return (int)length;
 }
@@ -367,14 +416,12 @@ proto_register_maf_sasl(void)
     };
     static ei_register_info sasl_experts[] = {
         {&ei_cleartext,
-         {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE,
-          "Credentials in the clear: anyone on the way reads them",
+         {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE, CLEARTEXT,
           MAF_EXPFILL("The sub-method sends the password as it is, and neither MAF nor TLS encrypts it")}},
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,
-         {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE,
-          "The client returned other bytes; expected those that the server sent",
+         {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE, NOT_ECHOED,
           MAF_EXPFILL("The Internal Test Method asks for the server's bytes, unchanged")}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};
@@ -388,6 +435,7 @@ proto_register_maf_sasl(void)
     expert_register_field_array(expert_register_protocol(proto_test), test_experts,
                                 G_N_ELEMENTS(test_experts));
     proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
+    credentials_tap = register_tap("credentials");
 
     register_mechanism("MAF SASL PLAIN", "maf.sasl.plain", dissect_plain);
     register_mechanism("MAF SASL CRAM-MD5", "maf.sasl.cram_md5", dissect_cram_md5);

@@ -9,9 +9,11 @@
 #include <epan/packet.h>
 #include <epan/proto.h>
 
+#include "maf-login.h"
 #include "packet-maf-sasl.h"
 #include "packet-maf.h"
 #include "socks/maf-attach.h"
+#include "stats/maf-json.h"
 #include "stats/maf-session-table.h"
 #include "stats/maf-stats.h"
 #include "stats/maf-tap.h"
@@ -34,9 +36,11 @@ register_all(void)
     const int proto = proto_register_maf();
 
     proto_register_maf_sasl();
+    maf_login_register();
     maf_tap_register();
     maf_stats_register(proto);
     maf_session_table_register();
+    maf_json_register();
     maf_attach_register(proto);
 }
 

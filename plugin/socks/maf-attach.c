@@ -303,13 +303,13 @@ is_in_session(packet_info *pinfo MAF_FILTER_USER_DATA)
 {
     const maf_stream_t *stream = pinfo->ptype == PT_TCP ? maf_stream_find(pinfo) : NULL;
 
-    return stream && stream->session;
+    return stream && stream->login;
 }
 
 static char *
 session_filter(packet_info *pinfo MAF_FILTER_USER_DATA)
 {
-    return g_strdup_printf("maf && tcp.stream eq %u", maf_stream_find(pinfo)->tcp_stream);
+    return g_strdup_printf("maf.session == %u", maf_stream_find(pinfo)->login->number);
 }
 
 void

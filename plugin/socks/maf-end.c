@@ -64,11 +64,12 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
     const bool resets = header->th_flags & TH_RST;
     const maf_side_t from = maf_stream_side(stream, pinfo);
 
+    maf_login_closed(stream->login, from, resets);
     for (int i = MAF_CLIENT; i <= MAF_SERVER; i++) {
         maf_side_of_t *side = &stream->sides[i];
-        const maf_pending_t *pending = maf_stream_pending_at(stream, (maf_side_t)i, pinfo->num);
+        const maf_unfinished_t *pending = maf_stream_pending_at(stream, (maf_side_t)i, pinfo->num);
 
-        if (pending && !maf_pending_is_whole(pending) && !side->closed && (resets || i == (int)from) &&
+        if (pending && !maf_unfinished_is_whole(pending) && !side->closed && (resets || i == (int)from) &&
             (stream->place == MAF_BEHIND_TLS ||
              !maf_direction_lacks(&side->direction, sent_before(header, i == (int)from)))) {
             side->cut = pending;
@@ -76,6 +77,20 @@ note_close(maf_stream_t *stream, const packet_info *pinfo, const struct tcpheade
             cut_streams++;
         }
     }
+}
+
+/* tshark -2 has no taps on its first pass: who closes is then known by what TCP notes of the connection. */
+static void
+note_close_untapped(packet_info *pinfo)
+{
+    maf_stream_t *stream = maf_stream_find(pinfo);
+    unsigned closing;
+
+    if (!stream || !stream->login)
+        return;
+    closing = maf_stream_closing(stream, pinfo);
+    if (closing)
+        maf_login_closed(stream->login, maf_stream_side(stream, pinfo), closing & MAF_STREAM_RST);
 }
 
 /* The packet that closes a connection is one that TCP has no reason to give us: it has no data. Nor has it
@@ -87,6 +102,8 @@ maf_end_see(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const bool may_be_last = pinfo->fd->visited && maf_stream_pending_count() > 0;
     maf_stream_t *stream;
 
+    if (!pinfo->fd->visited && maf_login_count() > 0 && !(listens && fetch_tapped_data(tcp_tap, 0)))
+        note_close_untapped(pinfo);
     if (!header && cut_streams == 0 && !may_be_last)
         return;
     stream = maf_stream_find(pinfo);
@@ -97,11 +114,11 @@ maf_end_see(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     for (int i = MAF_CLIENT; i <= MAF_SERVER; i++) {
         const maf_side_of_t *side = &stream->sides[i];
 
-        if (side->closed == pinfo->num && !maf_pending_is_whole(side->cut))
-            maf_show_cut_off(stream, (maf_side_t)i, side->cut, true, tvb, pinfo, tree);
+        if (side->closed == pinfo->num && !maf_unfinished_is_whole(side->cut))
+            maf_show_cut_off(stream, (maf_side_t)i, side->cut, tvb, pinfo, tree);
         else if (may_be_last && maf_stream_is_pending(stream, (maf_side_t)i) &&
                  side->pending->began == pinfo->num && !maf_stream_is_closed(stream, pinfo))
-            maf_show_cut_off(stream, (maf_side_t)i, side->pending, false, tvb, pinfo, tree);
+            maf_show_cut_off(stream, (maf_side_t)i, side->pending, tvb, pinfo, tree);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <epan/proto_data.h>
 
 #include "maf-prefs.h"
+#include "maf-login.h"
 #include "maf-tree.h"
 #include "socks/maf-socks.h"
 #include "stats/maf-tap.h"
@@ -45,38 +46,6 @@ whole_of(tvbuff_t *tvb, packet_info *pinfo, const maf_piece_t *piece, int offset
     return whole;
 }
 
-static void
-tap_violation(const maf_stream_t *stream, packet_info *pinfo, maf_side_t from, uint32_t violations)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = from,
-        .by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT,
-        .violations = violations,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
-static void
-tap_message(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb, const maf_message_t *message,
-            const maf_verdict_t *verdict)
-{
-    const maf_tap_t record = {
-        .session = stream->number,
-        .stream = stream->tcp_stream,
-        .from = (maf_side_t)verdict->from,
-        .by_client = verdict->from == MAF_CLIENT,
-        .violations = verdict->violations,
-        .tvb = tvb,
-        .message = *message,
-        .verdict = verdict,
-    };
-
-    maf_tap_tell(pinfo, &record);
-}
-
 static int
 dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
@@ -91,9 +60,9 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
         maf_message_t message;
 
         maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
-        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict);
+        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login);
         if (maf_tap_wanted())
-            tap_message(messages->stream, pinfo, message_tvb, &message, piece->verdict);
+            maf_tap_queue(pinfo, messages->stream->login, message_tvb);
         offset += (int)piece->length;
         piece = piece->next;
     }
@@ -167,21 +136,17 @@ static void
 show_remark(const maf_stream_t *stream, const maf_segment_t *segment, tvbuff_t *tvb, packet_info *pinfo,
             proto_tree *tree)
 {
-    const bool has_failed = segment->state == MAF_STATE_FAILED;
-
     switch ((maf_remark_t)segment->remark) {
     case MAF_NOTHING:
-        break;
+        return;
     case MAF_EARLY_REQUEST:
-        maf_show_early_request(tvb, pinfo, tree, (maf_state_t)segment->state);
-        tap_violation(stream, pinfo, MAF_CLIENT,
-                      has_failed ? MAF_VIOLATION_AFTER_END : MAF_VIOLATION_SEQUENCE);
+        maf_show_early_request(tvb, pinfo, tree, stream->login, (maf_state_t)segment->state);
         break;
     case MAF_UNOFFERED_SELECTION:
-        maf_show_unoffered_selection(tvb, pinfo, tree);
-        tap_violation(stream, pinfo, MAF_SERVER, MAF_VIOLATION_UNOFFERED_SELECTION);
+        maf_show_unoffered_selection(tvb, pinfo, tree, stream->login);
         break;
     }
+    maf_tap_queue(pinfo, stream->login, NULL);
 }
 
 /* A greeting that is all of a segment: TCP calls the SOCKS dissector for it without our help. */
@@ -206,7 +171,7 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
         return 0;
     show_remark(stream, segment, tvb, pinfo, tree);
     if (segment->gap && segment->gap->begin != segment->gap->end)
-        maf_show_gap(tvb, pinfo, tree, segment->gap->end - segment->gap->begin);
+        maf_show_gap(tvb, pinfo, tree, stream->login, maf_stream_side(stream, pinfo));
     for (const maf_piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
@@ -215,8 +180,8 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
 }
 
 void
-maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_pending_t *pending, bool closed,
-                 tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_unfinished_t *pending, tvbuff_t *tvb,
+                 packet_info *pinfo, proto_tree *tree)
 {
     if (pending->socks) {
         tvbuff_t *socks = tvb_new_child_real_data(tvb, pending->socks, pending->have, (int)pending->have);
@@ -227,8 +192,8 @@ maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_pending_
     }
     if (!pending->is_message)
         return;
-    maf_show_cut(tvb, pinfo, tree, from, (unsigned)MAX(pending->revision, 0), pending->began, closed);
-    tap_violation(stream, pinfo, from, MAF_VIOLATION_TRUNCATED);
+    maf_show_cut(tvb, pinfo, tree, stream->login, from);
+    maf_tap_queue(pinfo, stream->login, NULL);
 }
 
 void

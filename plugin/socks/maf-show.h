@@ -28,7 +28,7 @@ int maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, t
 
 /* Show what the closing of the connection, or else the end of the capture, has cut off, in the packet that
  * closes it or has the last bytes. */
-void maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_pending_t *pending, bool closed,
+void maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_unfinished_t *pending,
                       tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 
 #endif /* MAF_SHOW_H */

@@ -1,7 +1,8 @@
 /* maf-session-table.c
  * The table of sessions: who logged in where, by what, with which outcome
  *
- * A row is made from the messages that the listener is shown, so the table's display filter applies to it.
+ * A packet that the table's filter lets through chooses its login; the row then has all of the login's
+ * record. Text in a row is the row's own, so that a dialog outlives its capture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,31 +13,32 @@
 
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
-#include <wsutil/utf8_entities.h>
 
 #include "maf-expert.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
 #include "stats/maf-tap.h"
 
-/* The most bytes of a result's DATA that a cell has room for. */
-#define RESULT_MAX 60
 /* The most sub-methods that a cell names. */
 #define LIST_MAX 64
-#define FAULTS   32 /* bits of maf_tap_t.faults */
 
+/* What is short comes first: a dialog opens wide enough for that. */
 enum {
     COLUMN_FRAME,
     COLUMN_STREAM,
-    COLUMN_START,
-    COLUMN_CLIENT,
-    COLUMN_SERVER,
+    COLUMN_USER,
     COLUMN_OUTCOME,
-    COLUMN_RESULT,
     COLUMN_DURATION,
     COLUMN_ROUNDS,
+    COLUMN_CLOSED_BY,
+    COLUMN_CLIENT,
+    COLUMN_SERVER,
     COLUMN_RUN,
-    COLUMN_DIAGNOSES,
+    COLUMN_RESULT,
+    COLUMN_EXPERT,
+    COLUMN_START,
+    COLUMN_TARGET,
+    COLUMN_REPLY,
     COLUMN_REVISION,
     COLUMN_OFFERED,
     COLUMNS,
@@ -44,48 +46,60 @@ enum {
 
 static stat_tap_table_item columns[COLUMNS] = {
     [COLUMN_FRAME] = {TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, "Frame", "%u"},
-    [COLUMN_STREAM] = {TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, "TCP stream", "%u"},
-    [COLUMN_START] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Start (UTC)", "%s"},
-    [COLUMN_CLIENT] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Client", "%s"},
-    [COLUMN_SERVER] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Server", "%s"},
+    [COLUMN_STREAM] = {TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, "Stream", "%u"},
+    [COLUMN_USER] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "User", "%s"},
     [COLUMN_OUTCOME] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Outcome", "%s"},
-    [COLUMN_RESULT] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Result", "%s"},
     [COLUMN_DURATION] = {TABLE_ITEM_FLOAT, TAP_ALIGN_RIGHT, "Duration", "%.9f"},
     [COLUMN_ROUNDS] = {TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, "Rounds", "%u"},
-    [COLUMN_RUN] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Run", "%s"},
-    [COLUMN_DIAGNOSES] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Diagnoses", "%s"},
+    [COLUMN_CLOSED_BY] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Closed by", "%s"},
+    [COLUMN_CLIENT] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Client", "%s"},
+    [COLUMN_SERVER] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Server", "%s"},
+    [COLUMN_RUN] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Sub-methods run", "%s"},
+    [COLUMN_RESULT] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Result", "%s"},
+    [COLUMN_EXPERT] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Expert info", "%s"},
+    [COLUMN_START] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Start (UTC)", "%s"},
+    [COLUMN_TARGET] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Target", "%s"},
+    [COLUMN_REPLY] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Reply", "%s"},
     [COLUMN_REVISION] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Revision", "%s"},
     [COLUMN_OFFERED] = {TABLE_ITEM_STRING, TAP_ALIGN_LEFT, "Offered", "%s"},
 };
 
-/* Names in a cell, which has room for LIST_MAX of them. */
+/* Of one expert info, how often. */
 typedef struct {
-    wmem_strbuf_t *text;
-    size_t fixed; /* length of what stays as it is, whatever follows */
-    uint32_t count;
-    uint32_t repeats; /* of the last name */
-} list_t;
+    const char *expert;
+    unsigned times;
+} kind_t;
 
-/* What a row has been told so far, beside what stands in its cells. */
+/* More kinds than there are expert infos. */
+#define KINDS_MAX 40
+
+/* What the text in a row was made from: what grows is added to, other text is made anew when that has
+ * changed. */
 typedef struct {
     wmem_allocator_t *scope; /* of all text in the row */
-    const void *dialog;      /* that shows the row */
-    nstime_t begin;
-    list_t offered;
-    list_t run;
-    const maf_id_t *last_run;
-    wmem_strbuf_t *diagnoses;
-    uint32_t violations[FAULTS];
-    bool begins_anew; /* the next list takes the place of those before it */
+    bool is_begun;
+    const maf_id_t *offered;
+    uint32_t offers;
+    const char *user;
+    const char *target;
+    uint8_t outcome;
+    int reply;
+
+    wmem_strbuf_t *run;
+    const maf_round_t *last_round; /* in it */
+    size_t fixed;                  /* length of what stays as it is, whatever follows */
+    unsigned named;                /* sub-methods in it */
+    unsigned repeats;              /* of the last one named */
+
+    kind_t kinds[KINDS_MAX];
+    const maf_diagnosis_t *last_diagnosis; /* in them */
+    uint32_t withdrawals;
 } row_t;
 
-static const char UNFINISHED[] = "unfinished";
-
 static stat_tap_table_ui ui;
-static const stat_data_t *filler; /* who alone makes rows; NULL: the next listener that is told something */
-static bool let_go;             /* the dialogs that are being filled have let go of what they showed before */
-static GPtrArray *old_rows;     /* cells of rows that are in the table no more */
-static GHashTable *row_indices; /* by maf_tap_t.session: index of the row, and one */
+static GPtrArray
+    *old_rows; /* cells of rows that are in the table no more, but that a dialog may still show */
+static GHashTable *row_indices; /* by maf_login_t: index of the row, and one */
 
 /* Rows */
 
@@ -99,6 +113,17 @@ static void
 set_text(const stat_tap_table *table, unsigned index, unsigned column, const char *text)
 {
     cell(table, index, column)->value.string_value = text;
+}
+
+/* The same with text that belongs to the row, in the place of such text. */
+static void
+set_own_text(const stat_tap_table *table, unsigned index, unsigned column, const row_t *row, char *text)
+{
+    stat_tap_table_item_type *item = cell(table, index, column);
+
+    wmem_free(row->scope, item->user_data.ptr_value);
+    item->user_data.ptr_value = text;
+    item->value.string_value = text;
 }
 
 static void
@@ -117,20 +142,14 @@ cells_free(void *data)
     g_free(cells);
 }
 
-static row_t *
-row_of(const stat_tap_table *table, unsigned index)
-{
-    return (row_t *)cell(table, index, COLUMN_FRAME)->user_data.ptr_value;
-}
-
 /* Sorts as text, and has all of the capture's precision. Beyond the year 9999: seconds since 1970. */
-static const char *
+static char *
 time_text(wmem_allocator_t *scope, const nstime_t *when)
 {
     GDateTime *seconds = g_date_time_new_from_unix_utc(when->secs);
     char *text = seconds ? g_date_time_format(seconds, "%Y-%m-%d %H:%M:%S") : NULL;
-    const char *result = text ? wmem_strdup_printf(scope, "%s.%09d", text, when->nsecs)
-                              : wmem_strdup_printf(scope, "%.9f", nstime_to_sec(when));
+    char *result = text ? wmem_strdup_printf(scope, "%s.%09d", text, when->nsecs)
+                        : wmem_strdup_printf(scope, "%.9f", nstime_to_sec(when));
 
     g_free(text);
     if (seconds)
@@ -139,44 +158,27 @@ time_text(wmem_allocator_t *scope, const nstime_t *when)
 }
 
 static unsigned
-row_new(stat_tap_table *table, const packet_info *pinfo, const maf_tap_t *record)
+row_new(stat_tap_table *table, const maf_login_t *login)
 {
     const unsigned index = table->num_elements;
     stat_tap_table_item_type cells[COLUMNS] = {0};
     row_t *row = g_new0(row_t, 1);
 
     row->scope = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
-    row->dialog = filler->user_data;
-    row->begin = pinfo->abs_ts;
-    row->offered.text = wmem_strbuf_new(row->scope, "");
-    row->run.text = wmem_strbuf_new(row->scope, "");
-    row->diagnoses = wmem_strbuf_new(row->scope, "");
+    row->reply = -1;
+    row->run = wmem_strbuf_new(row->scope, "");
     for (unsigned column = 0; column < COLUMNS; column++) {
         cells[column].type = columns[column].type;
         if (columns[column].type == TABLE_ITEM_STRING)
             cells[column].value.string_value = "";
     }
-    cells[COLUMN_FRAME].value.uint_value = pinfo->num;
     cells[COLUMN_FRAME].user_data.ptr_value = row;
-    cells[COLUMN_STREAM].value.uint_value = record->stream;
-    cells[COLUMN_START].value.string_value = time_text(row->scope, &pinfo->abs_ts);
-    cells[record->by_client ? COLUMN_CLIENT : COLUMN_SERVER].value.string_value =
-        maf_end_text(row->scope, &pinfo->src, pinfo->srcport);
-    cells[record->by_client ? COLUMN_SERVER : COLUMN_CLIENT].value.string_value =
-        maf_end_text(row->scope, &pinfo->dst, pinfo->destport);
-    cells[COLUMN_OUTCOME].value.string_value = UNFINISHED;
+    cells[COLUMN_STREAM].value.uint_value = login->tcp_stream;
+    cells[COLUMN_CLIENT].value.string_value = maf_end_text(row->scope, &login->client, login->client_port);
+    cells[COLUMN_SERVER].value.string_value = maf_end_text(row->scope, &login->server, login->server_port);
     stat_tap_init_table_row(table, index, COLUMNS, cells);
-    g_hash_table_insert(row_indices, GUINT_TO_POINTER(record->session), GUINT_TO_POINTER(index + 1));
+    g_hash_table_insert(row_indices, (void *)login, GUINT_TO_POINTER(index + 1));
     return index;
-}
-
-static unsigned
-row_for(stat_tap_table *table, const packet_info *pinfo, const maf_tap_t *record)
-{
-    const unsigned known =
-        GPOINTER_TO_UINT(g_hash_table_lookup(row_indices, GUINT_TO_POINTER(record->session)));
-
-    return known ? known - 1 : row_new(table, pinfo, record);
 }
 
 /* Cells */
@@ -193,148 +195,175 @@ append_foreign(wmem_strbuf_t *text, const char *foreign)
     }
 }
 
-static void
-list_add(list_t *list, const char *name, const char *id, bool again)
+static char *
+foreign_text(wmem_allocator_t *scope, const char *foreign)
 {
-    if (again && list->count > 0 && list->count <= LIST_MAX) {
-        wmem_strbuf_truncate(list->text, list->fixed);
-        wmem_strbuf_append_printf(list->text, " %u times", ++list->repeats);
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    if (foreign)
+        append_foreign(text, foreign);
+    return wmem_strbuf_finalize(text);
+}
+
+static void
+append_method(wmem_strbuf_t *text, wmem_allocator_t *scope, unsigned revision, const maf_id_t *id)
+{
+    if (wmem_strbuf_get_len(text))
+        wmem_strbuf_append(text, ", ");
+    append_foreign(text, maf_method_name(revision, id));
+    wmem_strbuf_append_printf(text, " (%s)", maf_id_text(scope, id));
+}
+
+static char *
+offered_text(wmem_allocator_t *scope, const maf_login_t *login)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    for (uint32_t i = 0; i < MIN(login->offers, MAF_LOGIN_OFFERS_MAX); i++)
+        append_method(text, scope, (unsigned)login->revision, &login->offered[i]);
+    if (login->offers > MAF_LOGIN_OFFERS_MAX)
+        wmem_strbuf_append_printf(text, " and %u more", login->offers - MAF_LOGIN_OFFERS_MAX);
+    return wmem_strbuf_finalize(text);
+}
+
+static void
+add_run(row_t *row, const maf_login_t *login, const maf_round_t *round)
+{
+    const bool again = row->last_round && maf_id_equal(round->method, row->last_round->method);
+
+    row->last_round = round;
+    if (again && row->named <= LIST_MAX) {
+        wmem_strbuf_truncate(row->run, row->fixed);
+        wmem_strbuf_append_printf(row->run, " %u times", ++row->repeats);
         return;
     }
-    if (++list->count > LIST_MAX) {
-        if (list->count == LIST_MAX + 1)
-            list->fixed = wmem_strbuf_get_len(list->text);
-        wmem_strbuf_truncate(list->text, list->fixed);
-        wmem_strbuf_append_printf(list->text, " and %u more", list->count - LIST_MAX);
+    if (++row->named > LIST_MAX) {
+        if (row->named == LIST_MAX + 1)
+            row->fixed = wmem_strbuf_get_len(row->run);
+        wmem_strbuf_truncate(row->run, row->fixed);
+        wmem_strbuf_append_printf(row->run, " and %u more", row->named - LIST_MAX);
         return;
     }
-    if (list->count > 1)
-        wmem_strbuf_append(list->text, ", ");
-    append_foreign(list->text, name);
-    wmem_strbuf_append_printf(list->text, " (%s)", id);
-    list->fixed = wmem_strbuf_get_len(list->text);
-    list->repeats = 1;
+    append_method(row->run, row->scope, (unsigned)login->revision, round->method);
+    row->fixed = wmem_strbuf_get_len(row->run);
+    row->repeats = 1;
 }
 
 static void
-list_clear(list_t *list)
+add_expert(row_t *row, const char *expert)
 {
-    wmem_strbuf_truncate(list->text, 0);
-    list->count = 0;
+    kind_t *kind = row->kinds;
+
+    while (kind->expert && strcmp(kind->expert, expert) != 0 && kind < row->kinds + KINDS_MAX - 1)
+        kind++;
+    kind->expert = expert;
+    kind->times++;
 }
 
-static void
-note_offers(const stat_tap_table *table, unsigned index, const packet_info *pinfo,
-            const maf_message_t *message)
+static char *
+expert_text(const row_t *row)
 {
-    row_t *row = row_of(table, index);
-    maf_offers_t offers = maf_offers_begin(message);
-    uint32_t offset;
-    maf_id_t id;
+    wmem_strbuf_t *text = wmem_strbuf_new(row->scope, "");
 
-    if (row->begins_anew)
-        list_clear(&row->offered);
-    row->begins_anew = false;
-    while (maf_offers_next(&offers, &id, &offset)) {
-        if (!maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
-            list_add(&row->offered, maf_method_name(message->revision, &id), maf_id_text(pinfo->pool, &id),
-                     false);
+    for (unsigned i = 0; i < KINDS_MAX && row->kinds[i].expert; i++) {
+        wmem_strbuf_append_printf(text, "%s%s", i > 0 ? ", " : "", row->kinds[i].expert);
+        if (row->kinds[i].times > 1)
+            wmem_strbuf_append_printf(text, " %u times", row->kinds[i].times);
     }
-    set_text(table, index, COLUMN_OFFERED, wmem_strbuf_get_str(row->offered.text));
+    return wmem_strbuf_finalize(text);
 }
 
 static void
-note_run(const stat_tap_table *table, unsigned index, const packet_info *pinfo, unsigned revision,
-         const maf_round_t *round)
+refresh_experts(const stat_tap_table *table, unsigned index, const maf_login_t *login, row_t *row,
+                bool is_later_pass)
 {
-    row_t *row = row_of(table, index);
+    const maf_diagnosis_t *next;
+    bool has_new = false;
 
-    list_add(&row->run, maf_method_name(revision, round->method), maf_id_text(pinfo->pool, round->method),
-             row->last_run && maf_id_equal(round->method, row->last_run));
-    row->last_run = round->method;
-    set_text(table, index, COLUMN_RUN, wmem_strbuf_get_str(row->run.text));
-}
-
-static void
-note_ending(const stat_tap_table *table, unsigned index, const maf_tap_t *record)
-{
-    const maf_message_t *message = &record->message;
-    row_t *row = row_of(table, index);
-
-    set_text(table, index, COLUMN_OUTCOME,
-             record->verdict->state == MAF_STATE_SUCCEEDED ? "succeeded" : "failed");
-    if (message->end == MAF_MESSAGE_WHOLE && message->len > 0) {
-        tvbuff_t *data =
-            tvb_new_subset_length(record->tvb, (int)message->data_offset, (int)MIN(message->len, RESULT_MAX));
-        wmem_strbuf_t *result = wmem_strbuf_new(row->scope, "");
-
-        if (tvb_ascii_isprint(data, 0, -1))
-            append_foreign(result, tvb_format_text(row->scope, data, 0, (int)tvb_captured_length(data)));
-        else
-            wmem_strbuf_append(result, tvb_bytes_to_str(row->scope, data, 0, (int)tvb_captured_length(data)));
-        if (message->len > RESULT_MAX)
-            wmem_strbuf_append(result, UTF8_HORIZONTAL_ELLIPSIS);
-        set_text(table, index, COLUMN_RESULT, wmem_strbuf_get_str(result));
+    if (row->withdrawals != login->withdrawals) {
+        row->withdrawals = login->withdrawals;
+        memset(row->kinds, 0, sizeof row->kinds);
+        row->last_diagnosis = NULL;
+        has_new = true;
     }
-}
-
-static void
-note_violations(const stat_tap_table *table, unsigned index, uint32_t violations)
-{
-    row_t *row = row_of(table, index);
-
-    if (!violations)
-        return;
-    wmem_strbuf_truncate(row->diagnoses, 0);
-    for (unsigned bit = 0; bit < FAULTS; bit++) {
-        row->violations[bit] += violations >> bit & 1;
-        if (!row->violations[bit])
-            continue;
-        wmem_strbuf_append_printf(row->diagnoses, "%s%s", wmem_strbuf_get_len(row->diagnoses) ? ", " : "",
-                                  maf_expert_name(1U << bit));
-        if (row->violations[bit] > 1)
-            wmem_strbuf_append_printf(row->diagnoses, " %u times", row->violations[bit]);
+    next = row->last_diagnosis ? row->last_diagnosis->next : login->first_diagnosis;
+    for (; next; next = next->next) {
+        row->last_diagnosis = next;
+        has_new |= !next->is_withdrawn;
+        if (!next->is_withdrawn)
+            add_expert(row, next->expert);
     }
-    set_text(table, index, COLUMN_DIAGNOSES, wmem_strbuf_get_str(row->diagnoses));
+    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+        if (is_later_pass && maf_login_is_cut(login, (maf_side_t)side)) {
+            add_expert(row, MAF_EXPERT_TRUNCATED);
+            has_new = true;
+        }
+    }
+    if (has_new)
+        set_own_text(table, index, COLUMN_EXPERT, row, expert_text(row));
 }
 
 static void
-note_message(const stat_tap_table *table, unsigned index, const packet_info *pinfo, const maf_tap_t *record)
+refresh_texts(const stat_tap_table *table, unsigned index, const maf_login_t *login, row_t *row)
 {
-    const maf_message_t *message = &record->message;
-    const maf_verdict_t *verdict = record->verdict;
-    row_t *row = row_of(table, index);
-    nstime_t duration;
+    const maf_round_t *next = row->last_round ? row->last_round->next : login->first_round;
 
-    if (!*cell(table, index, COLUMN_REVISION)->value.string_value)
-        set_text(table, index, COLUMN_REVISION, verdict->revision == MAF_VER_00 ? "00" : "01");
-    if (verdict->round)
-        cell(table, index, COLUMN_ROUNDS)->value.uint_value = verdict->round->number;
-    if (message->list)
-        note_offers(table, index, pinfo, message);
-    if (message->instr == MAF_INSTR_REQUEST_MORE)
-        row->begins_anew = message->flags == MAF_FLAGS_ABSOLUTE;
-    if (maf_begins_round(message, verdict))
-        note_run(table, index, pinfo, verdict->revision, verdict->round);
-    nstime_delta(&duration, &pinfo->abs_ts, &row->begin);
-    if (cell(table, index, COLUMN_OUTCOME)->value.string_value == UNFINISHED)
-        cell(table, index, COLUMN_DURATION)->value.float_value = nstime_to_sec(&duration);
-    if (verdict->ending)
-        note_ending(table, index, record);
+    for (; next; next = next->next)
+        add_run(row, login, next);
+    set_text(table, index, COLUMN_RUN, wmem_strbuf_get_str(row->run));
+    if (login->user != row->user)
+        set_own_text(table, index, COLUMN_USER, row, foreign_text(row->scope, login->user));
+    if (login->offered != row->offered || login->offers != row->offers)
+        set_own_text(table, index, COLUMN_OFFERED, row, offered_text(row->scope, login));
+    if (login->outcome != row->outcome)
+        set_own_text(table, index, COLUMN_RESULT, row, foreign_text(row->scope, login->result));
+    if (login->target != row->target)
+        set_own_text(table, index, COLUMN_TARGET, row, foreign_text(row->scope, login->target));
+    if (login->reply != row->reply)
+        set_own_text(table, index, COLUMN_REPLY, row, wmem_strdup_printf(row->scope, "%d", login->reply));
+    row->user = login->user;
+    row->offered = login->offered;
+    row->offers = login->offers;
+    row->outcome = login->outcome;
+    row->target = login->target;
+    row->reply = login->reply;
+}
+
+static void
+refresh(const stat_tap_table *table, unsigned index, const maf_login_t *login, bool is_later_pass)
+{
+    row_t *row = (row_t *)cell(table, index, COLUMN_FRAME)->user_data.ptr_value;
+
+    if (!row->is_begun && login->first_message) {
+        row->is_begun = true;
+        cell(table, index, COLUMN_FRAME)->value.uint_value = login->first;
+        set_own_text(table, index, COLUMN_START, row, time_text(row->scope, &login->begin));
+        set_text(table, index, COLUMN_REVISION, login->revision == MAF_VER_00 ? "00" : "01");
+    }
+    cell(table, index, COLUMN_DURATION)->value.float_value = nstime_to_sec(&login->duration);
+    cell(table, index, COLUMN_ROUNDS)->value.uint_value = login->last_round ? login->last_round->number : 0;
+    set_text(table, index, COLUMN_OUTCOME, maf_outcome_name(login->outcome));
+    set_text(table, index, COLUMN_CLOSED_BY, login->closed_by ? login->closed_by : "");
+    refresh_texts(table, index, login, row);
+    refresh_experts(table, index, login, row, is_later_pass);
 }
 
 /* The table */
 
-static void
-begin_filling(const stat_data_t *stat)
+static const stat_tap_table *
+the_table(void)
 {
-    filler = stat;
-    for (unsigned i = let_go ? old_rows->len : 0; i-- > 0;) {
-        const stat_tap_table_item_type *cells = (const stat_tap_table_item_type *)old_rows->pdata[i];
+    return ui.tables && ui.tables->len > 0 ? g_array_index(ui.tables, stat_tap_table *, 0) : NULL;
+}
 
-        if (((const row_t *)cells[COLUMN_FRAME].user_data.ptr_value)->dialog == stat->user_data)
-            g_ptr_array_remove_index_fast(old_rows, i);
-    }
+/* On the first pass a row follows its login, whatever the filter says of the packets to come. */
+static void
+login_changed(const maf_login_t *login)
+{
+    const unsigned known = GPOINTER_TO_UINT(g_hash_table_lookup(row_indices, login));
+
+    if (known && the_table())
+        refresh(the_table(), known - 1, login, false);
 }
 
 static tap_packet_status
@@ -342,22 +371,16 @@ table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const v
              tap_flags_t flags _U_)
 {
     const stat_data_t *stat = (const stat_data_t *)tapdata;
-    const maf_tap_t *record = (const maf_tap_t *)data;
+    const maf_login_t *login = ((const maf_tap_t *)data)->login;
     stat_tap_table *table = g_array_index(stat->stat_tap_data->tables, stat_tap_table *, 0);
-    unsigned index;
 
-    if (!filler)
-        begin_filling(stat);
-    if (stat != filler)
+    if (g_hash_table_contains(row_indices, login))
         return TAP_PACKET_DONT_REDRAW;
-    index = row_for(table, pinfo, record);
-    if (record->tvb)
-        note_message(table, index, pinfo, record);
-    note_violations(table, index, record->violations);
+    refresh(table, row_new(table, login), login, pinfo->fd->visited);
     return TAP_PACKET_REDRAW;
 }
 
-/* Another dialog may still show the rows: what all dialogs have is one table. */
+/* A dialog may still show the rows: what all dialogs have is one table. */
 static void
 table_reset(stat_tap_table *table)
 {
@@ -365,7 +388,6 @@ table_reset(stat_tap_table *table)
         g_ptr_array_add(old_rows, table->elements[index]);
     table->num_elements = 0;
     g_hash_table_remove_all(row_indices);
-    let_go = true;
 }
 
 /* The last dialog has closed. */
@@ -373,6 +395,8 @@ static void
 table_gone(void *table _U_)
 {
     g_ptr_array_set_size(old_rows, 0);
+    g_hash_table_remove_all(row_indices);
+    maf_login_changed = NULL;
 }
 
 static void
@@ -388,18 +412,20 @@ table_init(stat_tap_table_ui *this_ui)
 {
     stat_tap_table *table = stat_tap_find_table(this_ui, this_ui->title);
 
-    if (!row_indices) {
-        row_indices = g_hash_table_new(g_direct_hash, g_direct_equal);
-        old_rows = g_ptr_array_new_with_free_func(cells_free);
-    }
     if (!table) {
         table = stat_tap_init_table(this_ui->title, COLUMNS, 0, NULL);
         stat_tap_add_table(this_ui, table);
         g_array_set_clear_func(this_ui->tables, table_gone);
     }
     table_reset(table);
-    filler = NULL;
-    let_go = false;
+    maf_login_changed = login_changed;
+}
+
+/* The capture is closed; what the rows say stays. */
+static void
+forget_logins(void)
+{
+    g_hash_table_remove_all(row_indices);
 }
 
 /* tshark asks for each -z; all of them would be shown the one table. */
@@ -427,5 +453,8 @@ maf_session_table_register(void)
         .fields = columns,
     };
 
+    row_indices = g_hash_table_new(g_direct_hash, g_direct_equal);
+    old_rows = g_ptr_array_new_with_free_func(cells_free);
+    register_cleanup_routine(forget_logins);
     register_stat_tap_table_ui(&ui);
 }

@@ -1,5 +1,9 @@
 /* maf-stats.c
- * Statistics: how many messages, sub-methods, outcomes and diagnoses, and how long answers take
+ * Statistics: how many messages, sub-methods, outcomes and violations, and how long answers take
+ *
+ * A packet that the filter lets through chooses its login. What is counted is all of the login: once its
+ * record is complete (on a later pass) at its first such packet, on the first pass as much as there is at
+ * each of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,89 +20,173 @@
 #include "maf-expert.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
-#include "stats/maf-tap.h"
 #include "maf-tree.h"
+#include "stats/maf-tap.h"
 
-/* The round that ended with this message, by which the server went on; or NULL. */
-static const maf_round_t *
-decided_round(const maf_tap_t *record)
+/* How much of a login a listener has counted; what is NULL has not begun. */
+typedef struct {
+    const maf_verdict_t *message;
+    const maf_diagnosis_t *diagnosis;
+    const maf_round_t *begun;   /* the last round that has begun */
+    const maf_round_t *decided; /* the last round whose outcome is counted, or passed over */
+    bool is_unfinished;         /* is counted as such so far */
+    bool is_ended;
+    bool is_cut[2]; /* by maf_side_t: the message that the capture's end cuts is counted */
+} progress_t;
+
+static GHashTable *listeners; /* by listener: a table of progress_t by maf_login_t */
+
+/* Begin to count anew. */
+static void
+listener_begin(void *listener)
 {
-    const maf_round_t *round = record->verdict->round;
-
-    if (round && round->decision != record->verdict)
-        round = round->previous;
-    return round && round->decision == record->verdict ? round : NULL;
+    g_hash_table_replace(listeners, listener, g_hash_table_new_full(NULL, NULL, NULL, g_free));
 }
 
-static bool
-begins_session(const maf_verdict_t *verdict)
+static progress_t *
+progress_of(const void *listener, const maf_login_t *login)
 {
-    return verdict->response_to == 0 && !verdict->same_side;
+    GHashTable *logins = (GHashTable *)g_hash_table_lookup(listeners, listener);
+    progress_t *progress = (progress_t *)g_hash_table_lookup(logins, login);
+
+    if (!progress) {
+        progress = g_new0(progress_t, 1);
+        g_hash_table_insert(logins, (void *)login, progress);
+    }
+    return progress;
+}
+
+/* The capture is closed; what is counted stays. */
+static void
+forget_logins(void)
+{
+    GHashTableIter iter;
+    void *logins;
+
+    g_hash_table_iter_init(&iter, listeners);
+    while (g_hash_table_iter_next(&iter, NULL, &logins))
+        g_hash_table_remove_all((GHashTable *)logins);
+}
+
+static const maf_verdict_t *
+next_message(const maf_login_t *login, progress_t *progress)
+{
+    const maf_verdict_t *next = progress->message ? progress->message->next : login->first_message;
+
+    if (next)
+        progress->message = next;
+    return next;
+}
+
+/* The next round whose outcome is known. Only the last round can still get one. */
+static const maf_round_t *
+next_decided(const maf_login_t *login, progress_t *progress)
+{
+    const maf_round_t *next = progress->decided ? progress->decided->next : login->first_round;
+
+    while (next && next->outcome == MAF_OUTCOME_UNFINISHED && next->next)
+        next = next->next;
+    if (!next || next->outcome == MAF_OUTCOME_UNFINISHED)
+        return NULL;
+    progress->decided = next;
+    return next;
+}
+
+/* An instruction has one name here, whatever the revision. */
+static const char *
+instr_name(uint8_t instr)
+{
+    return maf_instr_name(instr == MAF_INSTR_OEM ? MAF_VER_01 : MAF_VER_00, instr);
 }
 
 /* The tree of counts */
 
-static int node_frames;
+static int node_messages;
 static int node_methods;
 static int node_sessions;
-static int node_diagnoses;
+static int node_experts;
 
 static void
 tree_init(stats_tree *tree)
 {
-    node_frames = stats_tree_create_node(tree, "Frames by instruction", 0, STAT_DT_INT, TRUE);
+    listener_begin(tree);
+    node_messages = stats_tree_create_node(tree, "Messages by instruction", 0, STAT_DT_INT, TRUE);
     node_methods = stats_tree_create_node(tree, "Sub-methods run", 0, STAT_DT_INT, TRUE);
-    node_sessions = stats_tree_create_node(tree, "Sessions begun", 0, STAT_DT_INT, TRUE);
-    node_diagnoses = stats_tree_create_node(tree, "Diagnoses", 0, STAT_DT_INT, TRUE);
+    node_sessions = stats_tree_create_node(tree, "Sessions", 0, STAT_DT_INT, TRUE);
+    node_experts = stats_tree_create_node(tree, "Expert info", 0, STAT_DT_INT, TRUE);
 }
 
-/* What became of a sub-method is told by what the server did next, or by the sub-method itself. */
 static const char *
-fate_of(const maf_round_t *round, uint8_t decision)
+outcome_label(uint8_t outcome)
 {
-    if (round->refused || decision == MAF_INSTR_FAILURE)
-        return "Failed";
-    return decision == MAF_INSTR_SUCCESS ? "Succeeded" : "Followed by more";
+    static const char *const labels[] = {"Unfinished", "Succeeded", "Failed", "Passed (more required)"};
+
+    return labels[outcome];
 }
 
 static void
-count_message(stats_tree *tree, packet_info *pinfo, const maf_tap_t *record)
+count_rounds(stats_tree *tree, wmem_allocator_t *pool, const maf_login_t *login, progress_t *progress)
 {
-    const unsigned revision = record->verdict->revision;
-    const maf_round_t *decided = decided_round(record);
+    const unsigned revision = (unsigned)login->revision;
+    const maf_round_t *begun = progress->begun ? progress->begun->next : login->first_round;
+    const maf_round_t *decided;
 
-    tick_stat_node(tree, "Frames by instruction", 0, TRUE);
-    tick_stat_node(tree, maf_instr_name(revision, record->message.instr), node_frames, FALSE);
-    if (maf_begins_round(&record->message, record->verdict)) {
+    for (; begun; begun = begun->next) {
         tick_stat_node(tree, "Sub-methods run", 0, TRUE);
-        tick_stat_node(tree, maf_method_label(pinfo->pool, revision, record->verdict->round->method),
-                       node_methods, TRUE);
+        tick_stat_node(tree, maf_method_label(pool, revision, begun->method), node_methods, TRUE);
+        progress->begun = begun;
     }
-    if (decided) {
-        const char *method = maf_method_label(pinfo->pool, revision, decided->method);
-        const bool refused = maf_id_is(&record->message.id, MAF_METHOD_FAILURE);
+    while ((decided = next_decided(login, progress)) != NULL) {
+        const char *method = maf_method_label(pool, revision, decided->method);
 
-        tick_stat_node(tree, fate_of(decided, refused ? MAF_INSTR_FAILURE : record->message.instr),
+        tick_stat_node(tree, outcome_label(decided->outcome),
                        stats_tree_manip_node_int(MN_INCREASE, tree, method, node_methods, TRUE, 0), FALSE);
     }
-    if (begins_session(record->verdict))
-        tick_stat_node(tree, "Sessions begun", 0, TRUE);
-    if (record->verdict->ending)
-        tick_stat_node(tree, record->verdict->state == MAF_STATE_SUCCEEDED ? "Succeeded" : "Failed",
-                       node_sessions, FALSE);
 }
 
 static void
-count_violations(stats_tree *tree, const maf_tap_t *record)
+count_outcome(stats_tree *tree, const maf_login_t *login, progress_t *progress)
 {
-    for (uint32_t violation = 1; violation && violation <= record->violations; violation <<= 1) {
-        const char *name = (record->violations & violation) ? maf_expert_name(violation) : NULL;
+    if (progress->is_ended)
+        return;
+    if (!progress->is_unfinished)
+        tick_stat_node(tree, "Sessions", 0, TRUE);
+    if (login->outcome == MAF_OUTCOME_UNFINISHED) {
+        if (!progress->is_unfinished)
+            tick_stat_node(tree, outcome_label(MAF_OUTCOME_UNFINISHED), node_sessions, FALSE);
+        progress->is_unfinished = true;
+        return;
+    }
+    if (progress->is_unfinished)
+        stats_tree_manip_node_int(MN_INCREASE, tree, outcome_label(MAF_OUTCOME_UNFINISHED), node_sessions,
+                                  FALSE, -1);
+    tick_stat_node(tree, outcome_label(login->outcome), node_sessions, FALSE);
+    progress->is_ended = true;
+}
 
-        if (!name)
-            continue;
-        tick_stat_node(tree, "Diagnoses", 0, TRUE);
-        tick_stat_node(tree, record->from == MAF_CLIENT ? "Client" : "Server",
-                       stats_tree_manip_node_int(MN_INCREASE, tree, name, node_diagnoses, TRUE, 1), FALSE);
+static void
+count_violation(stats_tree *tree, const char *expert, maf_side_t from)
+{
+    tick_stat_node(tree, "Expert info", 0, TRUE);
+    tick_stat_node(tree, from == MAF_CLIENT ? "Client" : "Server",
+                   stats_tree_manip_node_int(MN_INCREASE, tree, expert, node_experts, TRUE, 1), FALSE);
+}
+
+static void
+count_violations(stats_tree *tree, const maf_login_t *login, bool is_later_pass, progress_t *progress)
+{
+    const maf_diagnosis_t *next = progress->diagnosis ? progress->diagnosis->next : login->first_diagnosis;
+
+    for (; next; next = next->next) {
+        if (!next->is_withdrawn)
+            count_violation(tree, next->expert, (maf_side_t)next->from);
+        progress->diagnosis = next;
+    }
+    for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
+        if (is_later_pass && maf_login_is_cut(login, (maf_side_t)side) && !progress->is_cut[side]) {
+            count_violation(tree, MAF_EXPERT_TRUNCATED, (maf_side_t)side);
+            progress->is_cut[side] = true;
+        }
     }
 }
 
@@ -106,11 +194,19 @@ static tap_packet_status
 tree_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_, const void *data,
             tap_flags_t flags _U_)
 {
-    const maf_tap_t *record = (const maf_tap_t *)data;
+    const maf_login_t *login = ((const maf_tap_t *)data)->login;
+    progress_t *progress = progress_of(tree, login);
+    const maf_verdict_t *message;
 
-    if (record->tvb)
-        count_message(tree, pinfo, record);
-    count_violations(tree, record);
+    while ((message = next_message(login, progress)) != NULL) {
+        tick_stat_node(tree, "Messages by instruction", 0, TRUE);
+        tick_stat_node(tree, instr_name(message->instr), node_messages, FALSE);
+    }
+    if (login->first_message) {
+        count_rounds(tree, pinfo->pool, login, progress);
+        count_outcome(tree, login, progress);
+    }
+    count_violations(tree, login, pinfo->fd->visited, progress);
     return TAP_PACKET_REDRAW;
 }
 
@@ -134,12 +230,13 @@ add_instruction_table(GArray *tables, const char *name, const char *short_name)
         init_srt_table(name, short_name, tables, UINT8_MAX + 1, short_name, "maf.instr", NULL);
 
     for (int instr = 0; instr <= UINT8_MAX; instr++)
-        init_srt_table_row(table, instr, maf_instr_name(MAF_VER_00, (uint8_t)instr));
+        init_srt_table_row(table, instr, instr_name((uint8_t)instr));
 }
 
 static void
 srt_init(register_srt_t *srt _U_, GArray *tables)
 {
+    listener_begin(tables);
     add_instruction_table(tables, "MAF: answers of the server", "Answered by server");
     add_instruction_table(tables, "MAF: answers of the client", "Answered by client");
     init_srt_table("MAF: sub-methods, from Do to what the server does next", "Sub-methods", tables, 0,
@@ -163,28 +260,20 @@ named_row(srt_stat_table *table, const char *name)
     return row;
 }
 
-static srt_stat_table *
-table_at(const srt_data_t *srt, unsigned index)
+/* That took so long, and ended in that packet. */
+static void
+add_time(const srt_data_t *srt, unsigned index, int row, const nstime_t *duration, uint32_t packet)
 {
-    return g_array_index(srt->srt_array, srt_stat_table *, index);
+    const nstime_t begin = NSTIME_INIT_ZERO;
+    packet_info end = {.num = packet, .abs_ts = *duration};
+
+    add_srt_table_data(g_array_index(srt->srt_array, srt_stat_table *, index), row, &begin, &end);
 }
 
-static void
-time_answer(const srt_data_t *srt, packet_info *pinfo, const maf_tap_t *record)
+static int
+row_in(const srt_data_t *srt, unsigned index, const char *name)
 {
-    const bool by_server = record->from == MAF_SERVER;
-    nstime_t asked;
-
-    nstime_delta(&asked, &pinfo->abs_ts, &record->verdict->response_time);
-    add_srt_table_data(table_at(srt, by_server ? SRT_BY_SERVER : SRT_BY_CLIENT), record->verdict->answers,
-                       &asked, pinfo);
-    if (by_server) {
-        srt_stat_table *servers = table_at(srt, SRT_SERVERS);
-
-        add_srt_table_data(servers,
-                           named_row(servers, maf_end_text(pinfo->pool, &pinfo->src, pinfo->srcport)), &asked,
-                           pinfo);
-    }
+    return named_row(g_array_index(srt->srt_array, srt_stat_table *, index), name);
 }
 
 static tap_packet_status
@@ -192,22 +281,28 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
            tap_flags_t flags _U_)
 {
     const srt_data_t *srt = (const srt_data_t *)tapdata;
-    const maf_tap_t *record = (const maf_tap_t *)data;
-    const maf_round_t *decided;
+    const maf_login_t *login = ((const maf_tap_t *)data)->login;
+    progress_t *progress = progress_of(srt->srt_array, login);
+    const char *server = maf_end_text(pinfo->pool, &login->server, login->server_port);
+    const maf_verdict_t *message;
+    const maf_round_t *round;
 
-    if (!record->tvb)
-        return TAP_PACKET_DONT_REDRAW;
-    if (record->verdict->response_to)
-        time_answer(srt, pinfo, record);
-    decided = decided_round(record);
-    if (decided) {
-        srt_stat_table *methods = table_at(srt, SRT_METHODS);
-        const char *name = maf_method_label(pinfo->pool, record->verdict->revision, decided->method);
+    while ((message = next_message(login, progress)) != NULL) {
+        const bool by_server = message->from == MAF_SERVER;
 
-        nstime_t begin;
+        if (!message->response_to)
+            continue;
+        add_time(srt, by_server ? SRT_BY_SERVER : SRT_BY_CLIENT, message->answers, &message->response_time,
+                 message->packet);
+        if (by_server)
+            add_time(srt, SRT_SERVERS, row_in(srt, SRT_SERVERS, server), &message->response_time,
+                     message->packet);
+    }
+    while ((round = next_decided(login, progress)) != NULL) {
+        const char *method = maf_method_label(pinfo->pool, (unsigned)login->revision, round->method);
 
-        nstime_delta(&begin, &pinfo->abs_ts, &decided->duration); /* as shifted as the packet's time */
-        add_srt_table_data(methods, named_row(methods, name), &begin, pinfo);
+        add_time(srt, SRT_METHODS, row_in(srt, SRT_METHODS, method), &round->duration,
+                 round->decision->packet);
     }
     return TAP_PACKET_REDRAW;
 }
@@ -215,6 +310,8 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
 void
 maf_stats_register(int proto)
 {
+    listeners = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_hash_table_destroy);
+    register_cleanup_routine(forget_logins);
     stats_tree_register_plugin("maf", "maf", "MAF", 0, tree_packet, tree_init, NULL);
     register_srt_table(proto, "maf", SRT_TABLES, srt_packet, srt_init, NULL);
 }

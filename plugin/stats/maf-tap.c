@@ -1,5 +1,5 @@
 /* maf-tap.c
- * What statistics and exports are told of each MAF message
+ * What statistics and exports get of each MAF message
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +13,7 @@
 #include <epan/to_str.h>
 #include <wsutil/exported_pdu_tlvs.h>
 
-static int frame_tap;
+static int message_tap;
 static int export_tap;
 
 static void
@@ -30,16 +30,20 @@ export_pdu(packet_info *pinfo, tvbuff_t *tvb)
 bool
 maf_tap_wanted(void)
 {
-    return have_tap_listener(frame_tap) || have_tap_listener(export_tap);
+    return have_tap_listener(message_tap) || have_tap_listener(export_tap);
 }
 
 void
-maf_tap_tell(packet_info *pinfo, const maf_tap_t *record)
+maf_tap_queue(packet_info *pinfo, maf_login_t *login, tvbuff_t *tvb)
 {
-    if (have_tap_listener(frame_tap))
-        tap_queue_packet(frame_tap, pinfo, wmem_memdup(pinfo->pool, record, sizeof *record));
-    if (record->tvb && have_tap_listener(export_tap))
-        export_pdu(pinfo, record->tvb);
+    if (have_tap_listener(message_tap)) {
+        maf_tap_t *record = wmem_new(pinfo->pool, maf_tap_t);
+
+        record->login = login;
+        tap_queue_packet(message_tap, pinfo, record);
+    }
+    if (tvb && have_tap_listener(export_tap))
+        export_pdu(pinfo, tvb);
 }
 
 const char *
@@ -52,6 +56,6 @@ maf_end_text(wmem_allocator_t *pool, const address *address, uint32_t port)
 void
 maf_tap_register(void)
 {
-    frame_tap = register_tap("maf");
+    message_tap = register_tap("maf");
     export_tap = register_export_pdu_tap("MAF");
 }

@@ -1,5 +1,5 @@
 /* maf-tap.h
- * What statistics and exports are told of each MAF message
+ * What statistics and exports get of each MAF message
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,19 +11,12 @@
 
 #include <epan/packet.h>
 
-#include "maf-message.h"
-#include "maf-session.h"
+#include "maf-login.h"
 
-/* What a listener of the tap "maf" gets; it and all it points to live as long as the packet. */
+/* What a listener of the tap "maf" gets for each message, and for each violation between messages. Statistics
+ * read the login; the packet only chooses it. */
 typedef struct {
-    uint32_t session; /* the same for all messages of a session, and for no other in the capture */
-    uint32_t stream;  /* tcp.stream */
-    maf_side_t from;
-    bool by_client;               /* the packet is the client's, whoever is at fault */
-    uint32_t violations;          /* MAF_FAULT_* */
-    tvbuff_t *tvb;                /* the message; NULL: no message, but something wrong between messages */
-    maf_message_t message;        /* the message, taken apart, if there is one */
-    const maf_verdict_t *verdict; /* and what the session said of it */
+    maf_login_t *login; /* lives as long as the capture */
 } maf_tap_t;
 
 /* Register the taps "maf" and, for File, Export PDUs to File, "MAF". */
@@ -32,8 +25,9 @@ void maf_tap_register(void);
 /* Whether anybody listens: most of the time, nobody does. */
 bool maf_tap_wanted(void);
 
-/* Tell those who listen; the record is copied. */
-void maf_tap_tell(packet_info *pinfo, const maf_tap_t *record);
+/* A packet has something of this login: a message that tvb holds, or, with tvb NULL, a violation between
+ * messages. */
+void maf_tap_queue(packet_info *pinfo, maf_login_t *login, tvbuff_t *tvb);
 
 /* One end of a connection in text: "192.0.2.1:1080", "[2001:db8::1]:1080". Belongs to pool. */
 const char *maf_end_text(wmem_allocator_t *pool, const address *address, uint32_t port);

@@ -1,5 +1,6 @@
 /* test-maf-session-table.c
- * The table of sessions: do dialogs that share it, and listeners that are told the same, keep its rows right?
+ * The table of sessions: do its rows follow their logins, and outlive the capture for dialogs that share the
+ * table?
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,7 +10,8 @@
 #include <epan/stat_tap_ui.h>
 #include <epan/wmem_scopes.h>
 
-#include "maf-expert.h"
+#include "maf-login.h"
+#include "maf-protocol.h"
 #include "stats/maf-session-table.h"
 #include "stats/maf-tap.h"
 
@@ -35,54 +37,63 @@ maf_end_text(wmem_allocator_t *pool, const address *address G_GNUC_UNUSED, uint3
     return "";
 }
 
-/* In place of that of maf-expert.c. */
-const char *
-maf_expert_name(uint32_t violation G_GNUC_UNUSED)
-{
-    return "fault";
-}
-
 static stat_tap_table_ui *
 table_ui(void)
 {
     return stat_tap_by_name("maf,sessions");
 }
 
-static unsigned
-shown(void)
+static const stat_tap_table *
+table(void)
 {
-    return g_array_index(table_ui()->tables, stat_tap_table *, 0)->num_elements;
+    return g_array_index(table_ui()->tables, stat_tap_table *, 0);
+}
+
+static const stat_tap_table_item_type *
+cell_of(unsigned row, const char *name)
+{
+    unsigned column = 0;
+
+    while (strcmp(table_ui()->fields[column].column_name, name) != 0)
+        column++;
+    return &table()->elements[row][column];
+}
+
+static maf_login_t *
+login_new(wmem_allocator_t *scope)
+{
+    const address none = ADDRESS_INIT_NONE;
+
+    return maf_login_new(scope, 7, &none, 1, &none, 0);
 }
 
 static void
-tell(stat_data_t *listener)
+show(stat_data_t *listener, maf_login_t *login, bool is_later_pass)
 {
-    packet_info pinfo = {.srcport = 1};
+    frame_data frame = {.visited = is_later_pass};
+    packet_info pinfo = {.fd = &frame};
+    const maf_tap_t record = {.login = login};
 
-    for (uint32_t session = 1; session <= SESSIONS; session++) {
-        const maf_tap_t record = {.session = session, .violations = 1};
-
-        table_ui()->packet_func(listener, &pinfo, NULL, &record, 0);
-    }
+    table_ui()->packet_func(listener, &pinfo, NULL, &record, 0);
 }
 
 /* What Apply does in Wireshark's SimpleStatisticsDialog. */
 static void
-apply(void *dialog, bool any_matches)
+apply(maf_login_t *const logins[SESSIONS], bool any_matches)
 {
-    stat_data_t listener = {.stat_tap_data = table_ui(), .user_data = dialog};
+    stat_data_t listener = {.stat_tap_data = table_ui()};
 
     table_ui()->stat_tap_init_cb(table_ui());
     reset_stat_table(table_ui());
-    if (any_matches)
-        tell(&listener);
+    for (unsigned i = 0; any_matches && i < SESSIONS; i++)
+        show(&listener, logins[i], true);
 }
 
 static void
-open_dialog(void *dialog)
+open_dialog(maf_login_t *const logins[SESSIONS])
 {
     table_ui()->refcount++;
-    apply(dialog, true);
+    apply(logins, true);
 }
 
 static void
@@ -95,79 +106,74 @@ close_dialog(void)
 static void
 test_dialogs(void)
 {
-    int one = 1, other = 2;
+    wmem_allocator_t *capture = wmem_allocator_new(WMEM_ALLOCATOR_STRICT);
+    maf_login_t *logins[SESSIONS];
+    const stat_tap_table_item_type *shown;
 
-    open_dialog(&one);
-    open_dialog(&other);
-    g_assert_cmpint(rows, ==, 2 * SESSIONS);
-    for (unsigned times = 0; times < 10; times++) {
-        apply(&one, true);
-        apply(&other, true);
-        g_assert_cmpuint(shown(), ==, SESSIONS);
-        g_assert_cmpint(rows, ==, 2 * SESSIONS);
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        logins[i] = login_new(capture);
+        maf_login_user(logins[i], NULL, "alice");
     }
+    open_dialog(logins);
+    shown = cell_of(0, "User");
+    open_dialog(logins);
+    apply(logins, true);
+    g_assert_cmpuint(table()->num_elements, ==, SESSIONS);
+    apply(logins, false);
+    g_assert_cmpuint(table()->num_elements, ==, 0);
+    g_assert_cmpint(rows, ==, 3 * SESSIONS);
+    wmem_destroy_allocator(capture); /* the first dialog still shows its rows */
+    g_assert_cmpstr(shown->value.string_value, ==, "alice");
     close_dialog();
     close_dialog();
     g_assert_cmpint(rows, ==, 0);
 }
 
-static void
-test_last_shows_nothing(void)
-{
-    int one = 1, other = 2;
-
-    open_dialog(&one);
-    open_dialog(&other);
-    apply(&other, false);
-    g_assert_cmpuint(shown(), ==, 0);
-    close_dialog();
-    close_dialog();
-    g_assert_cmpint(rows, ==, 0);
-    open_dialog(&one);
-    g_assert_cmpint(rows, ==, SESSIONS);
-    close_dialog();
-    g_assert_cmpint(rows, ==, 0);
-}
-
-/* Its rows stay while it is being filled, though another asks for the table meanwhile. */
-static void
-test_asked_for_while_filling(void)
-{
-    int one = 1;
-    stat_data_t listener = {.stat_tap_data = table_ui(), .user_data = &one};
-
-    table_ui()->refcount = 2;
-    table_ui()->stat_tap_init_cb(table_ui());
-    reset_stat_table(table_ui());
-    tell(&listener);
-    table_ui()->stat_tap_init_cb(table_ui());
-    tell(&listener);
-    g_assert_cmpint(rows, ==, 2 * SESSIONS);
-    reset_stat_table(table_ui());
-    close_dialog();
-    close_dialog();
-    g_assert_cmpint(rows, ==, 0);
-}
-
-/* As sharkd has, that is asked for the table twice in a request: what is wrong is counted once. */
+/* As sharkd has, that is asked for the table twice in a request: a login has one row. */
 static void
 test_two_listeners(void)
 {
+    wmem_allocator_t *capture = wmem_allocator_new(WMEM_ALLOCATOR_STRICT);
     stat_data_t one = {.stat_tap_data = table_ui()}, other = one;
-    const stat_tap_table_item_type *cells;
-    unsigned column = 0;
+    maf_login_t *login = login_new(capture);
 
     table_ui()->stat_tap_init_cb(table_ui());
     table_ui()->stat_tap_init_cb(table_ui());
-    tell(&one);
-    tell(&other);
-    g_assert_cmpuint(shown(), ==, SESSIONS);
-    while (strcmp(table_ui()->fields[column].column_name, "Diagnoses") != 0)
-        column++;
-    cells = g_array_index(table_ui()->tables, stat_tap_table *, 0)->elements[0];
-    g_assert_cmpstr(cells[column].value.string_value, ==, "fault");
+    show(&one, login, false);
+    show(&other, login, false);
+    g_assert_cmpuint(table()->num_elements, ==, 1);
     free_stat_tables(table_ui());
+    wmem_destroy_allocator(capture);
+    g_assert_cmpint(rows, ==, 0);
+}
+
+/* The filter lets one packet of the first pass through: the row has what comes later as well. */
+static void
+test_row_follows_login(void)
+{
+    wmem_allocator_t *capture = wmem_allocator_new(WMEM_ALLOCATOR_STRICT);
+    stat_data_t listener = {.stat_tap_data = table_ui()};
+    const nstime_t when = NSTIME_INIT_ZERO;
+    maf_login_t *login = login_new(capture);
+    maf_login_t *other = login_new(capture);
+
+    table_ui()->stat_tap_init_cb(table_ui());
+    show(&listener, login, false);
+    g_assert_cmpstr(cell_of(0, "User")->value.string_value, ==, "");
+    maf_login_user(login, NULL, "a|b");
+    maf_login_user(other, NULL, "bob");
+    maf_login_violation(login, 3, &when, MAF_CLIENT, MAF_NOTE, "one", "text");
+    maf_login_violation(login, 4, &when, MAF_CLIENT, MAF_NOTE, "two", "text");
+    maf_login_violation(login, 5, &when, MAF_CLIENT, MAF_NOTE, "one", "text");
+    maf_login_closed(login, MAF_SERVER, false);
+    g_assert_cmpuint(table()->num_elements, ==, 1);
+    g_assert_cmpstr(cell_of(0, "User")->value.string_value, ==, "a\\x7cb");
+    g_assert_cmpstr(cell_of(0, "Expert info")->value.string_value, ==, "one 2 times, two");
+    g_assert_cmpstr(cell_of(0, "Closed by")->value.string_value, ==, "server");
+    g_assert_cmpuint(cell_of(0, "Stream")->value.uint_value, ==, 7);
     free_stat_tables(table_ui());
+    maf_login_user(login, NULL, "nobody shows this");
+    wmem_destroy_allocator(capture);
     g_assert_cmpint(rows, ==, 0);
 }
 
@@ -178,8 +184,7 @@ main(int argc, char **argv)
     wmem_init_scopes();
     maf_session_table_register();
     g_test_add_func("/session-table/dialogs", test_dialogs);
-    g_test_add_func("/session-table/last-shows-nothing", test_last_shows_nothing);
-    g_test_add_func("/session-table/asked-for-while-filling", test_asked_for_while_filling);
     g_test_add_func("/session-table/two-listeners", test_two_listeners);
+    g_test_add_func("/session-table/row-follows-login", test_row_follows_login);
     return g_test_run();
 }

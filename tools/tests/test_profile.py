@@ -38,12 +38,12 @@ FILTERED = {
     "Refused": ("sasl/plain-wrong", 1),
     "Sub-methods": ("sasl/composite-3", 3),
     "Slow": ("sasl/composite-3, an hour between its packets", 11),
-    "Broken rules": ("violations/00/not_offered", 1),
-    "Clear text": ("sasl/composite-3", 1),
+    "Violations": ("violations/00/not_offered", 1),
+    "Cleartext password": ("sasl/composite-3", 1),
 }
 
-COLUMNS = ("No.", "Time", "From", "Round", "Response (s)", "Took (s)", "Info", "Remark", "Source", "Destination",
-           "Protocol", "Instruction", "Sub-method")
+COLUMNS = ("No.", "Time", "Stream", "From", "User", "Round", "Response (s)", "Duration (s)", "Info", "Expert info", "Source",
+           "Destination", "Protocol", "Instruction", "Sub-method")
 
 # In pixels, as Wireshark has them with DejaVu Sans Mono of 10 points at 96 dpi: a character, what a cell keeps free,
 # and at the right of a packet list that is longer than the window the scroll bar with its overview.
@@ -187,7 +187,7 @@ class ProfileTest(unittest.TestCase):
         self.assertEqual(formats, [re.sub(r":0:R$", "", form) for form in self.column_format().values()])
 
     def readable(self, capture, pixels):
-        """How many characters of each column can be read in a list this wide; the MAF frames, up to Remark."""
+        """How many characters of each column can be read in a list this wide; the MAF frames, up to Expert info."""
         widths = [width for _, width in self.widths()]
         seen = [min(width, pixels - sum(widths[:number])) for number, width in enumerate(widths)]
         room = {name: max(0, int((width - MARGIN) / CHARACTER)) for name, width in zip(COLUMNS, seen)}
@@ -210,7 +210,7 @@ class ProfileTest(unittest.TestCase):
                               (1600, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
             room, frames = self.readable("violations/00/not_offered", window)
             with self.subTest(window=window):
-                self.assertEqual(frames[-1]["Remark"][:room["Remark"]][:len(begin)], begin)
+                self.assertEqual(frames[-1]["Expert info"][:room["Expert info"]][:len(begin)], begin)
 
     def test_sub_methods(self):
         """The names are those that the plugin has itself, and its dissectors keep the DATA."""

@@ -1,48 +1,82 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tshark -z maf,... prints of sample captures, without times and without what depends on them."""
+"""The table of sessions, the counts and the response times: a filter chooses sessions and falsifies none."""
 import re
 
-import programs
+import pytest
 
-ALL = ("sasl/composite-3", "sasl/failed-then-another", "sasl/composite-rev01", "revision-00/more-absolute",
-       "revision-00/nothing-acceptable", "violations/00/truncated")
-TABLE = ("revision-01/after-revision-00", "sasl/plain-wrong", "violations/00/duplicate_offer", "violations/00/sequence-request",
-         "revision-00/login-100k")
-WANTED = ([(name, f"maf,{what}") for name in ALL for what in ("tree", "srt", "sessions")] +
-          [(name, "maf,sessions") for name in TABLE] +
-          [("sasl/composite-3", f"maf,{what},maf.round == 2") for what in ("tree", "srt", "sessions")] +
-          [("no-maf/http", "maf,sessions")])
+from logins import three_users, write
+from wireshark import tshark
+
+ALICE = 'maf.sasl.plain.authcid == "alice"'
+EARLY = "maf.instr == 1 && tcp.port == 40002"  # matches bob's first message only
 
 
-def sorted_siblings(lines):
-    """Wireshark leaves the order of siblings with equal counts to chance."""
-    path, keyed = {}, []
-    for line in lines:
-        depth = len(line) - len(line.lstrip())
-        path = {other: above for other, above in path.items() if other < depth} | {depth: line}
-        keyed.append(([path[other] for other in sorted(path)], line))
-    return [line for _, line in sorted(keyed)]
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("statistics") / "three.pcap", three_users())
 
 
-def statistics(name, what):
-    lines = programs.tshark("-q", "-n", "-r", programs.CAPTURES[name].path, "-z", what).splitlines()
-    lines = [line for line in lines if not re.fullmatch("=*|-*", line) and not line.startswith("Filter")]
-    if what.startswith("maf,tree"):
-        counted = (re.match(r"( *\S.*?\S) {2,}([0-9]+) {2,}[0-9 ]", line) for line in lines)
-        lines = sorted_siblings([f"{count[1]}: {count[2]}" for count in counted if count])
-    else:
-        lines = [re.sub(r"( +[0-9]+\.[0-9]{6}){4}$", " <times>",
-                        re.sub(r"\|[0-9]+\.[0-9]{9} ", "|<time> ",
-                               re.sub(r"\|[0-9]{4}-[0-9-]+ [0-9:.]+", "|<start>", line))) for line in lines]
-    return f"\n{name} -z {what}\n" + "".join(f"{line}\n" for line in lines)
+def statistic(capture, name, *options, filter=None):
+    return tshark(capture, "-q", *options, "-z", name + (f",{filter}" if filter else "")).decode("utf-8")
 
 
-def test_statistics(same_as_expected):
-    same_as_expected("statistics", "".join(statistics(*wanted) for wanted in WANTED))
+def table(capture, *options, filter=None):
+    """The rows of the table of sessions, by the names of its columns."""
+    lines = [line.split(" |") for line in statistic(capture, "maf,sessions", *options, filter=filter).splitlines()]
+    (at,) = [at for at, cells in enumerate(lines) if cells[0] == "Frame"]
+    return [dict(zip(lines[at], cells)) for cells in lines[at + 1:] if len(cells) == len(lines[at])]
 
 
-def test_one_table_of_sessions():
-    done = programs.run(programs.TSHARK, "-q", "-r", programs.CAPTURES["sasl/composite-3"].path, "-z", "maf,sessions", "-z",
-                        "maf,sessions,maf.round == 2", check=False)
-    assert done.returncode
-    assert "-z maf,sessions,maf.round == 2: only one -z maf,sessions can be given" in done.stderr
+def counts(capture, *options, filter=None):
+    """The counts of the tree, by the names of its nodes; those of zero are left out."""
+    rows = re.findall(r"^ *(\S.*?)  +(\d+)  +", statistic(capture, "maf,tree", *options, filter=filter), re.MULTILINE)
+    return {name: int(count) for name, count in rows if count != "0"}
+
+
+def test_table(three):
+    rows = table(three)
+    assert [row["User"] for row in rows] == ["alice", "bob", "carol"]
+    assert [row["Outcome"] for row in rows] == ["failed", "succeeded", "unfinished"]
+    assert [row["Closed by"] for row in rows] == ["server", "", ""]
+    assert [row["Target"] for row in rows] == ["", "example.org:80", ""]
+    assert rows[0]["Sub-methods run"] == "SASL PLAIN (0x00000101)"
+
+
+@pytest.mark.parametrize("passes", [[], ["-2"]], ids=["one-pass", "two-passes"])
+@pytest.mark.parametrize("wanted, place", [(ALICE, 0), (EARLY, 1)])
+def test_filtered_table(three, wanted, place, passes):
+    assert table(three, *passes, filter=wanted) == [table(three, *passes)[place]]
+
+
+def test_counts(three):
+    for passes in ([], ["-2"]):
+        count = counts(three, *passes)
+        assert count["Sessions"] == 3
+        assert count["Process"] == 3
+        assert count["Do"] == 3
+        assert count["SASL PLAIN"] == 2
+        assert count["Unfinished"] == 1
+
+
+def test_filtered_counts_on_two_passes(three):
+    count = counts(three, "-2", filter=ALICE)
+    assert (count["Sessions"], count["Messages by instruction"], count["Failed"]) == (1, 5, 1)
+    assert "Unfinished" not in count
+    count = counts(three, "-2", filter=EARLY)
+    assert (count["Sessions"], count["Messages by instruction"], count["Succeeded"]) == (1, 5, 1)
+
+
+def answers(capture, *options, filter=None):
+    return re.findall(r"^ *\d+  (\S.*?)  +(\d+)  ", statistic(capture, "maf,srt", *options, filter=filter), re.MULTILINE)
+
+
+def test_filtered_response_times_on_two_passes(three):
+    whole = dict(answers(three))
+    assert whole["SASL PLAIN"] == "2"
+    chosen = dict(answers(three, "-2", filter=EARLY))
+    assert (chosen["SASL PLAIN"], chosen["What next?"], chosen["Do"]) == ("1", "1", "1")
+
+
+def test_credentials(three):
+    rows = [line.split() for line in statistic(three, "credentials").splitlines() if "MAF" in line]
+    assert [row[-1] for row in rows] == ["alice", "bob", "carol"]
