@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* An array has room for so many bytes from the start: growing would leave a copy of them, of a password too. */
 #define ROOM 1024
@@ -75,7 +74,7 @@ fill(reader_t *reader, gsize missing, GError **error)
     const guint len = reader->in->len;
     const gsize chunk = CLAMP(missing, CHUNK, CHUNK_MAX);
 
-    if (len + missing > peer->options->message_size && reader->at + missing > peer->options->message_size)
+    if (len + missing > peer->options->message_size)
         return violation(error, "expected %s: a message of more than %u bytes", peer->expects,
                          peer->options->message_size);
     if (!peer_flush(peer, error))
@@ -104,15 +103,6 @@ peer_expect(peer_t *peer, const char *expects)
     }
     peer->expects = expects;
     peer->deadline = net_deadline((guint)peer->options->timeout);
-}
-
-gboolean
-peer_peek(peer_t *peer, guint8 *byte, GError **error)
-{
-    if (!reader_u8(&peer->reader, byte, error))
-        return FALSE;
-    peer->reader.at--;
-    return TRUE;
 }
 
 /* Sending */
@@ -180,8 +170,7 @@ peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu, GError **error)
     wipe_and_unref(message);
     if (done && then != FAULT_GO_ON) {
         peer_flush(peer, NULL);
-        if (then == FAULT_RESET)
-            net_prepare_reset(peer->fd);
+        peer->reset = then == FAULT_RESET;
         g_set_error(error, PAIR_ERROR, PAIR_ERROR_FAULT, "ended by --fault %s", fault_name(peer->options->fault));
         return FALSE;
     }
@@ -237,16 +226,28 @@ answer_oem(peer_t *peer, const maf_pdu_t *question, GError **error)
 }
 
 gboolean
-peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, GError **error)
+peer_answer_oems(peer_t *peer, const char *expects, guint8 *next, GError **error)
 {
+    maf_pdu_t pdu;
+
     for (;;) {
-        if (!read_one(peer, expects, pdu, error))
+        peer_expect(peer, expects);
+        if (!reader_u8(&peer->reader, next, error))
             return FALSE;
-        if (!oem || pdu->instr != MAF_INSTR_OEM)
+        peer->reader.at--;
+        if (*next != MAF_INSTR_OEM)
             return TRUE;
-        if (!answer_oem(peer, pdu, error))
+        if (!read_one(peer, expects, &pdu, error) || !answer_oem(peer, &pdu, error))
             return FALSE;
     }
+}
+
+gboolean
+peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, GError **error)
+{
+    guint8 instr;
+
+    return (!oem || peer_answer_oems(peer, expects, &instr, error)) && read_one(peer, expects, pdu, error);
 }
 
 gboolean
@@ -306,7 +307,8 @@ peer_relay(peer_t *peer, const relay_end_t *other, GError **error)
     if (!peer_flush(peer, error))
         return FALSE;
     peer_expect(peer, "an end");
-    return net_relay(&end, other, peer->reader.in) || lost(error, "the connection broke off: %s", g_strerror(errno));
+    peer->reset = !net_relay(&end, other, peer->reader.in);
+    return !peer->reset || lost(error, "the connection broke off: %s", g_strerror(errno));
 }
 
 /* Closing with bytes unread would reset the connection, and the peer might lose what it was sent last. */
@@ -325,9 +327,10 @@ drain(int fd, gint64 deadline)
 void
 peer_close(peer_t *peer)
 {
-    if (peer_flush(peer, NULL) && peer->options->linger > 0)
+    if (peer->reset)
+        net_prepare_reset(peer->fd);
+    else if (peer_flush(peer, NULL) && peer->options->linger > 0)
         drain(peer->fd, g_get_monotonic_time() + (gint64)peer->options->linger * 1000);
-    close(peer->fd);
     wipe_and_unref(peer->reader.in);
     wipe_and_unref(peer->out);
     g_free(peer->name);

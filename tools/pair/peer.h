@@ -45,14 +45,15 @@ typedef struct peer {
     gint64 deadline, login_deadline; /* login_deadline: 0 for none */
     GByteArray *out; /* sent, but kept to go with what follows */
     guint oems;      /* that have come */
+    gboolean reset;  /* is to be reset, not closed */
 } peer_t;
 
-/* A conversation on the connected, non-blocking socket, which it owns from now on. */
+/* A conversation on the connected, non-blocking socket, which stays the caller's to close. */
 void peer_open(peer_t *peer, int fd, const peer_options_t *options);
 
 /*
- * Sends what is kept back and closes the connection; before that lets the peer read what was sent last, unless that
- * is not worth while. Frees what the peer holds.
+ * Sends what is kept back and lets the peer read what was sent last, for as long as the options say, before the socket
+ * is closed; or has that reset the connection. Frees what the peer holds, but not the peer.
  */
 void peer_close(peer_t *peer);
 
@@ -62,9 +63,6 @@ void peer_close(peer_t *peer);
  * slow, and PAIR_ERROR_VIOLATION when it is closed, or the message is too long.
  */
 void peer_expect(peer_t *peer, const char *expects);
-
-/* The first byte of the message to come, which stays to be read. FALSE with `error`, as for reading. */
-gboolean peer_peek(peer_t *peer, guint8 *byte, GError **error);
 
 /* Sends a message. FALSE with PAIR_ERROR_NETWORK when the connection is lost or the peer does not read. */
 gboolean peer_send(peer_t *peer, const GByteArray *message, GError **error);
@@ -86,6 +84,12 @@ gboolean peer_send_header(peer_t *peer, guint8 instr, guint16 flags, GError **er
  * accord, `oem`, those are answered: ids for tests are echoed, others not recognised.
  */
 gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, GError **error);
+
+/*
+ * Answers OEM messages as peer_read_pdu() does, until the next message is another, and gives its first byte, which
+ * stays to be read. FALSE with `error`, as for reading.
+ */
+gboolean peer_answer_oems(peer_t *peer, const char *expects, guint8 *next, GError **error);
 
 /* peer_read_pdu() of a message that must be of this INSTR and is nothing but a header, or of no interest. */
 gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, GError **error);
