@@ -79,16 +79,17 @@ method_rename_test(const method_id_t *id)
 static step_t
 echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
 {
-    gsize len;
-    const guint8 *data = g_bytes_get_data(run->settings->test_data, &len);
+    const gboolean is_client = run->side == PAIR_CLIENT;
+    gsize len = in_len;
+    const guint8 *data = is_client ? in : g_bytes_get_data(run->settings->test_data, &len);
 
-    if (run->side == PAIR_SERVER && in)
+    if (!is_client && in)
         return in_len == len && (len == 0 || memcmp(in, data, len) == 0) ? STEP_PASSED : STEP_FAILED;
-    if (run->side == PAIR_CLIENT && !in)
+    if (is_client && !in)
         return STEP_OPEN;
     *out = g_byte_array_new();
-    g_byte_array_append(*out, run->side == PAIR_CLIENT ? in : data, (guint)(run->side == PAIR_CLIENT ? in_len : len));
-    return run->side == PAIR_CLIENT ? STEP_PASSED : STEP_OPEN;
+    g_byte_array_append(*out, data, (guint)len);
+    return is_client ? STEP_PASSED : STEP_OPEN;
 }
 
 /* What GNU SASL asks */

@@ -247,14 +247,22 @@ relay(pump_t pumps[2])
     return TRUE;
 }
 
-gboolean
-net_relay(const relay_end_t *a, const relay_end_t *b, const GByteArray *first)
+static void
+pump_open(pump_t *pump, const relay_end_t *from, const GByteArray *sent, const relay_end_t *to)
 {
-    pump_t pumps[] = {{.from = a, .to = b, .buffer = g_malloc(MAX(first->len, BUFFER_SIZE)), .len = first->len},
-                      {.from = b, .to = a, .buffer = g_malloc(BUFFER_SIZE)}};
+    *pump = (pump_t){.from = from, .to = to, .len = sent ? sent->len : 0};
+    pump->buffer = g_malloc(MAX(pump->len, BUFFER_SIZE));
+    if (pump->len > 0)
+        memcpy(pump->buffer, sent->data, pump->len);
+}
 
-    if (first->len > 0)
-        memcpy(pumps[0].buffer, first->data, first->len);
+gboolean
+net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b, const GByteArray *sent_by_b)
+{
+    pump_t pumps[2];
+
+    pump_open(&pumps[0], a, sent_by_a, b);
+    pump_open(&pumps[1], b, sent_by_b, a);
     const gboolean ended = relay(pumps);
     const int error = errno;
     for (gsize i = 0; i < 2; i++) {

@@ -44,10 +44,11 @@ typedef struct relay_end {
 } relay_end_t;
 
 /*
- * Bytes both ways between two ends, after `first`, which the first end has said already, until both have ended. An
- * end that ends half-closes the other; `out` of one that is no socket is closed. A connection that breaks off resets
- * the other one. FALSE with errno set for that.
+ * Bytes both ways between two ends, after what each has sent already (or NULL), until both have ended. An end that ends
+ * half-closes the other; `out` of one that is no socket is closed. A connection that breaks off resets the other one.
+ * FALSE with errno set for that.
  */
-gboolean net_relay(const relay_end_t *a, const relay_end_t *b, const GByteArray *first);
+gboolean net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b,
+                   const GByteArray *sent_by_b);
 
 #endif /* NET_H */

@@ -7,7 +7,6 @@
 #include "peer.h"
 
 #include "log.h"
-#include "net.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -299,7 +298,7 @@ peer_open(peer_t *peer, int fd, const peer_options_t *options)
 }
 
 gboolean
-peer_relay(peer_t *peer, const relay_end_t *other, GError **error)
+peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GError **error)
 {
     const relay_end_t end = {
         .in = peer->fd, .out = peer->fd, .is_socket = TRUE, .write_size = (gsize)peer->options->write_size};
@@ -307,7 +306,7 @@ peer_relay(peer_t *peer, const relay_end_t *other, GError **error)
     if (!peer_flush(peer, error))
         return FALSE;
     peer_expect(peer, "an end");
-    peer->reset = !net_relay(&end, other, peer->reader.in);
+    peer->reset = !net_relay(&end, peer->reader.in, other, sent);
     return !peer->reset || lost(error, "the connection broke off: %s", g_strerror(errno));
 }
 

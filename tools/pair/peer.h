@@ -8,6 +8,7 @@
 #define PEER_H
 
 #include "fault.h"
+#include "net.h"
 
 /* Where a side may send an OEM message of its own accord (draft-01, Process OEM specific). */
 typedef enum oem_place {
@@ -104,11 +105,10 @@ gboolean peer_exchange_oem(peer_t *peer, oem_place_t place, GError **error);
 gboolean peer_acknowledges(const peer_t *peer);
 
 /*
- * Relays between the peer and the other end until both have ended; deadlines are over. FALSE with PAIR_ERROR_NETWORK
- * when either broke off, whereupon both are reset.
+ * Relays between the peer and the other end, after what that has sent already (or NULL), until both have ended;
+ * deadlines are over. FALSE with PAIR_ERROR_NETWORK when either broke off, whereupon both are reset.
  */
-struct relay_end;
-gboolean peer_relay(peer_t *peer, const struct relay_end *other, GError **error);
+gboolean peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GError **error);
 
 /* A line of the log about this peer when --verbose. */
 void peer_log_verbose(const peer_t *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
