@@ -136,10 +136,12 @@ close_source(source_t *in)
 static gboolean
 take_text(const source_t *in, const char *group, const char *key, char **text)
 {
+    g_autoptr(GError) quotes_the_value = NULL;
+
     if (!g_key_file_has_key(in->keys, group, key, NULL))
         return TRUE;
-    *text = g_key_file_get_string(in->keys, group, key, NULL);
-    return *text || complain(in, group, key, "expected UTF-8 without a single backslash (write \\\\)");
+    *text = g_key_file_get_string(in->keys, group, key, &quotes_the_value);
+    return !quotes_the_value || complain(in, group, key, "expected UTF-8 without a single backslash (write \\\\)");
 }
 
 static gboolean

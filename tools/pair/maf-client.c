@@ -263,6 +263,7 @@ request(session_t *session, const socks_address_t *target, socks_message_t *repl
         return violation(error, "ATYP is %02X, not 01, 03 or 04", reply->address.atyp);
     if (reply->code == SOCKS_REP_SUCCEEDED)
         return TRUE;
+    session->peer.expects = NULL;
     g_set_error(error, PAIR_ERROR, PAIR_ERROR_NETWORK, "target not reached: reply %02X (%s)", reply->code,
                 socks_rep_name(reply->code));
     return FALSE;
@@ -305,8 +306,8 @@ report(const session_t *session, const GError *error)
 {
     if (!error)
         return EXIT_OK;
-    log_line(session->peer.name, "%s%s", error->code == PAIR_ERROR_REFUSED ? "authentication refused: " : "",
-             error->message);
+    g_autofree char *text = peer_explain(&session->peer, error);
+    log_line(session->peer.name, "%s%s", error->code == PAIR_ERROR_REFUSED ? "authentication refused: " : "", text);
     return error->code == PAIR_ERROR_REFUSED     ? EXIT_REFUSED
            : error->code == PAIR_ERROR_VIOLATION ? EXIT_VIOLATION
                                                  : EXIT_NETWORK;
@@ -412,7 +413,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
         const gboolean reached = carry_out_request(&session, &message, &reply, &error);
         socks_write_message(&reply, out);
         if (peer_send(&program, out, NULL) && reached) {
-            peer_expect(&program, "an end");
+            peer_expect(&program, NULL);
             program.reset = !peer_relay(&session.peer, &end, program.reader.in, &error);
         }
     }

@@ -81,13 +81,12 @@ select_socks_method(client_t *client, guint8 *method, GError **error)
 static gboolean
 receive_list(client_t *client, GError **error)
 {
-    static const char expects[] = "a list of MAF sub-methods";
     maf_pdu_t pdu;
 
-    if (!peer_read_pdu(&client->peer, expects, TRUE, &pdu, error))
+    if (!peer_read_pdu(&client->peer, "a list of MAF sub-methods", TRUE, &pdu, error))
         return FALSE;
     if (pdu.instr != MAF_INSTR_SUPPORTED)
-        return violation(error, "expected %s: got %s", expects, maf_instr_name(pdu.instr));
+        return violation(error, "got %s", maf_instr_name(pdu.instr));
     policy_offer(&client->policy, pdu.offered, pdu.n_offered);
     g_free(pdu.offered);
     return peer_exchange_oem(&client->peer, OEM_BEFORE_LIST, error);
@@ -136,22 +135,21 @@ process(client_t *client, const decision_t *decision, method_run_t *run, const m
 static gboolean
 process_until_what_next(client_t *client, const decision_t *decision, method_run_t *run, step_t *step, GError **error)
 {
-    static const char expects[] = "Process or What next?";
     maf_pdu_t pdu;
 
     for (*step = STEP_OPEN;;) {
-        if (!peer_read_pdu(&client->peer, expects, TRUE, &pdu, error))
+        if (!peer_read_pdu(&client->peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE, &pdu, error))
             return FALSE;
         g_free(pdu.offered);
         if (pdu.instr == MAF_INSTR_WHAT_NEXT)
             return TRUE;
         if (pdu.instr != MAF_INSTR_PROCESS)
-            return violation(error, "expected %s: got %s", expects, maf_instr_name(pdu.instr));
+            return violation(error, "got %s", maf_instr_name(pdu.instr));
         if (*step != STEP_OPEN)
-            return violation(error, "expected What next?: got Process after the sub-method's end");
+            return violation(error, "got Process after the sub-method's end");
         if (!method_id_equal(&pdu.method, &decision->id)) {
             g_autofree char *other = method_id_describe(&pdu.method);
-            return violation(error, "expected %s: got Process for %s", expects, other);
+            return violation(error, "got Process for %s", other);
         }
         if (!process(client, decision, run, &pdu, step, error))
             return FALSE;
@@ -265,6 +263,7 @@ subnegotiate(client_t *client, GError **error)
             return FALSE;
         }
     }
+    service_logged_in(client->slot);
     return send_success(client, error);
 }
 
@@ -307,7 +306,7 @@ static void
 decline(client_t *client, guint8 rep, const char *why)
 {
     reply(client, rep, -1, NULL);
-    peer_log_verbose(&client->peer, "target not reached, reply %02X (%s): %s", rep, socks_rep_name(rep), why);
+    log_line(client->peer.name, "target not reached, reply %02X (%s): %s", rep, socks_rep_name(rep), why);
 }
 
 static guint8
@@ -363,7 +362,8 @@ carry_out_request(client_t *client, gboolean maf)
     socks_message_t request;
 
     if (!receive_request(client, maf, &request, &error)) {
-        peer_log_verbose(&client->peer, "%s", error->message);
+        g_autofree char *text = peer_explain(&client->peer, error);
+        log_line(client->peer.name, "%s", text);
         return;
     }
     client->peer.login_deadline = 0;
@@ -388,20 +388,23 @@ log_in(client_t *client, gboolean *maf, GError **error)
     if (!select_socks_method(client, &method, error))
         return FALSE;
     *maf = method != SOCKS_METHOD_NONE;
-    return !*maf || subnegotiate(client, error);
+    if (*maf)
+        return subnegotiate(client, error);
+    service_logged_in(client->slot);
+    return TRUE;
 }
 
 static void
-log_login(const client_t *client, gboolean done, const GError *error)
+log_login(const client_t *client, const GError *error)
 {
     const char *user = client->user ? client->user : client->claimed;
     const char *by = client->passed->len > 0 ? client->passed->str : client->running;
-    const char *why = service_made_room(client->slot) ? "closed to make room for another connection"
-                      : error                         ? error->message
-                                                      : "";
+    g_autofree char *why = !error                            ? NULL
+                           : service_made_room(client->slot) ? g_strdup("closed to make room for another connection")
+                                                             : peer_explain(&client->peer, error);
 
-    log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s", done ? "succeeded" : "failed",
-             user ? user : "-", by ? by : "-", client->policy.grade, done ? "" : ": ", done ? "" : why);
+    log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s", why ? "failed" : "succeeded",
+             user ? user : "-", by ? by : "-", client->policy.grade, why ? ": " : "", why ? why : "");
 }
 
 static void
@@ -415,11 +418,9 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     peer_open(&client.peer, fd, &server->peer);
     policy_start(&client.policy, server->policy);
     const gboolean done = log_in(&client, &maf, &error);
-    log_login(&client, done, error);
-    if (done) {
-        service_logged_in(slot);
+    log_login(&client, error);
+    if (done)
         carry_out_request(&client, maf);
-    }
     if (server->peer.fault && !client.peer.fault.done)
         log_line(client.peer.name, "--fault %s did not apply", fault_name(server->peer.fault));
     peer_close(&client.peer);

@@ -37,6 +37,14 @@ lost(GError **error, const char *format, ...)
     return FALSE;
 }
 
+char *
+peer_explain(const peer_t *peer, const GError *error)
+{
+    return peer->expects && error->code != PAIR_ERROR_REFUSED && error->code != PAIR_ERROR_FAULT
+               ? g_strdup_printf("expected %s: %s", peer->expects, error->message)
+               : g_strdup(error->message);
+}
+
 void
 peer_log_verbose(const peer_t *peer, const char *format, ...)
 {
@@ -63,7 +71,7 @@ too_late(const peer_t *peer, GError **error)
 {
     if (peer->login_deadline && g_get_monotonic_time() >= peer->login_deadline)
         return lost(error, "not logged in within %u s", peer->options->login_time);
-    return lost(error, "expected %s: nothing within %d s", peer->expects, peer->options->timeout);
+    return lost(error, "nothing within %d s", peer->options->timeout);
 }
 
 static gboolean
@@ -74,8 +82,7 @@ fill(reader_t *reader, gsize missing, GError **error)
     const gsize chunk = CLAMP(missing, CHUNK, CHUNK_MAX);
 
     if (len + missing > peer->options->message_size)
-        return violation(error, "expected %s: a message of more than %u bytes", peer->expects,
-                         peer->options->message_size);
+        return violation(error, "a message of more than %u bytes", peer->options->message_size);
     if (!peer_flush(peer, error))
         return FALSE;
     if (!net_wait(peer->fd, POLLIN, nearest_deadline(peer, peer->deadline)))
@@ -84,9 +91,8 @@ fill(reader_t *reader, gsize missing, GError **error)
     const gssize count = recv(peer->fd, reader->in->data + len, chunk, 0);
     g_byte_array_set_size(reader->in, len + (guint)MAX(count, 0));
     if (count < 0 && errno != EAGAIN && errno != EINTR)
-        return lost(error, "expected %s: %s", peer->expects, g_strerror(errno));
-    return count != 0 || violation(error, "expected %s: the peer closed the connection%s", peer->expects,
-                                   len > 0 ? " inside a message" : "");
+        return lost(error, "%s", g_strerror(errno));
+    return count != 0 || violation(error, "the peer closed the connection%s", len > 0 ? " inside a message" : "");
 }
 
 void
@@ -189,15 +195,10 @@ static gboolean
 read_one(peer_t *peer, const char *expects, maf_pdu_t *pdu, GError **error)
 {
     g_autoptr(GByteArray) extra = g_byte_array_new();
-    GError *reason = NULL;
 
     peer_expect(peer, expects);
-    if (!maf_pdu_read(&peer->reader, peer->revision, pdu, &reason)) {
-        if (reason->code == PAIR_ERROR_VIOLATION && !g_str_has_prefix(reason->message, "expected "))
-            g_prefix_error(&reason, "expected %s: ", expects);
-        g_propagate_error(error, reason);
+    if (!maf_pdu_read(&peer->reader, peer->revision, pdu, error))
         return FALSE;
-    }
     peer->revision = pdu->ver;
     if (peer->options->verbose) {
         g_autofree char *text = maf_pdu_describe(pdu);
@@ -213,7 +214,7 @@ answer_oem(peer_t *peer, const maf_pdu_t *question, GError **error)
     maf_pdu_t answer = {.instr = MAF_INSTR_OEM, .method = method_id_compact(MAF_OEM_NOT_RECOGNISED)};
 
     if (++peer->oems > OEMS_MAX)
-        return violation(error, "expected %s: more OEM messages than the limit of %d", peer->expects, OEMS_MAX);
+        return violation(error, "more OEM messages than the limit of %d", OEMS_MAX);
     for (guint32 number = 0; number <= MAF_OEM_TEST_LAST; number++) {
         if (method_id_is(&question->method, number)) {
             answer.method = question->method;
@@ -252,13 +253,12 @@ peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, G
 gboolean
 peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, GError **error)
 {
-    const char *expects = maf_instr_name(instr);
     maf_pdu_t pdu;
 
-    if (!peer_read_pdu(peer, expects, oem, &pdu, error))
+    if (!peer_read_pdu(peer, maf_instr_name(instr), oem, &pdu, error))
         return FALSE;
     g_free(pdu.offered);
-    return pdu.instr == instr || violation(error, "expected %s: got %s", expects, maf_instr_name(pdu.instr));
+    return pdu.instr == instr || violation(error, "got %s", maf_instr_name(pdu.instr));
 }
 
 gboolean
@@ -305,7 +305,7 @@ peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GErro
 
     if (!peer_flush(peer, error))
         return FALSE;
-    peer_expect(peer, "an end");
+    peer_expect(peer, NULL);
     peer->reset = !net_relay(&end, peer->reader.in, other, sent);
     return !peer->reset || lost(error, "the connection broke off: %s", g_strerror(errno));
 }

@@ -59,7 +59,7 @@ void peer_open(peer_t *peer, int fd, const peer_options_t *options);
 void peer_close(peer_t *peer);
 
 /*
- * Begins to read a message, `expects` in words: what was read before is overwritten, and the message has its time
+ * Begins to read a message, `expects` in words (NULL for the tunnel's bytes): what was read before is overwritten, and the message has its time
  * from now on. Read it with &peer->reader. Reading fails with PAIR_ERROR_NETWORK for a connection that is lost or too
  * slow, and PAIR_ERROR_VIOLATION when it is closed, or the message is too long.
  */
@@ -109,6 +109,9 @@ gboolean peer_acknowledges(const peer_t *peer);
  * deadlines are over. FALSE with PAIR_ERROR_NETWORK when either broke off, whereupon both are reset.
  */
 gboolean peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GError **error);
+
+/* What went wrong, and what was expected instead, in words for the log. The caller frees it. */
+char *peer_explain(const peer_t *peer, const GError *error);
 
 /* A line of the log about this peer when --verbose. */
 void peer_log_verbose(const peer_t *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);

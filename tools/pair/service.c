@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define BACKLOG    4096
+#define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE (256 * 1024)
 #define END_TIME   2 /* seconds that connections have to end in at the end */
 
@@ -189,8 +190,8 @@ accept_all(int listener, guint most, service_serve_t serve, gconstpointer owner)
         if (fd >= 0) {
             take_in(fd, most, serve, owner);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (!make_room())
-                log_line(NULL, "cannot accept: %s", g_strerror(errno));
+            log_line(NULL, "cannot accept: %s", g_strerror(errno));
+            make_room();
             g_cond_wait_until(&shared.ended, &shared.mutex, net_deadline(1));
         } else if (errno != EINTR && errno != ECONNABORTED) {
             break;
@@ -211,15 +212,18 @@ close_all(GQueue *queue)
         shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
 }
 
-static void
-raise_descriptor_limit(void)
+/* How many connections there are descriptors for: each takes two. */
+static guint
+descriptors_for(guint most)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return most;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t enough = limit.rlim_cur > DESCRIPTORS_OWN ? (limit.rlim_cur - DESCRIPTORS_OWN) / 2 : 1;
+    return (guint)MIN(most, MAX(enough, 1));
 }
 
 void
@@ -229,7 +233,7 @@ service_run(int listener, guint most, service_serve_t serve, gconstpointer owner
     struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
     sigset_t stop_signals, before;
 
-    raise_descriptor_limit();
+    most = descriptors_for(most);
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGINT);
     sigaddset(&stop_signals, SIGTERM);

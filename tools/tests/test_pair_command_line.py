@@ -9,7 +9,7 @@ import time
 from pair import (CLIENT, Listener, PATIENCE, Proxy, SERVER, count_then_answer, login, private_file)
 
 
-class CommandLine(unittest.TestCase):
+class TestCommandLine:
     def run_tool(self, *arguments):
         return subprocess.run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, text=True)
 
@@ -26,12 +26,12 @@ class CommandLine(unittest.TestCase):
     def test_man_pages_have_every_option(self):
         for tool, name in ((SERVER, "maf-server"), (CLIENT, "maf-client")):
             options = set(re.findall(r"--[a-z-]+", self.run_tool(tool, "--help").stdout))
-            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".1"), encoding="utf-8") as page:
+            with open(ROOT / "tools/pair" / (name + ".1"), encoding="utf-8") as page:
                 described = set(re.findall(r"^\.BI? (--[a-z-]+)", page.read().replace("\\-", "-"), re.MULTILINE))
             assert options == described
 
     def test_the_example_configuration(self):
-        example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "maf-server.conf.example")
+        example = ROOT / "tools/pair/maf-server.conf.example"
         with open(example, encoding="utf-8") as text, private_file(text.read()) as file, Proxy("--config", file) as proxy:
             assert login(proxy, "127.0.0.1:9", password="example").returncode == 4
             assert login(proxy, "127.0.0.1:9", "--offer", "102", password="example").returncode == 4

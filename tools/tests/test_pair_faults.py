@@ -209,8 +209,22 @@ class Faults(EveryFault):
         return [name for name, _ in lines]
 
     def test_help(self):
-        assert set(self.listed(CLIENT)) == CLIENT_FAULTS.keys() | CLIENT_FAULTS_01.keys() | {"oem-unanswered"}
-        assert set(self.listed(SERVER)) == SERVER_FAULTS.keys() | SERVER_FAULTS_01.keys()
+        assert set(self.listed(CLIENT)) == CLIENT_FAULTS.keys() | CLIENT_FAULTS_01.keys() | {"oem-unanswered", "unoffered-selection"}
+        assert set(self.listed(SERVER)) == SERVER_FAULTS.keys() | SERVER_FAULTS_01.keys() | {"unoffered-selection"}
+
+    def test_unoffered_selection(self):
+        """The client offers METHOD 00 alone, the server selects MAF; both go on. An honest one of them does not."""
+        fault = ("--fault", "unoffered_selection")
+        with Proxy(*fault) as proxy, Listener(echo) as target:
+            check_echo(proxy, target.address, *fault)
+            check_refusal(run_client(proxy, target.address, "--no-maf"), 3, b"got METHOD 08, which was not offered")
+            with proxy.connect() as peer:
+                peer.sendall(b"\x05\x01\x00" + LIST)
+                assert receive(peer, 2 + len(DO_HELLO)) == b"\x05\x08" + DO_HELLO
+        with Proxy() as proxy:
+            check_refusal(run_client(proxy, "127.0.0.1:9", *fault), 1, b"accepts no METHOD")
+        with Proxy("--allow-none") as proxy, Listener(echo) as target:
+            check_echo(proxy, target.address, *fault)
 
     def test_unknown(self):
         for tool in (CLIENT, SERVER):
@@ -244,7 +258,7 @@ class Faults(EveryFault):
     def test_verbose_shows_it(self):
         with Proxy("--fault", "flags-do", "--verbose") as proxy, Listener(echo) as target:
             check_echo(proxy, target.address)
-            proxy.wait_line("sent Do: X'00000001' (5 bytes), as --fault has it")
+            proxy.wait_line("sent Do: Internal Test Method, 5 bytes, altered by --fault")
 
 
 class FaultsOfRevision01(EveryFault):

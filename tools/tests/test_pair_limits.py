@@ -33,43 +33,51 @@ class TestLimits:
         with contextlib.ExitStack() as stack:
             return [self.is_let_in(stack.enter_context(self.connect_from(proxy, host))) for host in hosts]
 
-    def test_connections_per_address(self):
-        with Proxy("--connections-per-address", "2") as proxy, Listener(echo) as target:
-            for _ in range(3):  # places are given back
-                assert self.crowd(proxy, *["127.0.0.2"] * 4, "127.0.0.3") == [True, True, False, False, True]
+    def test_the_oldest_makes_room(self):
+        """At the limit, the oldest connection that is not logged in is closed for the newcomer; a tunnel stays."""
+        with Proxy("--connections", "3") as proxy, Listener(echo) as target, proxy.authenticated() as tunnel:
+            tunnel.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
+            receive(tunnel, 10)
+            with contextlib.ExitStack() as stack:
+                idle = []
+                for i in range(6):
+                    idle.append(stack.enter_context(self.connect_from(proxy, f"127.0.0.{i + 2}")))
+                    assert self.is_let_in(idle[i])
+                assert [self.is_let_in(peer) for peer in idle[:4]] == [False] * 4
+                proxy.wait_line("closed to make room for another connection")
                 check_echo(proxy, target.address)
-            proxy.wait_line("closed at once: there are 2 connections from this address")
-            assert proxy.wait_line("closed at once").startswith("maf-server: 127.0.0.2:")
+                tunnel.sendall(b"still here")
+                assert receive(tunnel, 10) == b"still here"
 
-    def test_connections(self):
-        with Proxy("--connections", "3") as proxy, Listener(echo) as target:
-            assert self.crowd(proxy, *(f"127.0.0.{i}" for i in range(2, 7))) == [True] * 3 + [False] * 2
-            proxy.wait_line("closed at once: there are 3 connections")
-            check_echo(proxy, target.address)
+    def test_tunnels_stay(self):
+        with Proxy("--connections", "2") as proxy, contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(proxy.authenticated())
+            with proxy.connect() as peer, contextlib.suppress(ConnectionResetError):
+                assert peer.recv(1) == b""
+            proxy.wait_line("closed: all 2 connections are logged in")
 
-    @pytest.mark.skipif(not have_ipv6(), reason="no IPv6 loopback")
-    def test_ipv4_in_ipv6(self):
-        with Proxy("--listen", "::", "--connections-per-address", "1") as proxy:
-            proxy.host = "127.0.0.1"
-            assert self.crowd(proxy, "127.0.0.2", "127.0.0.3", "127.0.0.2") == [True, True, False]
+    def test_no_more_connections_than_descriptors(self):
+        """With 60 descriptors there is room for 22 connections and their targets, and the server stays whole."""
+        with Listener(echo) as target, Proxy(command=["sh", "-c", 'ulimit -n 60; exec "$@"', "sh"]) as proxy, \
+                contextlib.ExitStack() as stack:
+            for _ in range(22):
+                peer = stack.enter_context(proxy.authenticated())
+                peer.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack("!H", target.port))
+                assert receive(peer, 10)[:2] == b"\x05\x00"
+            with proxy.connect() as peer, contextlib.suppress(ConnectionResetError):
+                assert peer.recv(1) == b""
+            proxy.wait_line("closed: all 22 connections are logged in")
 
-    def test_lines_are_bounded(self):
-        """Ten lines in each second, and the others counted, however many seconds it takes."""
-        with Proxy("--connections", "1") as proxy, proxy.connect() as first:
-            first.sendall(GREETING)
-            assert self.is_let_in(first)
-            start = time.monotonic()
-            for _ in range(200):
-                with proxy.connect() as peer, contextlib.suppress(ConnectionResetError):
-                    peer.recv(1)
-            told = untold = 0
-            while told + untold < 200 and time.monotonic() < start + PATIENCE:
-                time.sleep(0.01)
-                lines = proxy.lines.copy()
-                told = sum("closed at once: " in line for line in lines)
-                untold = sum(int(line.split()[1]) for line in lines if "more connections closed at once" in line)
-            assert told + untold == 200, proxy.lines
-            assert told <= 10 * (1 + time.monotonic() - start)
+    def test_limits_of_the_configuration(self):
+        limits = "[limits]\nconnections=3\nlogin-time=30\nmessage-size=5000\n"
+        for options, count in (((), 3), (("--connections", "2"), 2)):
+            with configured(("internal-test",), policy=limits, options=options) as proxy, contextlib.ExitStack() as stack:
+                idle = []
+                for i in range(5):
+                    idle.append(stack.enter_context(self.connect_from(proxy, "127.0.0.2")))
+                    assert self.is_let_in(idle[i])
+                assert [self.is_let_in(peer) for peer in idle[:5 - count]] == [False] * (5 - count)
 
     def test_login_time(self):
         """A client may not stay by being always almost there."""
@@ -101,34 +109,6 @@ class TestLimits:
     def test_long_test_data_goes_before(self):
         with Proxy("--message-size", "4096", "--test-data-size", "100000") as proxy, Listener(echo) as target:
             check_echo(proxy, target.address)
-
-    def test_limits_of_the_configuration(self):
-        limits = "[limits]\nconnections=3\nconnections-per-address=1\nlogin-time=30\nmessage-size=5000\n"
-        for options, count in (((), 3), (("--connections", "2"), 2)):
-            with configured(("internal-test",), policy=limits, options=options) as proxy:
-                let_in = self.crowd(proxy, "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
-                assert let_in == [True, False] + [True] * (count - 1) + [False] * (4 - count)
-
-    @contextlib.contextmanager
-    def many_passwords_to_check(self, proxy):
-        """The sockets of 100 clients of one address whose passwords are wrong, and take long to check."""
-        with contextlib.ExitStack() as stack:
-            peers = [stack.enter_context(self.connect_from(proxy, "127.0.0.2")) for _ in range(100)]
-            for peer in peers:
-                peer.sendall(list_of(PLAIN) + process(PLAIN, b"\0alice\0wrong") + WHAT_NEXT)
-                receive(peer, 2 + len(process(PLAIN, b"")))
-            yield peers
-
-    def test_checks_of_passwords_keep_nobody_waiting(self):
-        """Neither another sub-method, nor the same from another address."""
-        made = subprocess.run([SERVER, "--make-user", "alice"], input="sesame", capture_output=True, timeout=PATIENCE,
-                              text=True).stdout
-        with private_file("[step 1]\nmethods=PLAIN;internal-test\n" + made) as file, Proxy("--config", file) as proxy:
-            for offer in ("1", "101"):
-                with self.many_passwords_to_check(proxy) as peers:
-                    check_refusal(login(proxy, "127.0.0.1:1", "--offer", offer, password="sesame"), 4, b"reply 05")
-                    waiting = len(peers) - len(select.select(peers, [], [], 0)[0])
-                    assert waiting > 0
 
     def test_a_client_that_is_gone_before_its_target_answers(self):
         """What comes back for it must find nobody, and harm nobody."""

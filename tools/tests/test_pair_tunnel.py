@@ -23,11 +23,11 @@ class TestTogether:
     def test_domain(self):
         with Proxy("--verbose") as proxy, Listener(echo) as target:
             check_echo(proxy, f"localhost:{target.port}")
-            proxy.wait_line(f"connecting to localhost:{target.port}")
+            proxy.wait_line(f"connecting to localhost, port {target.port}")
 
     @pytest.mark.skipif(not have_ipv6(), reason="no IPv6 loopback")
     def test_ipv6(self):
-        with Proxy("--listen", "::1") as proxy, Listener(echo, "::1") as target:
+        with Proxy("--listen", "[::1]:0") as proxy, Listener(echo, "::1") as target:
             assert proxy.address.startswith("[::1]:")
             check_echo(proxy, target.address)
 
@@ -70,7 +70,7 @@ class TestTogether:
         with Proxy("--rounds", "3", "--test-data", "", "--verbose") as proxy, Listener(echo) as target:
             check_echo(proxy, target.address)
             proxy.wait_line("closed")
-            assert sum("sent Do: X'00000001' (0 bytes)" in line for line in proxy.lines) == 3
+            assert sum("sent Do: Internal Test Method, 0 bytes" in line for line in proxy.lines) == 3
 
     def test_no_maf(self):
         with Proxy("--allow-none") as proxy, Listener(echo) as target:
@@ -202,16 +202,3 @@ class TestTogether:
             while proxy.descriptors() > before and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert proxy.descriptors() <= before
-
-    def test_more_clients_than_descriptors(self):
-        with Listener(echo) as target:
-            command = f'ulimit -n 60; exec "{SERVER}" --port 0'
-            process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            address = process.stdout.readline().split()[-1]
-            clients = [subprocess.Popen([CLIENT, "--server", address, target.address], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE) for _ in range(40)]
-            outputs = [client.communicate(b"x", timeout=PATIENCE)[0] for client in clients]
-            process.terminate()
-            errors = process.communicate(timeout=PATIENCE)[1]
-            assert outputs == [b"x"] * len(clients)
-            assert errors == ""
