@@ -108,7 +108,9 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     struct addrinfo *addresses = NULL;
     int fd = -1;
 
-    const int status = getaddrinfo(host, service, &hints, &addresses);
+    /* Without a name it is the loopback: localhost is not for DNS to answer (RFC 6761, section 6.3). */
+    const char *node = g_ascii_strcasecmp(host, "localhost") == 0 ? NULL : host;
+    const int status = getaddrinfo(node, service, &hints, &addresses);
     errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
     *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
     for (const struct addrinfo *address = addresses; address && fd < 0 && errno != ECANCELED; address = address->ai_next) {
