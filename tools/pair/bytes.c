@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK(pair-error, pair_error)
+G_DEFINE_QUARK(pair - error, pair_error)
 
 gboolean
 violation(GError **error, const char *format, ...)

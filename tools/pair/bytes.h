@@ -28,7 +28,8 @@ struct reader {
     GByteArray *in; /* what has arrived; owned by whoever made the reader */
     gsize at;       /* so many bytes of it have been read */
 
-    /* Appends what arrives next to `in`, waiting for it; FALSE with `error` when nothing can. NULL: nothing can. */
+    /* Appends what arrives next to `in`, waiting for it; FALSE with `error` when nothing can. NULL: nothing
+     * can. */
     gboolean (*fill)(reader_t *reader, gsize missing, GError **error);
 };
 
@@ -45,7 +46,8 @@ void put_u8(GByteArray *out, guint8 value);
 void put_u16(GByteArray *out, guint16 value);
 void put_u32(GByteArray *out, guint32 value);
 
-/* g_free() and g_byte_array_unref() for what is overwritten first, since a password may be in it. NULL is fine. */
+/* g_free() and g_byte_array_unref() for what is overwritten first, since a password may be in it. NULL is
+ * fine. */
 void wipe_and_free(char *secret);
 void wipe_and_unref(GByteArray *secret);
 

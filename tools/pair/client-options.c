@@ -153,7 +153,8 @@ take_target(client_options_t *options, int argc, char **argv, const char *listen
 void
 client_options_parse(int argc, char **argv, client_options_t *options)
 {
-    g_autofree char *server = NULL, *listen = NULL, *offer = NULL, *require = NULL, *ids = NULL, *credentials = NULL;
+    g_autofree char *server = NULL, *listen = NULL, *offer = NULL, *require = NULL, *ids = NULL,
+                    *credentials = NULL;
     g_autofree char *width = NULL, *block = NULL;
     g_auto(GStrv) methods = NULL;
     gboolean no_maf = FALSE;
@@ -165,7 +166,8 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
          "Who you are: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD of the environment", "FILE"},
         {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
-         "Sub-methods to offer, by name or hexadecimal number, such as SCRAM-SHA-256,PLAIN,00010000-000100FD", "LIST"},
+         "Sub-methods to offer, by name or hexadecimal number, such as SCRAM-SHA-256,PLAIN,00010000-000100FD",
+         "LIST"},
         {"require", 0, 0, G_OPTION_ARG_STRING, &require,
          "Success counts only after one of these sub-methods has completed", "NAME[,...]"},
         {"ids", 0, 0, G_OPTION_ARG_STRING, &ids,
@@ -185,15 +187,17 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         .offer = g_array_new(FALSE, FALSE, sizeof(method_id_t)),
         .required = g_ptr_array_new(),
         .server_port = 1080};
-    options_parse(&argc, &argv, "TARGET:PORT",
-                  "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
-                  "and output to TARGET:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
-                  "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
-                  "3 the server broke the protocol, hung up or did not prove what it had to,\n"
-                  "4 server or target not reached, or lost.",
-                  entries, &options->peer);
+    options_parse(
+        &argc, &argv, "TARGET:PORT",
+        "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
+        "and output to TARGET:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
+        "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
+        "3 the server broke the protocol, hung up or did not prove what it had to,\n"
+        "4 server or target not reached, or lost.",
+        entries, &options->peer);
     take_target(options, argc, argv, listen);
-    options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host, &options->server_port);
+    options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host,
+                           &options->server_port);
     options_take_number("--nmethods-width", width, MAF_NMETHODS_LEN_BYTE, MAF_NMETHODS_LEN, &nmethods_len);
     if (nmethods_len != MAF_NMETHODS_LEN && nmethods_len != MAF_NMETHODS_LEN_BYTE)
         options_fail("--nmethods-width: expected 1 or 4");

@@ -19,13 +19,14 @@ typedef struct client_options {
     char *server_host, *target_host, *listen_host; /* target or listen */
     guint16 server_port, target_port, listen_port;
     GByteArray *socks_methods;
-    GArray *offer; /* of method_id_t */
+    GArray *offer;       /* of method_id_t */
     GPtrArray *required; /* of method_t: one of them must complete; empty for none */
     gsize nmethods_len;
     gsize block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
 } client_options_t;
 
-/* Parses the command line and takes the credentials. Ends the program for --help and the like, and for mistakes. */
+/* Parses the command line and takes the credentials. Ends the program for --help and the like, and for
+ * mistakes. */
 void client_options_parse(int argc, char **argv, client_options_t *options);
 
 /* Overwrites and frees what the options hold. */

@@ -60,7 +60,8 @@ static gboolean G_GNUC_PRINTF(4, 5)
         line = find_line(in, group, NULL);
     g_autofree char *number = line ? g_strdup_printf(":%u", line) : g_strdup("");
     g_autofree char *where = group ? g_strdup_printf("[%s] ", group) : g_strdup("");
-    return violation(in->error, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "", key ? ": " : "", message);
+    return violation(in->error, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "", key ? ": " : "",
+                     message);
 }
 
 /* Files */
@@ -96,7 +97,8 @@ is_line(const char *line, gboolean *in_group)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autofree char *text = g_strconcat(*in_group ? "[group]\n" : "", line, NULL);
-    const gboolean parsed = !*text || g_key_file_load_from_data(keys, text, strlen(text), G_KEY_FILE_NONE, NULL);
+    const gboolean parsed =
+        !*text || g_key_file_load_from_data(keys, text, strlen(text), G_KEY_FILE_NONE, NULL);
 
     *in_group |= strchr("[", *line) && *line;
     return parsed;
@@ -112,7 +114,8 @@ parse(source_t *in)
     g_auto(GStrv) lines = g_strsplit(in->text, "\n", -1);
     for (guint i = 0; lines[i]; i++) {
         if (!is_line(lines[i], &in_group))
-            return violation(in->error, "%s:%u: expected [group], key=value in a group, or # comment", in->file, i + 1);
+            return violation(in->error, "%s:%u: expected [group], key=value in a group, or # comment",
+                             in->file, i + 1);
     }
     return complain(in, NULL, NULL, "cannot be parsed");
 }
@@ -141,7 +144,8 @@ take_text(const source_t *in, const char *group, const char *key, char **text)
     if (!g_key_file_has_key(in->keys, group, key, NULL))
         return TRUE;
     *text = g_key_file_get_string(in->keys, group, key, &quotes_the_value);
-    return !quotes_the_value || complain(in, group, key, "expected UTF-8 without a single backslash (write \\\\)");
+    return !quotes_the_value ||
+           complain(in, group, key, "expected UTF-8 without a single backslash (write \\\\)");
 }
 
 static gboolean
@@ -193,7 +197,8 @@ has_only(const source_t *in, const char *group, const char *const *known)
 static gboolean
 read_policy(const source_t *in, const char *group, policy_t *policy, users_t *users)
 {
-    static const char *const keys[] = {"more", "unacceptable", "minimum-grade", "failure-text", "secret", NULL};
+    static const char *const keys[] = {"more",         "unacceptable", "minimum-grade",
+                                       "failure-text", "secret",       NULL};
     static const char *const mores[] = {"relative", "absolute", "never", NULL};
     static const char *const instrs[] = {"do", "failure", NULL};
     guint more = MORE_RELATIVE, instr = 0;
@@ -202,7 +207,8 @@ read_policy(const source_t *in, const char *group, policy_t *policy, users_t *us
     if (!has_only(in, group, keys) || !take_word(in, group, "more", mores, &more) ||
         !take_word(in, group, "unacceptable", instrs, &instr) ||
         !take_number(in, group, "minimum-grade", 0, GRADE_MAX, &policy->minimum_grade) ||
-        !take_text(in, group, "failure-text", &policy->failure_text) || !take_text(in, group, "secret", &secret))
+        !take_text(in, group, "failure-text", &policy->failure_text) ||
+        !take_text(in, group, "secret", &secret))
         return FALSE;
     if (secret)
         users_set_secret(users, secret);
@@ -234,8 +240,7 @@ read_user(const source_t *in, const char *group, users_t *users)
 
     const gboolean read = has_only(in, group, keys) && take_text(in, group, "scram", &scram) &&
                           take_text(in, group, "password", &password);
-    const gboolean added =
-        read && users_add(users, group + strlen("user "), scram, password, &wrong, &error);
+    const gboolean added = read && users_add(users, group + strlen("user "), scram, password, &wrong, &error);
     wipe_and_free(password);
     return added || (read && complain(in, group, wrong, "%s", error->message));
 }
@@ -279,8 +284,9 @@ read_step(const source_t *in, const char *group, const users_t *users, policy_t 
         !take_word(in, group, "on-failure", ways, &way))
         return FALSE;
     if (methods->len > 1 && g_ptr_array_find(methods, test, NULL)) {
-        g_autofree char *text = g_strdup_printf("%s:%u: [%s] internal-test beside passwords: anybody passes this step",
-                                                in->file, find_line(in, group, "methods"), group);
+        g_autofree char *text =
+            g_strdup_printf("%s:%u: [%s] internal-test beside passwords: anybody passes this step", in->file,
+                            find_line(in, group, "methods"), group);
         warn(text);
     }
     policy_add(policy, g_steal_pointer(&methods), grade, way == 1);
@@ -289,7 +295,8 @@ read_step(const source_t *in, const char *group, const users_t *users, policy_t 
 
 /* Steps come last: what they may use depends on the users. */
 static gboolean
-read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limits, void (*warn)(const char *text))
+read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limits,
+            void (*warn)(const char *text))
 {
     g_auto(GStrv) groups = g_key_file_get_groups(in->keys, NULL);
     guint steps = 0, best = 0;
@@ -305,7 +312,8 @@ read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limi
         else if (g_str_has_prefix(*group, "step "))
             steps++;
         else
-            read = complain(in, *group, NULL, "unknown group: expected [policy], [limits], [user NAME] or [step N]");
+            read = complain(in, *group, NULL,
+                            "unknown group: expected [policy], [limits], [user NAME] or [step N]");
         if (!read)
             return FALSE;
     }
@@ -367,7 +375,8 @@ config_load_credentials(const char *file, credentials_t *credentials, GError **e
     gboolean done = open_source(&in, file, error);
     g_auto(GStrv) groups = done ? g_key_file_get_groups(in.keys, NULL) : NULL;
     for (char **other = groups; done && *other; other++)
-        done = strcmp(*other, group) == 0 || complain(&in, *other, NULL, "unknown group: expected [credentials]");
+        done = strcmp(*other, group) == 0 ||
+               complain(&in, *other, NULL, "unknown group: expected [credentials]");
     if (done && !*groups)
         done = complain(&in, NULL, NULL, "expected [credentials]");
     done = done && has_only(&in, group, keys) && take_text(&in, group, "user", &credentials->user) &&

@@ -48,7 +48,7 @@ struct fault {
     guint8 instr;          /* of the message */
     guint list;            /* of lists, which: 0 is the first */
     gboolean after_result; /* only after Success or Failure was sent */
-    guint8 also;           /* messages of this INSTR right after it are altered too, to break no second rule */
+    guint8 also; /* messages of this INSTR right after it are altered too, to break no second rule */
     fault_decision_t decision;
 
     /* Sent in the same write */

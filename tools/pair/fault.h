@@ -41,10 +41,13 @@ typedef enum fault_then {
     FAULT_RESET, /* resets it */
 } fault_then_t;
 
-/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. *then: how to go on after it. */
-gboolean fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, fault_then_t *then, GError **error);
+/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. *then: how to go on
+ * after it. */
+gboolean fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, fault_then_t *then,
+                     GError **error);
 
-/* Appends to `out` what the fault has this side send right after it has received that message, often nothing. */
+/* Appends to `out` what the fault has this side send right after it has received that message, often nothing.
+ */
 void fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
 /* Decisions that a fault makes for a side, against the rules. */
@@ -53,7 +56,8 @@ typedef enum fault_decision {
     FAULT_REQUEST_MORE,        /* requests more sub-methods when there are none */
     FAULT_SUCCESS_FOR_DO,      /* sends Success without any sub-method */
     FAULT_SUCCESS_AFTER_DO,    /* sends Success while the sub-method runs */
-    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client does not offer it, and accepts that */
+    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client does not offer it, and accepts
+                                  that */
 } fault_decision_t;
 
 /* Does the fault decide so now? To be asked where an honest side would decide otherwise. */

@@ -36,7 +36,8 @@ write_line(const char *line, gsize len)
 
     g_mutex_lock(&mutex);
     if (lost > 0) {
-        g_autofree char *count = g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
+        g_autofree char *count =
+            g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
         if (write_at_once(count, strlen(count)))
             lost = 0;
     }

@@ -1,5 +1,6 @@
 /* maf-client.c
- * Logs in at a SOCKS 5 proxy with MAF and connects standard input and output, or other programs, to a target behind it
+ * Logs in at a SOCKS 5 proxy with MAF and connects standard input and output, or other programs, to a target
+ * behind it
  *
  * Reads like the drafts: the greeting and the selection (RFC 1928), the list, { Do, Process ..., What next },
  * Success or Failure (draft-00, Subnegotiation), the request and the reply (RFC 1928).
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECTIONS 1000 /* of --listen */
+#define CONNECTIONS  1000 /* of --listen */
 #define MESSAGES_MAX 1000 /* lists and sub-methods of one login */
 
 /* A login. */
@@ -95,8 +96,8 @@ greet(session_t *session, gboolean *maf, GError **error)
     socks_write_greeting(&greeting, message);
     if (!peer_send(&session->peer, message, error))
         return FALSE;
-    if (options->coalesce && options->oem_place != OEM_BEFORE_LIST && greeting.methods[0] != SOCKS_METHOD_NONE &&
-        !send_list(session, error))
+    if (options->coalesce && options->oem_place != OEM_BEFORE_LIST &&
+        greeting.methods[0] != SOCKS_METHOD_NONE && !send_list(session, error))
         return FALSE;
     peer_expect(&session->peer, "a METHOD selection");
     if (!socks_read_selection(&session->peer.reader, &method, error))
@@ -194,7 +195,8 @@ accept_success(session_t *session, const maf_pdu_t *pdu, GError **error)
         return violation(error, "got Success whose METHOD is not SUCCESS");
     if (required->len > 0 && !session->satisfied)
         return violation(error, "got Success, although %s%s has not completed: the server proved nothing",
-                         ((const method_t *)required->pdata[0])->name, required->len > 1 ? " or another required" : "");
+                         ((const method_t *)required->pdata[0])->name,
+                         required->len > 1 ? " or another required" : "");
     return acknowledge(session, error);
 }
 
@@ -269,7 +271,8 @@ request(session_t *session, const socks_address_t *target, socks_message_t *repl
     return FALSE;
 }
 
-/* A login at the server, and the way to the target through it. Sets *reply to the server's, if it came so far. */
+/* A login at the server, and the way to the target through it. Sets *reply to the server's, if it came so
+ * far. */
 static gboolean
 reach_target(session_t *session, const socks_address_t *target, socks_message_t *reply, GError **error)
 {
@@ -307,7 +310,8 @@ report(const session_t *session, const GError *error)
     if (!error)
         return EXIT_OK;
     g_autofree char *text = peer_explain(&session->peer, error);
-    log_line(session->peer.name, "%s%s", error->code == PAIR_ERROR_REFUSED ? "authentication refused: " : "", text);
+    log_line(session->peer.name, "%s%s", error->code == PAIR_ERROR_REFUSED ? "authentication refused: " : "",
+             text);
     return error->code == PAIR_ERROR_REFUSED     ? EXIT_REFUSED
            : error->code == PAIR_ERROR_VIOLATION ? EXIT_VIOLATION
                                                  : EXIT_NETWORK;
@@ -316,8 +320,9 @@ report(const session_t *session, const GError *error)
 /* Standard input and output */
 
 /*
- * Opened anew, the other end of a pipe or a terminal can be made not to block without making it so for the other
- * programs that have it. What cannot be is written in pieces that a pipe takes once it polls as writable.
+ * Opened anew, the other end of a pipe or a terminal can be made not to block without making it so for the
+ * other programs that have it. What cannot be is written in pieces that a pipe takes once it polls as
+ * writable.
  */
 static int
 open_anew(int fd, int flags)
@@ -387,7 +392,8 @@ carry_out_request(session_t *session, const socks_message_t *message, socks_mess
 {
     *reply = (socks_message_t){.code = SOCKS_REP_FAILURE, .address = {.atyp = SOCKS_ATYP_IPV4, .len = 4}};
     if (message->address.len == 0 || message->code != SOCKS_CMD_CONNECT) {
-        reply->code = message->address.len == 0 ? SOCKS_REP_ATYP_NOT_SUPPORTED : SOCKS_REP_COMMAND_NOT_SUPPORTED;
+        reply->code =
+            message->address.len == 0 ? SOCKS_REP_ATYP_NOT_SUPPORTED : SOCKS_REP_COMMAND_NOT_SUPPORTED;
         return violation(error, "got a request that is not CONNECT to an IPv4 or IPv6 address or a name");
     }
     const gboolean reached = reach_target(session, &message->address, reply, error);
@@ -445,7 +451,8 @@ main(int argc, char **argv)
 
     options_prepare_process("maf-client");
     client_options_parse(argc, argv, &options);
-    const int status = options.listen_host ? listen_for_programs(&options) : connect_standard_streams(&options);
+    const int status =
+        options.listen_host ? listen_for_programs(&options) : connect_standard_streams(&options);
     client_options_clear(&options);
     return status;
 }

@@ -76,9 +76,9 @@ method_id_describe(const method_id_t *id)
     method_id_t uuid;
 
     for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
-        if (method_id_is(id, named[i].number) || (is_uuid && named[i].uuid &&
-                                                  method_id_parse_uuid(named[i].uuid, &uuid) &&
-                                                  method_id_equal(id, &uuid)))
+        if (method_id_is(id, named[i].number) ||
+            (is_uuid && named[i].uuid && method_id_parse_uuid(named[i].uuid, &uuid) &&
+             method_id_equal(id, &uuid)))
             return g_strdup(named[i].name);
     }
     GString *text = g_string_new(is_uuid ? "" : "X'");
@@ -144,7 +144,8 @@ check_header(int revision, guint8 instr, guint8 ver, GError **error)
         return violation(error, "VER is %02X, neither 00 nor 01 (INSTR %02X)", ver, instr);
     if (ver != revision && !(ver == MAF_VER_00 && parts & VER_00))
         return violation(error, "VER is %02X, not %02X (INSTR %02X)", ver, revision, instr);
-    return parts & KNOWN || violation(error, "INSTR is %02X, which revision %02X does not have", instr, revision);
+    return parts & KNOWN ||
+           violation(error, "INSTR is %02X, which revision %02X does not have", instr, revision);
 }
 
 /* PAD, which brings DLEN to a multiple of 4 bytes (draft-01). */

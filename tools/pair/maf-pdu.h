@@ -22,8 +22,8 @@
 #define MAF_REVISION_BY_VER (-1)
 
 /*
- * A sub-method or OEM id as it stands on the wire, `len` bytes. Of one that is longer than a UUID, which draft-01
- * allows but nobody has assigned, only the first bytes are kept: it equals no other.
+ * A sub-method or OEM id as it stands on the wire, `len` bytes. Of one that is longer than a UUID, which
+ * draft-01 allows but nobody has assigned, only the first bytes are kept: it equals no other.
  */
 typedef struct method_id {
     guint8 len;
@@ -44,10 +44,12 @@ gboolean method_id_is(const method_id_t *id, guint32 number);
 /* The UUID that stands for the same sub-method as the 4-byte id (draft-01). FALSE when there is none. */
 gboolean method_id_uuid(const method_id_t *id, method_id_t *uuid);
 
-/* Its name if it has one, or else the id as the drafts write it, X'00010000', or as a UUID. The caller frees it. */
+/* Its name if it has one, or else the id as the drafts write it, X'00010000', or as a UUID. The caller frees
+ * it. */
 char *method_id_describe(const method_id_t *id);
 
-/* One message (Subnegotiation of either draft). Which members mean something depends on INSTR; the others are zero. */
+/* One message (Subnegotiation of either draft). Which members mean something depends on INSTR; the others are
+ * zero. */
 typedef struct maf_pdu {
     guint8 instr;
     guint8 ver; /* VER; 01 also where draft-01 has 00 in Success and Failure: it is the revision */
@@ -66,19 +68,19 @@ typedef struct maf_pdu {
 } maf_pdu_t;
 
 /*
- * Reads a message (Subnegotiation of either draft) by `revision`: 0, 1 or MAF_REVISION_BY_VER. FALSE with the reader's
- * error, or PAIR_ERROR_VIOLATION for VER other than the revision (draft-01 has 00 in Success and Failure as well), an
- * INSTR that the revision does not have, NMETHODS outside 1 to 255, an id of no bytes, more METHODS than
- * MAF_PDU_OFFERED_MAX, LEN beyond MAF_PDU_DATA_MAX; each as soon as its bytes are there. NMETHODS is one byte wide
- * unless its first byte is 00. FLAGS, RESERVED and PAD are not judged. On success free `offered` with g_free();
- * `data` is the reader's until it reads again.
+ * Reads a message (Subnegotiation of either draft) by `revision`: 0, 1 or MAF_REVISION_BY_VER. FALSE with the
+ * reader's error, or PAIR_ERROR_VIOLATION for VER other than the revision (draft-01 has 00 in Success and
+ * Failure as well), an INSTR that the revision does not have, NMETHODS outside 1 to 255, an id of no bytes,
+ * more METHODS than MAF_PDU_OFFERED_MAX, LEN beyond MAF_PDU_DATA_MAX; each as soon as its bytes are there.
+ * NMETHODS is one byte wide unless its first byte is 00. FLAGS, RESERVED and PAD are not judged. On success
+ * free `offered` with g_free(); `data` is the reader's until it reads again.
  */
 gboolean maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu, GError **error);
 
 /*
- * Appends the message to `out`, by the revision that is its VER. In revision 01 METHODS of one length that stand
- * together become a group. FALSE with PAIR_ERROR_VIOLATION, and `out` as it was, for what maf_pdu_read() would refuse,
- * for an id longer than a UUID, and for DATA in a message that has none.
+ * Appends the message to `out`, by the revision that is its VER. In revision 01 METHODS of one length that
+ * stand together become a group. FALSE with PAIR_ERROR_VIOLATION, and `out` as it was, for what
+ * maf_pdu_read() would refuse, for an id longer than a UUID, and for DATA in a message that has none.
  */
 gboolean maf_pdu_write(const maf_pdu_t *pdu, GByteArray *out, GError **error);
 

@@ -28,9 +28,9 @@ typedef struct client {
     slot_t *slot;
     const server_t *server;
     policy_run_t policy;
-    char *user;    /* who the client has proved to be, or NULL */
-    char *claimed; /* who it has said to be last, or NULL */
-    GString *passed; /* the sub-methods, by name */
+    char *user;          /* who the client has proved to be, or NULL */
+    char *claimed;       /* who it has said to be last, or NULL */
+    GString *passed;     /* the sub-methods, by name */
     const char *running; /* the name of the last sub-method, or NULL */
 } client_t;
 
@@ -95,10 +95,13 @@ receive_list(client_t *client, GError **error)
 /* { Do, Process ..., What next } */
 
 static gboolean
-send_with_data(client_t *client, guint8 instr, const method_id_t *method, const GByteArray *data, GError **error)
+send_with_data(client_t *client, guint8 instr, const method_id_t *method, const GByteArray *data,
+               GError **error)
 {
-    const maf_pdu_t pdu = {
-        .instr = instr, .method = *method, .data = data ? data->data : NULL, .data_len = data ? data->len : 0};
+    const maf_pdu_t pdu = {.instr = instr,
+                           .method = *method,
+                           .data = data ? data->data : NULL,
+                           .data_len = data ? data->len : 0};
     return peer_send_pdu(&client->peer, &pdu, error);
 }
 
@@ -133,12 +136,14 @@ process(client_t *client, const decision_t *decision, method_run_t *run, const m
 }
 
 static gboolean
-process_until_what_next(client_t *client, const decision_t *decision, method_run_t *run, step_t *step, GError **error)
+process_until_what_next(client_t *client, const decision_t *decision, method_run_t *run, step_t *step,
+                        GError **error)
 {
     maf_pdu_t pdu;
 
     for (*step = STEP_OPEN;;) {
-        if (!peer_read_pdu(&client->peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE, &pdu, error))
+        if (!peer_read_pdu(&client->peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE,
+                           &pdu, error))
             return FALSE;
         g_free(pdu.offered);
         if (pdu.instr == MAF_INSTR_WHAT_NEXT)
@@ -199,8 +204,9 @@ run_method(client_t *client, const decision_t *decision, gboolean *success_now, 
 static gboolean
 send_success(client_t *client, GError **error)
 {
-    g_autofree char *text = client->server->policy->sends_grade ? g_strdup_printf("grade=%u", client->policy.grade)
-                                                                : g_strdup("");
+    g_autofree char *text = client->server->policy->sends_grade
+                                ? g_strdup_printf("grade=%u", client->policy.grade)
+                                : g_strdup("");
     const maf_pdu_t pdu = {.instr = MAF_INSTR_SUCCESS,
                            .method = method_id_compact(MAF_METHOD_SUCCESS),
                            .data = (const guint8 *)text,
@@ -399,12 +405,14 @@ log_login(const client_t *client, const GError *error)
 {
     const char *user = client->user ? client->user : client->claimed;
     const char *by = client->passed->len > 0 ? client->passed->str : client->running;
-    g_autofree char *why = !error                            ? NULL
-                           : service_made_room(client->slot) ? g_strdup("closed to make room for another connection")
-                                                             : peer_explain(&client->peer, error);
+    g_autofree char *why = !error ? NULL
+                           : service_made_room(client->slot)
+                               ? g_strdup("closed to make room for another connection")
+                               : peer_explain(&client->peer, error);
 
-    log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s", why ? "failed" : "succeeded",
-             user ? user : "-", by ? by : "-", client->policy.grade, why ? ": " : "", why ? why : "");
+    log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s",
+             why ? "failed" : "succeeded", user ? user : "-", by ? by : "-", client->policy.grade,
+             why ? ": " : "", why ? why : "");
 }
 
 static void

@@ -1,5 +1,6 @@
 /* method.c
- * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU SASL
+ * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU
+ * SASL
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -106,8 +107,8 @@ answer_for_client(method_run_t *run, Gsasl_session *session, Gsasl_property prop
     case GSASL_PASSWORD:
         if (iterations &&
             !g_ascii_string_to_unsigned(iterations, 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL)) {
-            run->complaint = g_strdup_printf("expected %d to %d iterations, got %s", ITERATIONS_MIN, ITERATIONS_MAX,
-                                             iterations);
+            run->complaint = g_strdup_printf("expected %d to %d iterations, got %s", ITERATIONS_MIN,
+                                             ITERATIONS_MAX, iterations);
             return GSASL_AUTHENTICATION_ERROR;
         }
         return gsasl_property_set(session, property, credentials->password);
@@ -129,8 +130,9 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
                    ? GSASL_OK
                    : GSASL_AUTHENTICATION_ERROR;
     case GSASL_PASSWORD:
-        return run->method->need == SECRET_PASSWORD ? gsasl_property_set(session, property, run->user->password)
-                                                    : GSASL_NO_CALLBACK;
+        return run->method->need == SECRET_PASSWORD
+                   ? gsasl_property_set(session, property, run->user->password)
+                   : GSASL_NO_CALLBACK;
     case GSASL_SCRAM_ITER:
         return gsasl_property_set(session, property, run->user->iterations);
     case GSASL_SCRAM_SALT:
@@ -195,7 +197,8 @@ sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArra
     if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
         violation(error, "%s: the server did not prove that it knows the password", run->method->name);
     else
-        violation(error, "%s: %s", run->method->name, run->complaint ? run->complaint : gsasl_strerror(status));
+        violation(error, "%s: %s", run->method->name,
+                  run->complaint ? run->complaint : gsasl_strerror(status));
     return STEP_BROKEN;
 }
 

@@ -1,5 +1,6 @@
 /* method.h
- * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU SASL
+ * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU
+ * SASL
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,7 +35,8 @@ const method_t *method_find_word(const char *word);
 /* The sub-methods that there are, in the order of preference; their number for NULL. */
 const method_t *method_get(gsize index);
 
-/* From now on the Internal Test Method goes by this number. FALSE for an id that another one has. Call before threads. */
+/* From now on the Internal Test Method goes by this number. FALSE for an id that another one has. Call before
+ * threads. */
 gboolean method_rename_test(const method_id_t *id);
 
 /* One run of a sub-method, on this side. */
@@ -53,9 +55,9 @@ typedef enum step {
 } step_t;
 
 /*
- * Gives the run the DATA of a do or process; NULL at its first step when the other side has sent nothing yet: the
- * server's, and in revision 01, where do has no DATA, the client's. Sets *out to the DATA to answer with, which the
- * caller frees with wipe_and_unref(), or to NULL when there is none. Sets `error` for STEP_BROKEN.
+ * Gives the run the DATA of a do or process; NULL at its first step when the other side has sent nothing yet:
+ * the server's, and in revision 01, where do has no DATA, the client's. Sets *out to the DATA to answer with,
+ * which the caller frees with wipe_and_unref(), or to NULL when there is none. Sets `error` for STEP_BROKEN.
  */
 step_t method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error);
 

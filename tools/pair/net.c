@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BUFFER_SIZE  32768
-#define WRITE_PAUSE  1000 /* microseconds between the writes of --write-size */
+#define BUFFER_SIZE 32768
+#define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
 
 /* Time */
 
@@ -113,7 +113,8 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     const int status = getaddrinfo(node, service, &hints, &addresses);
     errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
     *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
-    for (const struct addrinfo *address = addresses; address && fd < 0 && errno != ECANCELED; address = address->ai_next) {
+    for (const struct addrinfo *address = addresses; address && fd < 0 && errno != ECANCELED;
+         address = address->ai_next) {
         const gint64 left = deadline - g_get_monotonic_time();
         if (left <= 0)
             break;
@@ -236,7 +237,8 @@ relay(pump_t pumps[2])
         struct pollfd fds[4];
         for (gsize i = 0; i < 2; i++) {
             const gboolean full = pumps[i].at < pumps[i].len;
-            fds[2 * i] = (struct pollfd){.fd = full || pumps[i].at_end ? -1 : pumps[i].from->in, .events = POLLIN};
+            fds[2 * i] =
+                (struct pollfd){.fd = full || pumps[i].at_end ? -1 : pumps[i].from->in, .events = POLLIN};
             fds[2 * i + 1] = (struct pollfd){.fd = full ? pumps[i].to->out : -1, .events = POLLOUT};
         }
         if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR)
@@ -259,7 +261,8 @@ pump_open(pump_t *pump, const relay_end_t *from, const GByteArray *sent, const r
 }
 
 gboolean
-net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b, const GByteArray *sent_by_b)
+net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b,
+          const GByteArray *sent_by_b)
 {
     pump_t pumps[2];
 

@@ -59,8 +59,8 @@ options_take_number(const char *option, const char *text, guint min, guint max, 
         return;
     const gboolean hex = g_ascii_strncasecmp(text, "0x", 2) == 0;
     if (!g_ascii_string_to_unsigned(hex ? text + 2 : text, hex ? 16 : 10, min, max, &value, NULL))
-        options_fail("%s: '%s': expected a number from %u to %u, in decimal or in hexadecimal after 0x", option, text,
-                     min, max);
+        options_fail("%s: '%s': expected a number from %u to %u, in decimal or in hexadecimal after 0x",
+                     option, text, min, max);
     *number = (guint)value;
 }
 
@@ -127,10 +127,12 @@ take_range(const char *option, const char *text, GArray *ids)
     guint32 first = 0, last = 0;
 
     if (!*ends || !parse_id(ends[0], &first) || !parse_id(ends[1] ? ends[1] : ends[0], &last))
-        options_fail("%s: '%s': expected the name of a sub-method, its number in hexadecimal, a range or a UUID", option,
-                     text);
+        options_fail(
+            "%s: '%s': expected the name of a sub-method, its number in hexadecimal, a range or a UUID",
+            option, text);
     if (last < first || last - first >= IDS_MAX || ids->len + (last - first) >= IDS_MAX)
-        options_fail("%s: '%s': a range that runs backwards, or more than %d sub-methods", option, text, IDS_MAX);
+        options_fail("%s: '%s': a range that runs backwards, or more than %d sub-methods", option, text,
+                     IDS_MAX);
     for (guint32 i = 0; i <= last - first; i++) {
         const method_id_t id = method_id_compact(first + i);
         if (method_id_is(&id, MAF_METHOD_SUCCESS) || method_id_is(&id, MAF_METHOD_FAILURE) ||
@@ -172,8 +174,8 @@ take_oem(const char *text, peer_options_t *peer)
             peer->oem_place = (oem_place_t)i;
     }
     if (peer->oem_place == OEM_NOWHERE || (peer->oem_place == OEM_AT_END && peer->side == PAIR_SERVER))
-        options_fail("--oem: '%s': expected list%s what-next%s", text, peer->side == PAIR_SERVER ? " or" : ",",
-                     peer->side == PAIR_SERVER ? "" : " or end");
+        options_fail("--oem: '%s': expected list%s what-next%s", text,
+                     peer->side == PAIR_SERVER ? " or" : ",", peer->side == PAIR_SERVER ? "" : " or end");
     if (method_id_parse_uuid(id, &peer->oem_id))
         return;
     if (!parse_id(id, &number))
@@ -216,18 +218,22 @@ options_parse(int *argc, char ***argv, const char *arguments, const char *summar
     guint number = 0;
     const GOptionEntry common[] = {
         {"revision", 0, 0, G_OPTION_ARG_STRING, &revision,
-         is_client ? "The revision of the draft to speak (0)" : "The only revision of the draft to speak", "0|1"},
+         is_client ? "The revision of the draft to speak (0)" : "The only revision of the draft to speak",
+         "0|1"},
         {"timeout", 0, 0, G_OPTION_ARG_INT, &peer->timeout, "Time that the peer has for each message (30)",
          "SECONDS"},
-        {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time, "Time that the whole login has (60)", "SECONDS"},
+        {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time, "Time that the whole login has (60)",
+         "SECONDS"},
         {"write-size", 0, 0, G_OPTION_ARG_INT, &peer->write_size,
          "Send at most N bytes at a time, a millisecond apart, to test the peer's reassembly", "N"},
-        {"glue", 0, 0, G_OPTION_ARG_NONE, &peer->coalesce, "Send messages that may go together in one write", NULL},
+        {"glue", 0, 0, G_OPTION_ARG_NONE, &peer->coalesce, "Send messages that may go together in one write",
+         NULL},
         {"oem", 0, 0, G_OPTION_ARG_STRING, &oem,
          is_client ? "In revision 1, send an OEM message before the list or What next, or at the end"
                    : "In revision 1, answer the list or What next with an OEM message first",
          is_client ? "list|what-next|end[:ID]" : "list|what-next[:ID]"},
-        {"fault", 0, 0, G_OPTION_ARG_STRING, &fault, "Break one rule of the protocol; 'help' lists them", "NAME"},
+        {"fault", 0, 0, G_OPTION_ARG_STRING, &fault, "Break one rule of the protocol; 'help' lists them",
+         "NAME"},
         {"test-method", 0, 0, G_OPTION_ARG_STRING, &test_method,
          "The number of the Internal Test Method, to play a sub-method of your own (00000001)", "ID"},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &peer->verbose, "Log each MAF message", NULL},

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* An array has room for so many bytes from the start: growing would leave a copy of them, of a password too. */
+/* An array has room for so many bytes from the start: growing would leave a copy of them, of a password too.
+ */
 #define ROOM 1024
 
 /* Bytes read at a time, while no more are asked for */
@@ -92,7 +93,8 @@ fill(reader_t *reader, gsize missing, GError **error)
     g_byte_array_set_size(reader->in, len + (guint)MAX(count, 0));
     if (count < 0 && errno != EAGAIN && errno != EINTR)
         return lost(error, "%s", g_strerror(errno));
-    return count != 0 || violation(error, "the peer closed the connection%s", len > 0 ? " inside a message" : "");
+    return count != 0 ||
+           violation(error, "the peer closed the connection%s", len > 0 ? " inside a message" : "");
 }
 
 void
@@ -176,7 +178,8 @@ peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu, GError **error)
     if (done && then != FAULT_GO_ON) {
         peer_flush(peer, NULL);
         peer->reset = then == FAULT_RESET;
-        g_set_error(error, PAIR_ERROR, PAIR_ERROR_FAULT, "ended by --fault %s", fault_name(peer->options->fault));
+        g_set_error(error, PAIR_ERROR, PAIR_ERROR_FAULT, "ended by --fault %s",
+                    fault_name(peer->options->fault));
         return FALSE;
     }
     return done;

@@ -115,7 +115,8 @@ find_offer(const policy_run_t *run, const method_t *method)
     return NULL;
 }
 
-/* The best sub-method of the step that is offered and was not tried yet; FALSE: none. *left: is any untried? */
+/* The best sub-method of the step that is offered and was not tried yet; FALSE: none. *left: is any untried?
+ */
 static gboolean
 choose(policy_run_t *run, const policy_step_t *step, gboolean *left, decision_t *decision)
 {
@@ -152,7 +153,7 @@ request_more(policy_run_t *run)
         g_array_set_size(run->offered, 0);
     }
     return (decision_t){.instr = MAF_INSTR_REQUEST_MORE,
-                            .flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE};
+                        .flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE};
 }
 
 decision_t

@@ -1,8 +1,8 @@
 /* policy.h
  * Which sub-methods a client must pass, in which order, and what that is worth
  *
- * The draft's Authentication Management Server (draft-00, Abstract): it selects the sub-methods, orders them and
- * assigns a grade to the whole. Pure functions; the server does what they decide.
+ * The draft's Authentication Management Server (draft-00, Abstract): it selects the sub-methods, orders them
+ * and assigns a grade to the whole. Pure functions; the server does what they decide.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,10 +32,10 @@ typedef struct policy_step {
 typedef struct policy {
     GArray *steps; /* of policy_step_t, at least one */
     policy_more_t more;
-    guint8 unacceptable;   /* the INSTR for a client that offers nothing acceptable: Do, or Failure */
-    guint minimum_grade;   /* of a login */
-    gboolean sends_grade;  /* Success carries the grade */
-    char *failure_text;    /* the DATA of a refusal, or NULL */
+    guint8 unacceptable;  /* the INSTR for a client that offers nothing acceptable: Do, or Failure */
+    guint minimum_grade;  /* of a login */
+    gboolean sends_grade; /* Success carries the grade */
+    char *failure_text;   /* the DATA of a refusal, or NULL */
 } policy_t;
 
 /* No steps yet; more sub-methods are asked for relatively, and do FAILURE says that none is acceptable. */

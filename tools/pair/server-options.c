@@ -84,22 +84,25 @@ server_options_parse(int argc, char **argv, server_t *server)
     g_autofree char *test_size = NULL, *config = NULL, *connections = NULL, *message_size = NULL;
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
-        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen, "Listen there (127.0.0.1:1080); port 0: any that is free",
-         "[ADDRESS:]PORT"},
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
+         "Listen there (127.0.0.1:1080); port 0: any that is free", "[ADDRESS:]PORT"},
         {"port", 0, 0, G_OPTION_ARG_STRING, &port, "The port alone", "PORT"},
-        {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Users, policy and limits: see maf-server(1)", "FILE"},
+        {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Users, policy and limits: see maf-server(1)",
+         "FILE"},
         {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Check --config and exit", NULL},
-        {"socks-method", 0, 0, G_OPTION_ARG_STRING, &socks_method, "The SOCKS METHOD that is MAF (8)", "NUMBER"},
+        {"socks-method", 0, 0, G_OPTION_ARG_STRING, &socks_method, "The SOCKS METHOD that is MAF (8)",
+         "NUMBER"},
         {"allow-none", 0, 0, G_OPTION_ARG_NONE, &server->allow_none,
          "Let clients in that offer METHOD 00, no authentication, and not MAF", NULL},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &rounds,
          "Without --config, run the Internal Test Method N times before Success (1)", "N"},
-        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)", "TEXT"},
-        {"test-data-size", 0, 0, G_OPTION_ARG_STRING, &test_size, "The same, as so many bytes of a text that repeats",
-         "N"},
+        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
+         "TEXT"},
+        {"test-data-size", 0, 0, G_OPTION_ARG_STRING, &test_size,
+         "The same, as so many bytes of a text that repeats", "N"},
         {"connections", 0, 0, G_OPTION_ARG_STRING, &connections, "Connections at a time (2000)", "N"},
-        {"message-size", 0, 0, G_OPTION_ARG_STRING, &message_size, "Bytes that a client's message may have (65536)",
-         "N"},
+        {"message-size", 0, 0, G_OPTION_ARG_STRING, &message_size,
+         "Bytes that a client's message may have (65536)", "N"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
     guint number = 1080, test_bytes = 0, policy_rounds = 1, method = MAF_SOCKS_METHOD;
 
@@ -128,7 +131,8 @@ server_options_parse(int argc, char **argv, server_t *server)
                                              : g_bytes_new_static("hello", strlen("hello"));
     limits_t given = {0, server->peer.login_time, 0};
     options_take_number("--connections", connections, 1, CONNECTIONS_MAX, &given.connections);
-    options_take_number("--message-size", message_size, MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX, &given.message_size);
+    options_take_number("--message-size", message_size, MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX,
+                        &given.message_size);
     if (config)
         load(server, config, check);
     else

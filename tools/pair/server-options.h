@@ -24,8 +24,8 @@ typedef struct server {
 } server_t;
 
 /*
- * Parses the command line and loads the configuration. Ends the program for --help and the like, --check, and mistakes,
- * which it reports.
+ * Parses the command line and loads the configuration. Ends the program for --help and the like, --check, and
+ * mistakes, which it reports.
  */
 void server_options_parse(int argc, char **argv, server_t *server);
 

@@ -20,14 +20,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG    4096
+#define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
-#define STACK_SIZE (256 * 1024)
-#define END_TIME   2 /* seconds that connections have to end in at the end */
+#define STACK_SIZE      (256 * 1024)
+#define END_TIME        2 /* seconds that connections have to end in at the end */
 
 /*
- * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users and GNU SASL's
- * handle, which nobody changes any more. Everything else belongs to the thread of its connection.
+ * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users and GNU
+ * SASL's handle, which nobody changes any more. Everything else belongs to the thread of its connection.
  */
 static struct {
     GMutex mutex;
@@ -57,7 +57,8 @@ stop(int signal G_GNUC_UNUSED)
 int
 service_listen(const char *host, guint16 port, const char **why)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *address;
     const int on = 1;

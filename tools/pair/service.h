@@ -16,8 +16,8 @@ typedef struct slot slot_t;
 typedef void (*service_serve_t)(int fd, slot_t *slot, gconstpointer owner);
 
 /*
- * Listens on a host's address and port (0: any that is free) and prints "listening on ADDRESS:PORT" to standard
- * output. Returns the socket, or -1 with *why in words.
+ * Listens on a host's address and port (0: any that is free) and prints "listening on ADDRESS:PORT" to
+ * standard output. Returns the socket, or -1 with *why in words.
  */
 int service_listen(const char *host, guint16 port, const char **why);
 
@@ -25,9 +25,9 @@ int service_listen(const char *host, guint16 port, const char **why);
 gboolean service_is_local(int listener);
 
 /*
- * Serves until SIGINT or SIGTERM, `most` connections at a time, or as many as there are descriptors for. When there are
- * as many, the oldest that is not logged in is closed for the newcomer; without any such one, the newcomer is. At the
- * end all connections are closed.
+ * Serves until SIGINT or SIGTERM, `most` connections at a time, or as many as there are descriptors for. When
+ * there are as many, the oldest that is not logged in is closed for the newcomer; without any such one, the
+ * newcomer is. At the end all connections are closed.
  */
 void service_run(int listener, guint most, service_serve_t serve, gconstpointer owner);
 

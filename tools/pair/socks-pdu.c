@@ -55,8 +55,8 @@ socks_read_message(reader_t *in, socks_message_t *message, GError **error)
     socks_address_t *address = &message->address;
     guint8 reserved;
 
-    if (!read_version(in, error) || !reader_u8(in, &message->code, error) || !reader_u8(in, &reserved, error) ||
-        !reader_u8(in, &address->atyp, error))
+    if (!read_version(in, error) || !reader_u8(in, &message->code, error) ||
+        !reader_u8(in, &reserved, error) || !reader_u8(in, &address->atyp, error))
         return FALSE;
     address->len = address->atyp == SOCKS_ATYP_IPV4 ? 4 : address->atyp == SOCKS_ATYP_IPV6 ? 16 : 0;
     if (address->atyp == SOCKS_ATYP_DOMAIN) {

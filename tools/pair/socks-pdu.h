@@ -48,7 +48,8 @@ typedef struct socks_greeting {
     guint8 n_methods;
 } socks_greeting_t;
 
-/* ADDR and PORT (RFC 1928, section 5): 4 or 16 bytes of an address, or 1 to 255 of a name; the port as a number. */
+/* ADDR and PORT (RFC 1928, section 5): 4 or 16 bytes of an address, or 1 to 255 of a name; the port as a
+ * number. */
 typedef struct socks_address {
     guint8 atyp;
     guint8 len;
@@ -63,9 +64,9 @@ typedef struct socks_message {
 } socks_message_t;
 
 /*
- * Each reads one message. FALSE with the reader's error, or PAIR_ERROR_VIOLATION for VER other than 05, no METHODS at
- * all and a name of no bytes. A message with an unknown ATYP has no known end: it is read up to ATYP, and its address
- * has no bytes.
+ * Each reads one message. FALSE with the reader's error, or PAIR_ERROR_VIOLATION for VER other than 05, no
+ * METHODS at all and a name of no bytes. A message with an unknown ATYP has no known end: it is read up to
+ * ATYP, and its address has no bytes.
  */
 gboolean socks_read_greeting(reader_t *in, socks_greeting_t *greeting, GError **error);
 gboolean socks_read_selection(reader_t *in, guint8 *method, GError **error);
@@ -83,8 +84,8 @@ gboolean socks_greeting_offers(const socks_greeting_t *greeting, guint8 method);
 socks_address_t socks_address_of(const char *host, guint16 port);
 
 /*
- * The host of a request as text for getaddrinfo(); the caller frees it. NULL for a name with characters that no
- * host name has.
+ * The host of a request as text for getaddrinfo(); the caller frees it. NULL for a name with characters that
+ * no host name has.
  */
 char *socks_address_host(const socks_address_t *address);
 

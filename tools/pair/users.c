@@ -98,8 +98,7 @@ is_base64(const char *text, gsize len)
 static gboolean
 parse_scram(user_t *user, const char *text, GError **error)
 {
-    g_auto(GStrv) parts =
-        g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
+    g_auto(GStrv) parts = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
 
     if (g_strv_length(parts) != 4 || !is_base64(parts[1], 0) || !is_base64(parts[2], HASH_LEN) ||
         !is_base64(parts[3], HASH_LEN))
@@ -234,8 +233,9 @@ user_check_password(const user_t *user, const char *password)
     g_autofree guchar *salt = g_base64_decode(user->salt, &salt_len);
     g_autofree guchar *known = g_base64_decode(user->stored_key, &stored_len);
     const unsigned iterations = (unsigned)g_ascii_strtoull(user->iterations, NULL, 10);
-    const int status = gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
-                                                         salt_len, salted, client, server, stored);
+    const int status =
+        gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
+                                          salt_len, salted, client, server, stored);
     const gboolean right = status == GSASL_OK && are_equal(stored, known, HASH_LEN);
 
     explicit_bzero(salted, sizeof salted);

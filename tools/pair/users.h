@@ -48,28 +48,28 @@ void users_free(users_t *users);
 void users_set_secret(users_t *users, const char *secret);
 
 /*
- * Adds a user. `scram` is what `gsasl --mkpasswd` prints, {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey; it or
- * `password` may be NULL. FALSE with PAIR_ERROR_VIOLATION, *wrong being "scram", "password" or NULL for the name, and a
- * message without secrets, for what cannot be used and for a name that is there already.
+ * Adds a user. `scram` is what `gsasl --mkpasswd` prints, {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey;
+ * it or `password` may be NULL. FALSE with PAIR_ERROR_VIOLATION, *wrong being "scram", "password" or NULL for
+ * the name, and a message without secrets, for what cannot be used and for a name that is there already.
  */
-gboolean users_add(users_t *users, const char *name, const char *scram, const char *password, const char **wrong,
-                   GError **error);
+gboolean users_add(users_t *users, const char *name, const char *scram, const char *password,
+                   const char **wrong, GError **error);
 
 /* Is there anybody of whom this is known? SECRET_NONE always is. */
 gboolean users_have(const users_t *users, secret_kind_t kind);
 
 /*
- * What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at each
- * attempt, as costly to find and to check as a known one. Not for a secret that nobody has. The caller frees it with
- * user_free().
+ * What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at
+ * each attempt, as costly to find and to check as a known one. Not for a secret that nobody has. The caller
+ * frees it with user_free().
  */
 user_t *users_look_up(const users_t *users, const char *name, secret_kind_t kind);
 
 /* Is this prepared password the one of the user's SCRAM secret? Takes as long for a decoy. */
 gboolean user_check_password(const user_t *user, const char *password);
 
-/* A name or password as SASLprep (RFC 4013) has it; the caller wipes and frees it. NULL for what it does not allow,
- * and for an empty one. */
+/* A name or password as SASLprep (RFC 4013) has it; the caller wipes and frees it. NULL for what it does not
+ * allow, and for an empty one. */
 char *sasl_prepare(const char *text);
 
 #endif /* USERS_H */

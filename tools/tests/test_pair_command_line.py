@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-from pair import (CLIENT, Listener, PATIENCE, Proxy, SERVER, count_then_answer, login, private_file)
+from pair import (CLIENT, Listener, PATIENCE, Proxy, ROOT, SERVER, count_then_answer, login, private_file)
 
 
 class TestCommandLine:
@@ -25,9 +25,9 @@ class TestCommandLine:
 
     def test_man_pages_have_every_option(self):
         for tool, name in ((SERVER, "maf-server"), (CLIENT, "maf-client")):
-            options = set(re.findall(r"--[a-z-]+", self.run_tool(tool, "--help").stdout))
+            options = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", self.run_tool(tool, "--help").stdout, re.MULTILINE))
             with open(ROOT / "tools/pair" / (name + ".1"), encoding="utf-8") as page:
-                described = set(re.findall(r"^\.BI? (--[a-z-]+)", page.read().replace("\\-", "-"), re.MULTILINE))
+                described = set(re.findall(r"^\.BI? (?:-\w\\fR,.*?)?(--[a-z-]+)", page.read().replace("\\-", "-"), re.MULTILINE))
             assert options == described
 
     def test_the_example_configuration(self):
@@ -42,7 +42,9 @@ class TestCommandLine:
                           (CLIENT, "--timeout", "0", "a:1"), (CLIENT, "--timeout", "x", "a:1"),
                           (CLIENT, "--write-size", "-1", "a:1"), (CLIENT, "--nmethods-width", "2", "a:1"),
                           (CLIENT, "--offer", "0", "a:1"), (CLIENT, "--socks-method", "255", "a:1"),
-                          (CLIENT, "--socks-method", "8,", "a:1"), (CLIENT, "--server", "a", "a:1"),
+                          (CLIENT, "--socks-method", "8,", "a:1"), (CLIENT, "--server", "a:", "a:1"),
+                          (CLIENT, "--require", "PLAIN", "a:1"), (CLIENT, "--listen", "1081", "a:1"),
+                          (CLIENT, "--listen", "host:1081"), (CLIENT, "--offer", "PLAINER", "a:1"), (SERVER, "--check"),
                           (CLIENT, "--revision", "2", "a:1"), (CLIENT, "--ids", "all", "a:1"),
                           (CLIENT, "--ids", "uuid", "a:1"), (CLIENT, "--ids", "none", "a:1"), (CLIENT, "--oem", "list", "a:1"),
                           (CLIENT, "--offer", "4a78553a-fb3c-4917-9c6c-6e302b6c482d", "a:1"),
@@ -57,7 +59,7 @@ class TestCommandLine:
                           (SERVER, "--test-data-size", "1048577"), (SERVER, "--test-data-size", "1", "--test-data", "x"),
                           (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0"),
                           (SERVER, "--connections", "0"), (SERVER, "--connections", "many"),
-                          (SERVER, "--connections-per-address", "1000001"), (SERVER, "--login-time", "-1"),
+                          (SERVER, "--login-time", "-1"),
                           (SERVER, "--message-size", "4095")):
             result = self.run_tool(*arguments)
             assert (result.returncode, result.stdout) == (2, "")
@@ -66,8 +68,8 @@ class TestCommandLine:
     def test_usage_names_the_option(self):
         for tool, option, value in ((SERVER, "--port", "70000"), (SERVER, "--socks-method", "0"),
                                     (CLIENT, "--socks-method", "0"), (CLIENT, "--offer", "zz"),
-                                    (CLIENT, "--server", "192.0.2.1:"), (CLIENT, "HOST:PORT", "192.0.2.1:")):
-            arguments = [value] if option == "HOST:PORT" else [option, value] + ["a:1"] * (tool == CLIENT)
+                                    (CLIENT, "--server", "192.0.2.1:"), (CLIENT, "TARGET:PORT", "192.0.2.1:")):
+            arguments = [value] if option == "TARGET:PORT" else [option, value] + ["a:1"] * (tool == CLIENT)
             assert re.search(rf"^maf-\w+: {option}: '", self.run_tool(tool, *arguments).stderr)
 
     def test_closed_standard_streams(self):
@@ -84,11 +86,11 @@ class TestCommandLine:
             client = subprocess.run([*closed, CLIENT, "--server", proxy.address, target.address], timeout=PATIENCE)
             assert client.returncode == 0
         server = subprocess.Popen([*closed, SERVER, "--port", "0"])
-        self.addCleanup(server.wait, PATIENCE)
-        self.addCleanup(server.terminate)
         deadline = time.monotonic() + PATIENCE
         while (opened := standard_streams(server)) != ["/dev/null"] * 3 and time.monotonic() < deadline:
             time.sleep(0.01)
+        server.terminate()
+        server.wait(PATIENCE)
         assert opened == ["/dev/null"] * 3
 
     def test_port_in_use(self):
