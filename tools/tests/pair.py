@@ -127,9 +127,9 @@ def receive_all(peer):
 class Proxy:
     """A running maf-server."""
 
-    def __init__(self, *options):
-        self.process = subprocess.Popen([SERVER, "--port", "0", *options], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+    def __init__(self, *options, command=(), **popen):
+        self.process = subprocess.Popen([*command, SERVER, "--port", "0", *options], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, **popen)
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), (line, self.process.poll())
         self.address = line.split()[-1]

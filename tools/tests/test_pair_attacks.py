@@ -39,7 +39,6 @@ SCRAM_LIST = list_of(SCRAM)
                  id="error-inside-scram-then-success"),
     pytest.param([(SCRAM_LIST, frame(3, SCRAM)), (None, process(SCRAM, b"r=x,s=QSXCR+Q6sek8bf92,i=4096"))],
                  id="another-nonce"),
-    pytest.param([(SCRAM_LIST, frame(3, SCRAM, b"r=x,s=QSXCR+Q6sek8bf92,i=4096"))], id="scram-the-wrong-way-round"),
 ])
 def test_a_server_that_proves_nothing(turns):
     heard = []
@@ -53,7 +52,7 @@ def test_a_server_that_proves_nothing(turns):
             else:
                 heard.append(receive(peer, len(expected)))
                 assert heard[-1] == expected
-            peer.sendall(answer + REPLY_OK)
+            peer.sendall(answer + (REPLY_OK if answer == SUCCESS else b""))
         heard.append(receive_all(peer))
 
     with Listener(serve) as server:
