@@ -13,7 +13,7 @@ build=${MAF_BUILD_DIR:-$root/build/check}
 [[ $build == /* ]] || build=$PWD/$build
 
 # Debian's names of what building and running takes.
-packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev libcrypt-dev
+packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev
     libwireshark-dev tshark wireshark-common iproute2 openssl python3)
 test_packages=(python3-pytest python3-pytest-xdist python3-distributed)  # beyond these
 

@@ -64,7 +64,7 @@ say_frame(GArray *steps, side_t from, const maf_pdu_t *pdu)
     GByteArray *octets = g_byte_array_new();
     GError *error = NULL;
 
-    if (!maf_pdu_encode(pdu, octets, &error))
+    if (!maf_pdu_write(pdu, octets, &error))
         g_error("%s", error->message);
     say(steps, from, octets);
 }
@@ -78,23 +78,24 @@ script_maf(script_t *script, gsize data_len)
     const socks_message_t request = {SOCKS_CMD_CONNECT, {SOCKS_ATYP_IPV4, 4, {192, 0, 2, 2}, 9}};
     const socks_message_t reply = {SOCKS_REP_SUCCEEDED, {SOCKS_ATYP_IPV4, 4, {192, 0, 2, 1}, 9}};
     guint8 *data = (guint8 *)g_malloc(data_len);
-    maf_pdu_t pdu = {.instr = MAF_INSTR_SUPPORTED, .nmethods_len = MAF_NMETHODS_LEN, .n_offered = 1};
+    method_id_t test = method_id_compact(MAF_METHOD_INTERNAL_TEST);
+    maf_pdu_t pdu = {
+        .instr = MAF_INSTR_SUPPORTED, .nmethods_len = MAF_NMETHODS_LEN, .n_offered = 1, .offered = &test};
     GByteArray *octets[4];
 
     for (gsize i = 0; i < G_N_ELEMENTS(octets); i++)
         octets[i] = g_byte_array_new();
-    socks_greeting_encode(&greeting, octets[0]);
-    socks_selection_encode(MAF_SOCKS_METHOD, octets[1]);
-    socks_message_encode(&request, octets[2]);
-    socks_message_encode(&reply, octets[3]);
+    socks_write_greeting(&greeting, octets[0]);
+    socks_write_selection(MAF_SOCKS_METHOD, octets[1]);
+    socks_write_message(&request, octets[2]);
+    socks_write_message(&reply, octets[3]);
 
     say(script->begin, CLIENT, octets[0]);
     say(script->begin, SERVER_SIDE, octets[1]);
-    pdu.offered[0] = maf_id_compact(MAF_METHOD_INTERNAL_TEST);
     say_frame(script->begin, CLIENT, &pdu);
 
     memset(data, 'x', data_len);
-    pdu = (maf_pdu_t){.method = maf_id_compact(MAF_METHOD_INTERNAL_TEST), .data = data, .data_len = data_len};
+    pdu = (maf_pdu_t){.method = test, .data = data, .data_len = data_len};
     pdu.instr = MAF_INSTR_DO;
     say_frame(script->round, SERVER_SIDE, &pdu);
     pdu.instr = MAF_INSTR_PROCESS;
@@ -102,7 +103,7 @@ script_maf(script_t *script, gsize data_len)
     pdu = (maf_pdu_t){.instr = MAF_INSTR_WHAT_NEXT};
     say_frame(script->round, CLIENT, &pdu);
 
-    pdu = (maf_pdu_t){.instr = MAF_INSTR_SUCCESS, .method = maf_id_compact(MAF_METHOD_SUCCESS)};
+    pdu = (maf_pdu_t){.instr = MAF_INSTR_SUCCESS, .method = method_id_compact(MAF_METHOD_SUCCESS)};
     say_frame(script->end, SERVER_SIDE, &pdu);
     say(script->end, CLIENT, octets[2]);
     say(script->end, SERVER_SIDE, octets[3]);

@@ -1,0 +1,66 @@
+/* fault.h
+ * Rules broken on purpose, one at a time, to see what the other side makes of it
+ *
+ * Everything else that a side with a fault sends is right, as far as the other side lets it go on.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef FAULT_H
+#define FAULT_H
+
+#include "maf-pdu.h"
+
+typedef enum pair_side { PAIR_CLIENT, PAIR_SERVER } pair_side_t;
+
+/* One rule, and how it is broken. */
+typedef struct fault fault_t;
+
+/* A side's fault of that name, in which _ is as good as -; NULL when there is none. */
+const fault_t *fault_find(pair_side_t side, const char *name);
+
+const char *fault_name(const fault_t *fault);
+
+/* A side's faults, one line of name and description for each. The caller frees it. */
+char *fault_help(pair_side_t side);
+
+/* A fault in one conversation. Begins as zero but for `fault`, which is NULL for a side without any. */
+typedef struct fault_run {
+    const fault_t *fault;
+    gboolean done;         /* the rule has been broken */
+    gboolean lasts;        /* and what is sent now goes with it */
+    guint lists;           /* lists sent so far */
+    method_id_t offered;   /* the first sub-method of the first of them */
+    gboolean after_result; /* Success or Failure has been sent */
+} fault_run_t;
+
+/* How a side goes on after it has sent something. */
+typedef enum fault_then {
+    FAULT_GO_ON,
+    FAULT_CLOSE, /* closes the connection */
+    FAULT_RESET, /* resets it */
+} fault_then_t;
+
+/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. *then: how to go on
+ * after it. */
+gboolean fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, fault_then_t *then,
+                     GError **error);
+
+/* Appends to `out` what the fault has this side send right after it has received that message, often nothing.
+ */
+void fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
+
+/* Decisions that a fault makes for a side, against the rules. */
+typedef enum fault_decision {
+    FAULT_NO_DECISION,
+    FAULT_REQUEST_MORE,        /* requests more sub-methods when there are none */
+    FAULT_SUCCESS_FOR_DO,      /* sends Success without any sub-method */
+    FAULT_SUCCESS_AFTER_DO,    /* sends Success while the sub-method runs */
+    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client does not offer it, and accepts
+                                  that */
+} fault_decision_t;
+
+/* Does the fault decide so now? To be asked where an honest side would decide otherwise. */
+gboolean fault_decides(fault_run_t *run, fault_decision_t decision);
+
+#endif /* FAULT_H */

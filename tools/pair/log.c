@@ -1,0 +1,71 @@
+/* log.c
+ * Lines on standard error
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "log.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+static gboolean
+is_shown(gunichar c)
+{
+    return g_unichar_isprint(c) && g_unichar_type(c) != G_UNICODE_LINE_SEPARATOR &&
+           g_unichar_type(c) != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/* What polls as writable takes PIPE_BUF bytes without blocking, be it a pipe, a terminal or a file. */
+static gboolean
+write_at_once(const char *text, gsize len)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    if (poll(&out, 1, 0) == 0)
+        return FALSE;
+    return write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) >= 0 || TRUE;
+}
+
+static void
+write_line(const char *line, gsize len)
+{
+    static GMutex mutex;
+    static guint lost;
+
+    g_mutex_lock(&mutex);
+    if (lost > 0) {
+        g_autofree char *count =
+            g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
+        if (write_at_once(count, strlen(count)))
+            lost = 0;
+    }
+    if (lost > 0 || !write_at_once(line, len))
+        lost++;
+    g_mutex_unlock(&mutex);
+}
+
+void
+log_line(const char *peer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    g_string_printf(line, "%s: ", g_get_prgname());
+    if (peer) {
+        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+        g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+        g_string_append_printf(line, "%s %s: ", time, peer);
+    }
+    for (const char *c = valid; *c && line->len < PIPE_BUF - 8; c = g_utf8_next_char(c)) {
+        const gunichar character = g_utf8_get_char(c);
+        g_string_append_unichar(line, is_shown(character) ? character : '?');
+    }
+    g_string_append_c(line, '\n');
+    write_line(line->str, line->len);
+}

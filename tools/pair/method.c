@@ -1,0 +1,314 @@
+/* method.c
+ * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU
+ * SASL
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "method.h"
+
+#include <gsasl.h>
+#include <string.h>
+
+/* A client's message longer than this, in bytes, is refused. */
+#define SASL_MESSAGE_MAX 4096
+
+static method_t methods[] = {
+    {MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
+    {MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
+    {MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", "PLAIN", SECRET_SCRAM},
+    {MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", NULL, SECRET_NONE},
+};
+static method_t *const internal_test = &methods[G_N_ELEMENTS(methods) - 1];
+
+struct method_run {
+    const method_t *method;
+    pair_side_t side;
+    const method_settings_t *settings;
+
+    /* SASL */
+    Gsasl_session *session;
+    guint steps;
+    user_t *user;    /* the server's: whom the client says it is, or a decoy */
+    char *complaint; /* the client's: what was wrong with the server's message */
+};
+
+/* Which there are */
+
+const method_t *
+method_get(gsize index)
+{
+    return index < G_N_ELEMENTS(methods) ? &methods[index] : NULL;
+}
+
+const method_t *
+method_find(const method_id_t *id)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+        const method_id_t number = method_id_compact(methods[i].id);
+        method_id_t uuid;
+        if (method_id_equal(id, &number) || (method_id_uuid(&number, &uuid) && method_id_equal(id, &uuid)))
+            return &methods[i];
+    }
+    return NULL;
+}
+
+const method_t *
+method_find_word(const char *word)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+        if (g_ascii_strcasecmp(word, methods[i].word) == 0)
+            return &methods[i];
+    }
+    return NULL;
+}
+
+gboolean
+method_rename_test(const method_id_t *id)
+{
+    guint32 wire;
+
+    if (id->len != MAF_METHOD_LEN || method_find(id))
+        return FALSE;
+    memcpy(&wire, id->bytes, sizeof wire);
+    internal_test->id = GUINT32_FROM_BE(wire);
+    return TRUE;
+}
+
+/* Internal Test Method: the server sends bytes, the client returns them, the server compares. */
+
+static step_t
+echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+{
+    const gboolean is_client = run->side == PAIR_CLIENT;
+    gsize len = in_len;
+    const guint8 *data = is_client ? in : g_bytes_get_data(run->settings->test_data, &len);
+
+    if (!is_client && in)
+        return in_len == len && (len == 0 || memcmp(in, data, len) == 0) ? STEP_PASSED : STEP_FAILED;
+    if (is_client && !in)
+        return STEP_OPEN;
+    *out = g_byte_array_new();
+    g_byte_array_append(*out, data, (guint)len);
+    return is_client ? STEP_PASSED : STEP_OPEN;
+}
+
+/* What GNU SASL asks */
+
+static int
+answer_for_client(method_run_t *run, Gsasl_session *session, Gsasl_property property)
+{
+    const credentials_t *credentials = run->settings->credentials;
+    const char *iterations = gsasl_property_fast(session, GSASL_SCRAM_ITER);
+
+    switch (property) {
+    case GSASL_AUTHID:
+        return gsasl_property_set(session, property, credentials->user);
+    case GSASL_PASSWORD:
+        if (iterations &&
+            !g_ascii_string_to_unsigned(iterations, 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL)) {
+            run->complaint = g_strdup_printf("expected %d to %d iterations, got %s", ITERATIONS_MIN,
+                                             ITERATIONS_MAX, iterations);
+            return GSASL_AUTHENTICATION_ERROR;
+        }
+        return gsasl_property_set(session, property, credentials->password);
+    default:
+        return GSASL_NO_CALLBACK;
+    }
+}
+
+static int
+answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property property)
+{
+    const char *name = gsasl_property_fast(session, GSASL_AUTHID);
+
+    if (!run->user)
+        run->user = users_look_up(run->settings->users, name ? name : "", run->method->need);
+    switch (property) {
+    case GSASL_VALIDATE_SIMPLE:
+        return user_check_password(run->user, gsasl_property_fast(session, GSASL_PASSWORD))
+                   ? GSASL_OK
+                   : GSASL_AUTHENTICATION_ERROR;
+    case GSASL_PASSWORD:
+        return run->method->need == SECRET_PASSWORD
+                   ? gsasl_property_set(session, property, run->user->password)
+                   : GSASL_NO_CALLBACK;
+    case GSASL_SCRAM_ITER:
+        return gsasl_property_set(session, property, run->user->iterations);
+    case GSASL_SCRAM_SALT:
+        return gsasl_property_set(session, property, run->user->salt);
+    case GSASL_SCRAM_STOREDKEY:
+        return gsasl_property_set(session, property, run->user->stored_key);
+    case GSASL_SCRAM_SERVERKEY:
+        return gsasl_property_set(session, property, run->user->server_key);
+    default:
+        return GSASL_NO_CALLBACK;
+    }
+}
+
+static int
+answer(Gsasl *library G_GNUC_UNUSED, Gsasl_session *session, Gsasl_property property)
+{
+    method_run_t *run = gsasl_session_hook_get(session);
+
+    return run->side == PAIR_CLIENT ? answer_for_client(run, session, property)
+                                    : answer_for_server(run, session, property);
+}
+
+/* SASL's steps */
+
+static gboolean
+is_scram(const method_run_t *run)
+{
+    return run->method->id == MAF_METHOD_SASL_SCRAM_SHA_256;
+}
+
+/* gsasl_step() on bytes that it may take for a string. */
+static int
+sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+{
+    char *input = g_malloc(in_len + 1), *output = NULL;
+    gsize output_len = 0;
+
+    if (in)
+        memcpy(input, in, in_len);
+    input[in_len] = '\0';
+    const int status = gsasl_step(run->session, input, in_len, &output, &output_len);
+    if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE)) {
+        *out = g_byte_array_sized_new((guint)output_len);
+        g_byte_array_append(*out, (const guint8 *)output, (guint)output_len);
+    }
+    if (output)
+        explicit_bzero(output, output_len);
+    gsasl_free(output);
+    explicit_bzero(input, in_len);
+    g_free(input);
+    return status;
+}
+
+static step_t
+sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+{
+    if (is_scram(run) && in_len >= 2 && memcmp(in, "e=", 2) == 0)
+        return STEP_FAILED;
+    const int status = sasl_step(run, in, in_len, out);
+    if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
+        return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
+    if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
+        violation(error, "%s: the server did not prove that it knows the password", run->method->name);
+    else
+        violation(error, "%s: %s", run->method->name,
+                  run->complaint ? run->complaint : gsasl_strerror(status));
+    return STEP_BROKEN;
+}
+
+/* Nobody may act for another user: an authorization identity is empty or the user's own. */
+static gboolean
+is_oneself(const method_run_t *run)
+{
+    const char *authzid = gsasl_property_fast(run->session, GSASL_AUTHZID);
+
+    if (!run->user || run->user->is_decoy)
+        return FALSE;
+    g_autofree char *prepared = authzid && *authzid ? sasl_prepare(authzid) : g_strdup(run->user->name);
+    return g_strcmp0(prepared, run->user->name) == 0;
+}
+
+/* What GNU SASL would take for a string that ends at its first NUL, and a name with NUL for another one. */
+static gboolean
+has_stray_nul(const method_run_t *run, const guint8 *in, gsize in_len)
+{
+    guint count = 0;
+
+    for (gsize i = 0; i < in_len; i++)
+        count += in[i] == '\0';
+    return count != (run->method->id == MAF_METHOD_SASL_PLAIN ? 2 : 0);
+}
+
+static step_t
+sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+{
+    const char *scram_error = "e=other-error";
+
+    if (in && is_scram(run) && run->steps == 1 && in_len > 0 && in[0] == 'p') {
+        scram_error = "e=channel-binding-not-supported"; /* RFC 5802, section 6 */
+    } else if (!in || (in_len > 0 && in_len <= SASL_MESSAGE_MAX && !has_stray_nul(run, in, in_len))) {
+        const int status = sasl_step(run, in, in_len, out);
+        if (status == GSASL_NEEDS_MORE)
+            return STEP_OPEN;
+        if (status == GSASL_OK && is_oneself(run))
+            return STEP_PASSED;
+        if (status == GSASL_OK || status == GSASL_AUTHENTICATION_ERROR)
+            scram_error = "e=invalid-proof";
+    }
+    g_clear_pointer(out, wipe_and_unref);
+    if (is_scram(run)) {
+        *out = g_byte_array_new();
+        g_byte_array_append(*out, (const guint8 *)scram_error, (guint)strlen(scram_error));
+    }
+    return STEP_FAILED;
+}
+
+step_t
+method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+{
+    *out = NULL;
+    run->steps += in || run->side == PAIR_CLIENT;
+    if (!run->method->mechanism)
+        return echo_step(run, in, in_len, out);
+    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, out, error)
+                                    : sasl_step_of_server(run, in, in_len, out);
+}
+
+const char *
+method_user(const method_run_t *run)
+{
+    return run->user ? run->user->name : NULL;
+}
+
+/* Runs */
+
+/* The library holds the mechanisms and nothing that changes: any thread uses it. */
+static gpointer
+open_library(gpointer data G_GNUC_UNUSED)
+{
+    Gsasl *library;
+
+    if (gsasl_init(&library) != GSASL_OK)
+        g_error("GNU SASL cannot be used");
+    gsasl_callback_set(library, answer);
+    return library;
+}
+
+void
+method_stop(method_run_t *run)
+{
+    if (!run)
+        return;
+    if (run->session)
+        gsasl_finish(run->session);
+    user_free(run->user);
+    g_free(run->complaint);
+    g_free(run);
+}
+
+method_run_t *
+method_start(const method_t *method, pair_side_t side, const method_settings_t *settings)
+{
+    static GOnce once = G_ONCE_INIT;
+    method_run_t *run = g_new0(method_run_t, 1);
+
+    *run = (method_run_t){.method = method, .side = side, .settings = settings};
+    if (!method->mechanism)
+        return run;
+    Gsasl *library = g_once(&once, open_library, NULL);
+    if (side == PAIR_CLIENT ? settings->credentials &&
+                                  gsasl_client_start(library, method->mechanism, &run->session) == GSASL_OK
+                            : settings->users && users_have(settings->users, method->need) &&
+                                  gsasl_server_start(library, method->mechanism, &run->session) == GSASL_OK) {
+        gsasl_session_hook_set(run->session, run);
+        return run;
+    }
+    method_stop(run);
+    return NULL;
+}

@@ -1,0 +1,55 @@
+/* net.h
+ * TCP: connecting, relaying, resetting
+ *
+ * Sockets are file descriptors, owned by whoever got them; all are non-blocking.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef NET_H
+#define NET_H
+
+#include <glib.h>
+
+/* Monotonic time in microseconds, `seconds` from now; what all deadlines are. */
+gint64 net_deadline(guint seconds);
+
+/* Waits for `events` (poll(2)) until the deadline. FALSE when it passes first. */
+gboolean net_wait(int fd, short events, gint64 deadline);
+
+/*
+ * Looks the host up and connects to the first of its addresses that answers before the deadline; gives up
+ * when the peer on `watched`, unless -1, is gone. Returns the socket, or -1 with errno set and *why in words:
+ * EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for too late, ECANCELED for a peer that is gone.
+ */
+int net_connect(const char *host, guint16 port, gint64 deadline, int watched, const char **why);
+
+/* Small writes go out at once. */
+void net_set_nodelay(int fd);
+
+/* Has the close to come reset the connection. */
+void net_prepare_reset(int fd);
+
+/* The address and port of the other end, or of this one, such as [::1]:1080. The caller frees it. */
+char *net_peer_name(int fd);
+char *net_own_name(int fd);
+
+/* One end of a relay: a socket twice, or two pipes, files or a terminal. */
+typedef struct relay_end {
+    int in, out;
+    gboolean is_socket;
+    gsize write_size; /* bytes in one write, a millisecond apart; 0: as many as there are */
+    gsize most; /* bytes that `out` takes without blocking once it polls as writable; 0: it never blocks */
+    gboolean
+        last; /* the relay ends once the other end has ended: a terminal, whose user has no end to give */
+} relay_end_t;
+
+/*
+ * Bytes both ways between two ends, after what each has sent already (or NULL), until both have ended. An end
+ * that ends half-closes the other; `out` of one that is no socket is closed. A connection that breaks off
+ * resets the other one. FALSE with errno set for that.
+ */
+gboolean net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b,
+                   const GByteArray *sent_by_b);
+
+#endif /* NET_H */

@@ -1,0 +1,84 @@
+/* policy.h
+ * Which sub-methods a client must pass, in which order, and what that is worth
+ *
+ * The draft's Authentication Management Server (draft-00, Abstract): it selects the sub-methods, orders them
+ * and assigns a grade to the whole. Pure functions; the server does what they decide.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef POLICY_H
+#define POLICY_H
+
+#include "method.h"
+
+/* Lists that one client may send in a session. */
+#define POLICY_LISTS_MAX 16
+
+/* How to ask a client for sub-methods it has not offered yet (draft-00, Subnegotiation). */
+typedef enum policy_more {
+    MORE_RELATIVE, /* for those it has not sent */
+    MORE_ABSOLUTE, /* for the list from its beginning, once; after that for those it has not sent */
+    MORE_NEVER,
+} policy_more_t;
+
+/* One step of a policy: the client must pass one of its sub-methods. */
+typedef struct policy_step {
+    GPtrArray *methods; /* of method_t, which are not owned; the best first, each once, 32 at most */
+    guint grade;        /* what passing is worth */
+    gboolean go_on;     /* a failure is not the end: the next sub-method is tried, then the next step */
+} policy_step_t;
+
+typedef struct policy {
+    GArray *steps; /* of policy_step_t, at least one */
+    policy_more_t more;
+    guint8 unacceptable;  /* the INSTR for a client that offers nothing acceptable: Do, or Failure */
+    guint minimum_grade;  /* of a login */
+    gboolean sends_grade; /* Success carries the grade */
+    char *failure_text;   /* the DATA of a refusal, or NULL */
+} policy_t;
+
+/* No steps yet; more sub-methods are asked for relatively, and do FAILURE says that none is acceptable. */
+policy_t *policy_new(void);
+void policy_free(policy_t *policy);
+
+/* Adds a step. Takes `methods`. */
+void policy_add(policy_t *policy, GPtrArray *methods, guint grade, gboolean go_on);
+
+/* One client's way through a policy, which must outlive it. */
+typedef struct policy_run {
+    const policy_t *policy;
+    GArray *offered; /* of method_id_t, each once: those that this program has a sub-method for */
+    guint lists;
+    gboolean has_more, started_again;
+    guint step;
+    guint32 tried; /* which sub-methods of the step were: bit i for methods[i] */
+    guint passed, grade;
+    gboolean failed, over;
+} policy_run_t;
+
+void policy_start(policy_run_t *run, const policy_t *policy);
+void policy_stop(policy_run_t *run);
+
+/* What the server does next. */
+typedef struct decision {
+    guint8 instr;  /* Do, Request additional, Success or Failure */
+    guint16 flags; /* of Request additional */
+
+    /* Do: this sub-method, by the id it was offered with, or for NULL FAILURE */
+    const method_t *method;
+    method_id_t id;
+
+    const char *reason; /* why a client is refused, for the log; NULL when it is not */
+} decision_t;
+
+/* The client has sent a list, in which MORE_METHODS_AVAILABLE may be. */
+void policy_offer(policy_run_t *run, const method_id_t *ids, gsize count);
+
+/* The sub-method decided on last has ended. */
+void policy_result(policy_run_t *run, gboolean passed);
+
+/* Decides, once the client has sent a list or asked what next. */
+decision_t policy_decide(policy_run_t *run);
+
+#endif /* POLICY_H */

@@ -1,0 +1,257 @@
+/* service.c
+ * Listening, and a thread for each connection
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "service.h"
+
+#include "log.h"
+#include "net.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG         4096
+#define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
+#define STACK_SIZE      (256 * 1024)
+#define END_TIME        2 /* seconds that connections have to end in at the end */
+
+/*
+ * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users and GNU
+ * SASL's handle, which nobody changes any more. Everything else belongs to the thread of its connection.
+ */
+static struct {
+    GMutex mutex;
+    GCond ended;       /* a thread has */
+    GQueue logging_in; /* of slot_t, the oldest first */
+    GQueue logged_in;
+    guint threads; /* also of connections that have been closed for newcomers and end soon */
+} shared = {.logging_in = G_QUEUE_INIT, .logged_in = G_QUEUE_INIT};
+
+struct slot {
+    GList link; /* in one of the queues, or in none once closed for a newcomer */
+    GQueue *queue;
+    int fd;
+    gint made_room;
+    service_serve_t serve;
+    gconstpointer owner;
+};
+
+static volatile sig_atomic_t stopping;
+
+static void
+stop(int signal G_GNUC_UNUSED)
+{
+    stopping = 1;
+}
+
+int
+service_listen(const char *host, guint16 port, const char **why)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    g_autofree char *service = g_strdup_printf("%u", port);
+    struct addrinfo *address;
+    const int on = 1;
+
+    const int status = getaddrinfo(host, service, &hints, &address);
+    if (status != 0) {
+        *why = gai_strerror(status);
+        return -1;
+    }
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        *why = g_strerror(errno);
+        freeaddrinfo(address);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    freeaddrinfo(address);
+    g_autofree char *name = net_own_name(fd);
+    g_print("listening on %s\n", name);
+    fflush(stdout);
+    return fd;
+}
+
+gboolean
+service_is_local(int listener)
+{
+    g_autofree char *name = net_own_name(listener);
+    return g_str_has_prefix(name, "127.") || g_str_has_prefix(name, "[::1]:");
+}
+
+static void
+move(slot_t *slot, GQueue *to)
+{
+    g_queue_unlink(slot->queue, &slot->link);
+    slot->queue = to;
+    g_queue_push_tail_link(to, &slot->link);
+}
+
+void
+service_logged_in(slot_t *slot)
+{
+    g_mutex_lock(&shared.mutex);
+    if (slot->queue)
+        move(slot, &shared.logged_in);
+    g_mutex_unlock(&shared.mutex);
+}
+
+gboolean
+service_made_room(const slot_t *slot)
+{
+    return g_atomic_int_get(&slot->made_room);
+}
+
+/* Closes the oldest connection that is not logged in; under the mutex. Its thread finds out. */
+static gboolean
+make_room(void)
+{
+    GList *link = g_queue_pop_head_link(&shared.logging_in);
+    slot_t *slot = link ? link->data : NULL;
+
+    if (!slot)
+        return FALSE;
+    slot->queue = NULL;
+    g_atomic_int_set(&slot->made_room, TRUE);
+    shutdown(slot->fd, SHUT_RDWR);
+    return TRUE;
+}
+
+static gpointer
+serve_one(gpointer data)
+{
+    slot_t *slot = data;
+
+    slot->serve(slot->fd, slot, slot->owner);
+    g_mutex_lock(&shared.mutex);
+    if (slot->queue)
+        g_queue_unlink(slot->queue, &slot->link);
+    close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
+    shared.threads--;
+    g_cond_signal(&shared.ended);
+    g_mutex_unlock(&shared.mutex);
+    g_free(slot);
+    return NULL;
+}
+
+static gboolean
+start_thread(slot_t *slot)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    const int error = pthread_create(&thread, &attributes, serve_one, slot);
+    pthread_attr_destroy(&attributes);
+    return error == 0;
+}
+
+/* Takes the newcomer in, or closes it; under the mutex. */
+static void
+take_in(int fd, guint most, service_serve_t serve, gconstpointer owner)
+{
+    slot_t *slot = g_new0(slot_t, 1);
+
+    if (shared.logging_in.length + shared.logged_in.length < most || make_room()) {
+        *slot = (slot_t){
+            .link = {.data = slot}, .queue = &shared.logging_in, .fd = fd, .serve = serve, .owner = owner};
+        g_queue_push_tail_link(slot->queue, &slot->link);
+        shared.threads++;
+        if (start_thread(slot))
+            return;
+        shared.threads--;
+        g_queue_unlink(slot->queue, &slot->link);
+    }
+    g_autofree char *name = net_peer_name(fd);
+    log_line(name, "closed: all %u connections are logged in", most);
+    g_free(slot);
+    close(fd);
+}
+
+static void
+accept_all(int listener, guint most, service_serve_t serve, gconstpointer owner)
+{
+    g_mutex_lock(&shared.mutex);
+    for (;;) {
+        const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take_in(fd, most, serve, owner);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_line(NULL, "cannot accept: %s", g_strerror(errno));
+            make_room();
+            g_cond_wait_until(&shared.ended, &shared.mutex, net_deadline(1));
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            break;
+        }
+        /* Threads whose connection is closed already may still be at a password: they end first. */
+        while (shared.threads > 2 * most && !stopping)
+            g_cond_wait_until(&shared.ended, &shared.mutex, net_deadline(1));
+        if (stopping)
+            break;
+    }
+    g_mutex_unlock(&shared.mutex);
+}
+
+static void
+close_all(GQueue *queue)
+{
+    for (GList *link = queue->head; link; link = link->next)
+        shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
+}
+
+/* How many connections there are descriptors for: each takes two. */
+static guint
+descriptors_for(guint most)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return most;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t enough = limit.rlim_cur > DESCRIPTORS_OWN ? (limit.rlim_cur - DESCRIPTORS_OWN) / 2 : 1;
+    return (guint)MIN(most, MAX(enough, 1));
+}
+
+void
+service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
+{
+    const struct sigaction stop_action = {.sa_handler = stop};
+    struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
+    sigset_t stop_signals, before;
+
+    most = descriptors_for(most);
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGINT);
+    sigaddset(&stop_signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop_signals, &before); /* but in ppoll(), and for good in the threads */
+    sigaction(SIGINT, &stop_action, NULL);
+    sigaction(SIGTERM, &stop_action, NULL);
+    while (!stopping) {
+        if (ppoll(&poll_fd, 1, NULL, &before) > 0)
+            accept_all(listener, most, serve, owner);
+    }
+    close(listener);
+
+    const gint64 deadline = net_deadline(END_TIME);
+    g_mutex_lock(&shared.mutex);
+    close_all(&shared.logging_in);
+    close_all(&shared.logged_in);
+    while (shared.threads > 0 && g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
+        continue;
+    g_mutex_unlock(&shared.mutex);
+}

@@ -1,0 +1,245 @@
+/* users.c
+ * Whom the server lets in and by what secret, and who the client is
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "users.h"
+
+#include <gsasl.h>
+#include <string.h>
+
+#define SCHEME     "{SCRAM-SHA-256}"
+#define HASH_LEN   GSASL_HASH_SHA256_SIZE
+#define SECRET_LEN 32
+
+struct users {
+    GHashTable *by_name;   /* of user_t, owned */
+    const user_t *example; /* the first who has a SCRAM secret, or NULL */
+    gboolean any_password;
+    GBytes *secret;
+};
+
+void
+credentials_clear(credentials_t *credentials)
+{
+    g_clear_pointer(&credentials->user, wipe_and_free);
+    g_clear_pointer(&credentials->password, wipe_and_free);
+}
+
+void
+user_free(user_t *user)
+{
+    if (!user)
+        return;
+    g_free(user->name);
+    wipe_and_free(user->password);
+    g_free(user->iterations);
+    g_free(user->salt);
+    wipe_and_free(user->stored_key);
+    wipe_and_free(user->server_key);
+    g_free(user);
+}
+
+char *
+sasl_prepare(const char *text)
+{
+    char *prepared = NULL;
+
+    if (gsasl_saslprep(text, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) != GSASL_OK)
+        return NULL;
+    char *copy = *prepared ? g_strdup(prepared) : NULL;
+    explicit_bzero(prepared, strlen(prepared));
+    gsasl_free(prepared);
+    return copy;
+}
+
+users_t *
+users_new(void)
+{
+    users_t *users = g_new0(users_t, 1);
+    char secret[SECRET_LEN];
+
+    if (gsasl_nonce(secret, sizeof secret) != GSASL_OK)
+        g_error("no random numbers");
+    users->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)user_free);
+    users->secret = g_bytes_new(secret, sizeof secret);
+    return users;
+}
+
+void
+users_free(users_t *users)
+{
+    if (!users)
+        return;
+    g_hash_table_unref(users->by_name);
+    g_bytes_unref(users->secret);
+    g_free(users);
+}
+
+void
+users_set_secret(users_t *users, const char *secret)
+{
+    g_bytes_unref(users->secret);
+    users->secret = g_bytes_new(secret, strlen(secret));
+}
+
+/* Is this the base64 of `len` bytes, or of any number of them but none for 0? */
+static gboolean
+is_base64(const char *text, gsize len)
+{
+    gsize got = 0;
+    g_autofree guchar *bytes = g_base64_decode(text, &got);
+    g_autofree char *again = g_base64_encode(bytes, got);
+
+    return got > 0 && (len == 0 || got == len) && strcmp(text, again) == 0;
+}
+
+static gboolean
+parse_scram(user_t *user, const char *text, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
+
+    if (g_strv_length(parts) != 4 || !is_base64(parts[1], 0) || !is_base64(parts[2], HASH_LEN) ||
+        !is_base64(parts[3], HASH_LEN))
+        return violation(error, "expected " SCHEME "iterations,salt,StoredKey,ServerKey");
+    if (!g_ascii_string_to_unsigned(parts[0], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL))
+        return violation(error, "expected %d to %d iterations", ITERATIONS_MIN, ITERATIONS_MAX);
+    user->iterations = g_strdup(parts[0]);
+    user->salt = g_strdup(parts[1]);
+    user->stored_key = g_strdup(parts[2]);
+    user->server_key = g_strdup(parts[3]);
+    return TRUE;
+}
+
+static gboolean
+fill_in(const users_t *users, user_t *user, const char *scram, const char *password, const char **wrong,
+        GError **error)
+{
+    *wrong = NULL;
+    if (!user->name)
+        return violation(error, "the name is empty or has characters that SASL does not allow");
+    if (g_hash_table_contains(users->by_name, user->name))
+        return violation(error, "the user is there already");
+    if (!scram && !password)
+        return violation(error, "expected scram= or password=");
+    *wrong = "scram";
+    if (scram && !parse_scram(user, scram, error))
+        return FALSE;
+    *wrong = "password";
+    user->password = password ? sasl_prepare(password) : NULL;
+    return !password || user->password ||
+           violation(error, "the password is empty or has characters that SASL does not allow");
+}
+
+gboolean
+users_add(users_t *users, const char *name, const char *scram, const char *password, const char **wrong,
+          GError **error)
+{
+    user_t *user = g_new0(user_t, 1);
+
+    user->name = sasl_prepare(name);
+    if (!fill_in(users, user, scram, password, wrong, error)) {
+        user_free(user);
+        return FALSE;
+    }
+    g_hash_table_insert(users->by_name, user->name, user);
+    if (scram && !users->example)
+        users->example = user;
+    users->any_password |= password != NULL;
+    return TRUE;
+}
+
+gboolean
+users_have(const users_t *users, secret_kind_t kind)
+{
+    return kind == SECRET_NONE || (kind == SECRET_SCRAM ? users->example != NULL : users->any_password);
+}
+
+/* Bytes that only the secret determines, always the same for a name, in base64. */
+static char *
+invent(const users_t *users, const char *what, const char *name, gsize len)
+{
+    guint8 bytes[HASH_LEN];
+    gsize secret_len, bytes_len = sizeof bytes;
+    const guint8 *secret = g_bytes_get_data(users->secret, &secret_len);
+    GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, secret, secret_len);
+
+    g_hmac_update(hmac, (const guchar *)what, (gssize)strlen(what) + 1);
+    g_hmac_update(hmac, (const guchar *)name, (gssize)strlen(name));
+    g_hmac_get_digest(hmac, bytes, &bytes_len);
+    g_hmac_unref(hmac);
+    return g_base64_encode(bytes, MIN(len, sizeof bytes));
+}
+
+static user_t *
+make_decoy(const users_t *users, const char *name)
+{
+    const user_t *example = users->example;
+    user_t *decoy = g_new0(user_t, 1);
+    gsize salt_len = 0;
+
+    decoy->is_decoy = TRUE;
+    decoy->name = g_strdup(name);
+    decoy->password = invent(users, "password", name, HASH_LEN);
+    if (example) {
+        g_free(g_base64_decode(example->salt, &salt_len));
+        decoy->iterations = g_strdup(example->iterations);
+        decoy->salt = invent(users, "salt", name, salt_len);
+        decoy->stored_key = invent(users, "stored key", name, HASH_LEN);
+        decoy->server_key = invent(users, "server key", name, HASH_LEN);
+    }
+    return decoy;
+}
+
+user_t *
+users_look_up(const users_t *users, const char *name, secret_kind_t kind)
+{
+    g_autofree char *prepared = sasl_prepare(name);
+    const user_t *known = g_hash_table_lookup(users->by_name, prepared ? prepared : "");
+    /* Made for those who are known as well, or making it would show who is not. */
+    user_t *decoy = make_decoy(users, prepared ? prepared : name);
+    const gboolean has = known && (kind == SECRET_SCRAM ? known->stored_key : known->password);
+    const user_t *found = has ? known : decoy;
+    user_t *user = g_new(user_t, 1);
+
+    *user = (user_t){.name = g_strdup(found->name),
+                     .password = g_strdup(found->password),
+                     .iterations = g_strdup(found->iterations),
+                     .salt = g_strdup(found->salt),
+                     .stored_key = g_strdup(found->stored_key),
+                     .server_key = g_strdup(found->server_key),
+                     .is_decoy = found->is_decoy};
+    user_free(decoy);
+    return user;
+}
+
+/* Takes as long for bytes that differ early as for ones that differ late. */
+static gboolean
+are_equal(const char *x, const guchar *y, gsize len)
+{
+    volatile guint8 difference = 0;
+
+    for (gsize i = 0; i < len; i++)
+        difference |= (guint8)x[i] ^ y[i];
+    return difference == 0;
+}
+
+gboolean
+user_check_password(const user_t *user, const char *password)
+{
+    char salted[HASH_LEN], client[HASH_LEN], server[HASH_LEN], stored[HASH_LEN];
+    gsize salt_len, stored_len;
+    g_autofree guchar *salt = g_base64_decode(user->salt, &salt_len);
+    g_autofree guchar *known = g_base64_decode(user->stored_key, &stored_len);
+    const unsigned iterations = (unsigned)g_ascii_strtoull(user->iterations, NULL, 10);
+    const int status =
+        gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
+                                          salt_len, salted, client, server, stored);
+    const gboolean right = status == GSASL_OK && are_equal(stored, known, HASH_LEN);
+
+    explicit_bzero(salted, sizeof salted);
+    explicit_bzero(client, sizeof client);
+    explicit_bzero(server, sizeof server);
+    return right && !user->is_decoy;
+}
