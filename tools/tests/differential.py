@@ -184,18 +184,25 @@ def mixed(rng, trials):
 # ---- what TCP delivers
 
 def delivered(trial, frames, rows):
-    """The bytes that TCP gives its subdissector, [(frame, side, start, end)], in the order of the capture."""
-    chunks, streams = [], honest.bytes_of(trial.said)
+    """The bytes that TCP gives its subdissector, [(frame, side, start, end)], in the order of the capture. TCP may
+    have cut them at the front, or put what it held behind them."""
+    chunks, streams, next_byte = [], honest.bytes_of(trial.said), [0, 0]
     for frame, packet in frames:
         if not isinstance(packet, Segment) or not packet.payload:
             continue
         data = bytes.fromhex("".join(rows[frame - 1]["data.data"]))
-        start = packet.seq - trial.conversation.first[packet.side]
-        if data and streams[packet.side][start:start + len(data)] != data:
-            start = streams[packet.side].find(data)
-            assert start >= 0, "TCP delivers what was not sent"
-        if data:
-            chunks.append((frame, packet.side, start, start + len(data)))
+        if not data:
+            continue
+        side, stream = packet.side, streams[packet.side]
+        first = packet.seq - trial.conversation.first[side]
+        end_aligned = first + len(packet.payload) - len(data)
+        places = [end_aligned] if len(data) <= len(packet.payload) else [next_byte[side], first]
+        start = next((place for place in [*places, stream.find(data, next_byte[side]), stream.find(data)]
+                      if place >= 0 and stream[place:place + len(data)] == data), None)
+        if start is None:
+            raise AssertionError(f"frame {frame}: TCP delivers what was not sent")
+        next_byte[side] = max(next_byte[side], start + len(data))
+        chunks.append((frame, side, start, start + len(data)))
     return chunks
 
 
@@ -318,7 +325,7 @@ def compare(trials, options=(), mixer=None, folder=None):
         of_it = frames[id(trial)]
         if not trial.expected:
             result.sessions["ordinary"] += 1
-            seen = [name for number, _ in of_it for name in names if name.startswith("maf.") and twice[number - 1][name]]
+            seen = [name for number, _ in of_it for name in OWN if twice[number - 1][name]]
             if seen:
                 result.mismatches.append((trial, "ordinary", [f"{seen[0]} in an ordinary session"]))
             continue
@@ -349,15 +356,26 @@ def keep(trial, kind, wrong, options, folder, name):
         [f"{kind}, damage: {' '.join(trial.damage)}; {'by itself' if alone else 'only among others'}", *wrong]) + "\n")
 
 
-def shrink(trial, options):
-    """The trial without the packets that it is wrong without: repetitions, acknowledgments, quotes."""
-    data = {id(packet) for packet in trial.packets if isinstance(packet, Segment) and packet.payload}
-    for packet in list(trial.packets):
-        if id(packet) not in data:
-            smaller = dataclasses.replace(trial, packets=[other for other in trial.packets if other is not packet])
-            if compare([smaller], options).mismatches:
-                trial = smaller
-    return trial
+def shrink(trial, options, attempts=30):
+    """The trial without packets that it is wrong without too: repetitions, acknowledgments, quotes. Data stays."""
+    first = {}
+    for packet in trial.packets:
+        if isinstance(packet, Segment) and packet.payload:
+            first.setdefault((packet.side, packet.seq, packet.payload), id(packet))
+    needed = set(first.values())
+    spare = [at for at, packet in enumerate(trial.packets) if id(packet) not in needed]
+    size = len(spare)
+    while size and attempts > 0:
+        for begin in range(0, len(spare), size):
+            without = set(spare[begin:begin + size])
+            smaller = dataclasses.replace(trial, packets=[
+                packet for at, packet in enumerate(trial.packets) if packet is not None and at not in without])
+            attempts -= 1
+            if attempts > 0 and compare([smaller], options).mismatches:
+                trial = dataclasses.replace(trial, packets=[
+                    None if at in without else packet for at, packet in enumerate(trial.packets)])
+        size //= 2
+    return dataclasses.replace(trial, packets=[packet for packet in trial.packets if packet is not None])
 
 
 def main():

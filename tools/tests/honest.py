@@ -108,8 +108,8 @@ class _Maker:
             elif self.revision == 1 and kind < 0.35:
                 new = self.random.randbytes(self.random.choice((1, 2, 3, 5, 20)))
             else:
-                new = compact(self.random.choice((self.random.randrange(5, 0x100), self.random.randrange(0x200, 0x10000),
-                                                  self.random.randrange(0x10000, 0xFFFFFFFF))))
+                ranges = (5, 0x100), (0x200, 0x10000), (0x10000, 0xFFFFFFFF)
+                new = compact(self.random.randrange(*self.random.choice(ranges)))
             if new not in self.used and not 0x100 <= int.from_bytes(new[:4], "big") < 0x200:
                 self.used.add(new)
                 return new

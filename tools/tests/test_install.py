@@ -94,8 +94,9 @@ def test_install_and_uninstall(readable):
 
 
 def test_odd_clone_path(tmp_path):
-    """A clone in such a path is built and installed by its own scripts."""
-    clone = tmp_path / """it's "odd" $HOME""" / "clone"
+    """A clone in such a path is built and installed by its own scripts. (A path with a double quote can be built in, but CMake
+    cannot install from it.)"""
+    clone = tmp_path / "it's $HOME odd" / "clone"
     clone.mkdir(parents=True)
     programs.run("bash", "-c", 'tar -C "$0" --exclude=./.git --exclude="./build*" --exclude=./test-captures -cf - . | tar -C "$1" -xf -',
                  programs.ROOT, clone)

@@ -171,8 +171,8 @@ class ProfileTest(unittest.TestCase):
         (do,) = [row for row in cells if "Do: SASL SCRAM-SHA-256" in row]
         self.assertEqual(do, ["13", "0.003084", "Server", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256",
                               "", "127.0.0.1", "→", "127.0.0.1", "MAF", "Do", "SASL SCRAM-SHA-256"])
-        (success,) = [row for row in cells if "Success (7 octets), grade=7" in row]
-        self.assertEqual(success[2:8], ["Server", "3", "0.000093000", "0.007862000", "Success (7 octets), grade=7",
+        (success,) = [row for row in cells if "Success (7 bytes), grade=7" in row]
+        self.assertEqual(success[2:8], ["Server", "3", "0.000093000", "0.007862000", "Success (7 bytes), grade=7",
                                         "Authentication succeeded after 3 rounds"])
         self.assertEqual(success[-2:], ["Success", "SUCCESS"])
 
