@@ -20,7 +20,7 @@ def test_source_tarball(tmp_path):
     git.write_text(f"#!/bin/sh\ntouch '{tmp_path}/called'\nexit 127\n")
     git.chmod(0o755)
     environment = {"PATH": f"{programs_first}:{os.environ['PATH']}", "DESTDIR": str(destination)}
-    for command in (["-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Debug", "-DMAF_WERROR=ON"],
+    for command in (["-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DMAF_WERROR=ON"],
                     ["--build", build, "--target", "maf-plugin", "maf-server", "maf-client"],
                     ["--install", build]):
         programs.run("cmake", *command, environment=environment)
@@ -36,7 +36,7 @@ def test_plugin_only(tmp_path):
     for name in ("libgsasl", "libxcrypt"):
         (hidden / f"{name}.pc").write_text(f"Name: {name}\nDescription: too old\nVersion: 0\n")
     environment = {"PKG_CONFIG_PATH": str(hidden), "DESTDIR": str(destination)}
-    configure = ["-S", programs.ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=Debug"]
+    configure = ["-S", programs.ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug"]
     assert programs.run("cmake", *configure, environment=environment, check=False).returncode, "the pair needs libgsasl"
     for command in ([*configure, "-DMAF_PLUGIN_ONLY=ON"], ["--build", build, "--target", "maf-plugin"], ["--install", build]):
         programs.run("cmake", *command, environment=environment)
