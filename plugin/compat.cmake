@@ -11,11 +11,7 @@ if(MSVC)
 else()
     set(maf_errors -Werror=implicit-function-declaration -Werror=incompatible-pointer-types)
 endif()
-# CMake does not escape a quotation mark in the path of what it tries.
 set(maf_trials "${CMAKE_BINARY_DIR}/CMakeFiles/maf")
-if(maf_trials MATCHES "\"")
-    execute_process(COMMAND mktemp -d OUTPUT_VARIABLE maf_trials OUTPUT_STRIP_TRAILING_WHITESPACE)
-endif()
 
 # maf_compiles(ANSWER CODE): whether this compiles
 function(maf_compiles answer code)

@@ -12,7 +12,7 @@ from logins import connection, plain, success, three_users, write
 from wireshark import BUILD, ROOT
 
 LINT = ROOT / "tools" / "maf-lint"
-ENVIRONMENT = dict(os.environ, TSHARK=str(ROOT / "tools" / "tshark-maf"), MAF_BUILD_DIR=str(BUILD))
+ENVIRONMENT = dict(os.environ, TSHARK=str(ROOT / "tools/dev/tshark-maf"), MAF_BUILD_DIR=str(BUILD))
 
 
 def lint(*arguments, **options):
@@ -69,7 +69,7 @@ def test_require_session(tmp_path):
 
 
 def test_version_is_the_projects():
-    project = re.search(r"project\(maf VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    project = re.search(r"MAF_VERSION (\S+)\)", (ROOT / "plugin/version.cmake").read_text())[1]
     assert lint("--version").stdout.decode() == f"maf-lint {project}\n"
 
 

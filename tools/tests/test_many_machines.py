@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/captures/many-machines: a Dask scheduler and two workers on the loopback, of which one is killed."""
+"""Captures over several machines, on the loopback: tools/captures/many-machines by a Dask scheduler and two workers, of which
+one is killed; README.md's GNU parallel by sshd."""
 import collections
 import contextlib
 import json
 import os
-import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 
+import programs
 import pytest
+import test_readme
 
-pytest.importorskip("distributed", reason="no python3-distributed: captures were not spread over workers")
-
-TOOLS = pathlib.Path(__file__).resolve().parents[1]
-SAMPLES = TOOLS.parent / "test-captures"
+TOOLS = programs.TOOLS
+SAMPLES = programs.SAMPLES
 RECIPE = TOOLS / "captures/many-machines"
 NO_CAPTURE = b"no capture\n" * 10
 SECONDS = 300  # more than any step takes
@@ -33,7 +34,7 @@ def until(happened):
 @contextlib.contextmanager
 def running(module, *arguments, path=""):
     """A part of Dask in a group of processes of its own; nothing of the group outlives the test."""
-    environment = dict(os.environ, PATH=f"{path}:{os.environ['PATH']}", TSHARK=str(next(TOOLS.rglob("tshark-maf"))))
+    environment = dict(os.environ, PATH=f"{path}:{os.environ['PATH']}", TSHARK=programs.TSHARK)
     with subprocess.Popen([sys.executable, "-m", f"distributed.cli.{module}", *map(str, arguments)], env=environment,
                           stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
@@ -46,6 +47,7 @@ def running(module, *arguments, path=""):
 @pytest.fixture
 def scheduler(tmp_path):
     """Its address."""
+    pytest.importorskip("distributed", reason="no python3-distributed: captures were not spread over workers")
     file = tmp_path / "scheduler.json"
     with running("dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file):
         until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
@@ -89,7 +91,7 @@ def captures(tmp_path):
 def test_a_worker_dies(scheduler, captures, tmp_path):
     """What the killed worker had, the other one reads; the capture that none can read is named."""
     lint = subprocess.run([TOOLS / "maf-lint", "--json", captures], encoding="utf-8", capture_output=True, check=False,
-                          env=dict(os.environ, TSHARK=str(next(TOOLS.rglob("tshark-maf")))))
+                          env=dict(os.environ, TSHARK=programs.TSHARK))
     sessions = [line for line in map(json.loads, lint.stdout.splitlines()) if line["type"] == "session"]
     failed = collections.Counter((session.get("user") or "unknown", session["methods"][-1]["name"])
                                  for session in sessions if session["outcome"] == "failed")
@@ -128,3 +130,46 @@ def test_by_user_and_sub_method(scheduler, tmp_path):
         status, rows, complaints = finished(recipe(scheduler, folder))
     assert rows == [["2", "alice", "SASL SCRAM-SHA-256"], ["2", "bob", "SASL PLAIN"], ["2", "unknown", "none"]]
     assert (status, complaints) == (0, "")
+
+
+@pytest.fixture
+def hosts(readable):
+    """An ssh that finds the hosts host1 and host2, which are this machine's sshd; maf-lint is in PATH there."""
+    sshd = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+    if not sshd or not shutil.which("ssh") or not shutil.which("parallel"):
+        pytest.skip("no OpenSSH server, or no GNU parallel: captures were not read over sshd")
+    for name in ("host", "client"):
+        programs.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", readable / name)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (readable / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {readable}/host\nAuthorizedKeysFile {readable}/client.pub\nPidFile none\n"
+        f"StrictModes no\nUsePAM no\nPermitRootLogin yes\nPermitUserRC no\n"
+        f"SetEnv PATH={TOOLS}:{os.environ['PATH']} TSHARK={programs.TSHARK} MAF_BUILD_DIR={programs.BUILD}\n")
+    (readable / "ssh_config").write_text(
+        f"Host host1 host2\nHostName 127.0.0.1\nPort {port}\nIdentityFile {readable}/client\nIdentitiesOnly yes\nBatchMode yes\n"
+        f"StrictHostKeyChecking no\nUserKnownHostsFile {readable}/known_hosts\nLogLevel ERROR\n")
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", exist_ok=True)
+    with subprocess.Popen([sshd, "-D", "-q", "-f", readable / "sshd_config"]) as server:
+        try:
+            until(lambda: server.poll() is not None or socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+            assert server.poll() is None
+            yield f"ssh -F {readable}/ssh_config"
+        finally:
+            server.terminate()
+
+
+def test_parallel_over_sshd(hosts, readable):
+    """It prints what maf-lint prints here, in the same order."""
+    folder, home = readable / "shared", readable / "home"  # parallel takes a folder below home to be there for each host
+    home.mkdir()
+    shutil.copytree(SAMPLES / "sasl", folder / "test-captures")
+    environment = {"TSHARK": programs.TSHARK}
+    expected = programs.run(TOOLS / "maf-lint", "--json", "test-captures", cwd=folder, environment=environment, check=False)
+    assert expected.stdout.count('"session"') > 8
+    done = programs.run("sh", "-c", test_readme.script("--sshlogin host1,host2"), cwd=folder, check=False,
+                        environment={"PARALLEL_SSH": hosts, "HOME": str(home)})
+    assert done.returncode in (0, 1) and not done.stderr, done.stderr
+    assert (folder / "logins.jsonl").read_text(encoding="utf-8") == expected.stdout
