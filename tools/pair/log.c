@@ -23,9 +23,7 @@ write_at_once(const char *text, gsize len)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-    if (poll(&out, 1, 0) == 0)
-        return FALSE;
-    return write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) >= 0 || TRUE;
+    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) > 0;
 }
 
 static void

@@ -369,7 +369,8 @@ carry_out_request(client_t *client, gboolean maf)
 
     if (!receive_request(client, maf, &request, &error)) {
         g_autofree char *text = peer_explain(&client->peer, error);
-        log_line(client->peer.name, "%s", text);
+        if (!client->peer.at_end || client->server->peer.verbose)
+            log_line(client->peer.name, "%s", text);
         return;
     }
     client->peer.login_deadline = 0;

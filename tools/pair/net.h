@@ -1,7 +1,7 @@
 /* net.h
  * TCP: connecting, relaying, resetting
  *
- * Sockets are file descriptors, owned by whoever got them; all are non-blocking.
+ * Sockets are file descriptors, owned by whoever got them; those that are connected block.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

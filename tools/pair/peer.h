@@ -48,10 +48,12 @@ typedef struct peer {
     gint64 deadline, login_deadline; /* login_deadline: 0 for none */
     GByteArray *out;                 /* sent, but kept to go with what follows */
     guint oems;                      /* that have come */
+    gboolean at_end;                 /* has sent all it had to */
+    gint64 receive_timeout;          /* of the socket, in microseconds */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
-/* A conversation on the connected, non-blocking socket, which stays the caller's to close. */
+/* A conversation on the connected, blocking socket, which stays the caller's to close. */
 void peer_open(peer_t *peer, int fd, const peer_options_t *options);
 
 /*

@@ -78,6 +78,7 @@ service_listen(const char *host, guint16 port, const char **why)
         return -1;
     }
     freeaddrinfo(address);
+    net_set_nodelay(fd); /* and so for what it accepts */
     g_autofree char *name = net_own_name(fd);
     g_print("listening on %s\n", name);
     fflush(stdout);
@@ -187,7 +188,7 @@ accept_all(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
     g_mutex_lock(&shared.mutex);
     for (;;) {
-        const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
             take_in(fd, most, serve, owner);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

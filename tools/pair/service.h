@@ -12,7 +12,7 @@
 /* One connection. */
 typedef struct slot slot_t;
 
-/* Serves the connected, non-blocking socket, in a thread of its own, and leaves it open. */
+/* Serves the connected, blocking socket, in a thread of its own, and leaves it open. */
 typedef void (*service_serve_t)(int fd, slot_t *slot, gconstpointer owner);
 
 /*
