@@ -424,7 +424,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     g_autoptr(GError) error = NULL;
     gboolean maf = FALSE;
 
-    peer_open(&client.peer, fd, &server->peer);
+    peer_open(&client.peer, fd, service_peer_name(slot), &server->peer);
     policy_start(&client.policy, server->policy);
     const gboolean done = log_in(&client, &maf, &error);
     log_login(&client, error);

@@ -132,32 +132,27 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     return fd;
 }
 
-static char *
-describe(int (*get)(int, struct sockaddr *, socklen_t *), int fd)
+char *
+net_name(const struct sockaddr_in6 *address)
 {
-    struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
-    const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)&address;
-    socklen_t len = sizeof address;
+    const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
     char text[INET6_ADDRSTRLEN];
 
-    get(fd, (struct sockaddr *)&address, &len);
-    if (address.sin6_family == AF_INET6 && inet_ntop(AF_INET6, &address.sin6_addr, text, sizeof text))
-        return g_strdup_printf("[%s]:%u", text, ntohs(address.sin6_port));
-    if (address.sin6_family == AF_INET && inet_ntop(AF_INET, &ipv4->sin_addr, text, sizeof text))
+    if (address->sin6_family == AF_INET6 && inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text))
+        return g_strdup_printf("[%s]:%u", text, ntohs(address->sin6_port));
+    if (address->sin6_family == AF_INET && inet_ntop(AF_INET, &ipv4->sin_addr, text, sizeof text))
         return g_strdup_printf("%s:%u", text, ntohs(ipv4->sin_port));
     return g_strdup("unknown address");
 }
 
 char *
-net_peer_name(int fd)
-{
-    return describe(getpeername, fd);
-}
-
-char *
 net_own_name(int fd)
 {
-    return describe(getsockname, fd);
+    struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    return net_name(&address);
 }
 
 /* Relaying */

@@ -306,11 +306,11 @@ peer_acknowledges(const peer_t *peer)
 /* The beginning, the tunnel, and the end */
 
 void
-peer_open(peer_t *peer, int fd, const peer_options_t *options)
+peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
 {
     *peer = (peer_t){.reader = {.in = g_byte_array_sized_new(CHUNK), .fill = fill},
                      .fd = fd,
-                     .name = net_peer_name(fd),
+                     .name = name,
                      .options = options,
                      .revision = options->revision,
                      .fault = {.fault = options->fault},

@@ -53,8 +53,8 @@ typedef struct peer {
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
-/* A conversation on the connected, blocking socket, which stays the caller's to close. */
-void peer_open(peer_t *peer, int fd, const peer_options_t *options);
+/* A conversation on the connected, blocking socket, which stays the caller's to close. Takes `name`. */
+void peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options);
 
 /*
  * Sends what is kept back and lets the peer read what was sent last, for as long as the options say, before

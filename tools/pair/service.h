@@ -31,6 +31,9 @@ gboolean service_is_local(int listener);
  */
 void service_run(int listener, guint most, service_serve_t serve, gconstpointer owner);
 
+/* The client's address and port. The caller frees it. */
+char *service_peer_name(const slot_t *slot);
+
 /* From now on the connection stays, whoever comes. */
 void service_logged_in(slot_t *slot);
 
