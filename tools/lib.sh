@@ -14,7 +14,7 @@ build=${MAF_BUILD_DIR:-$root/build/check}
 
 # Debian's names of what building and running takes.
 packages=(gcc libc6-dev cmake ninja-build pkgconf libglib2.0-dev libgsasl-dev
-    libwireshark-dev tshark wireshark-common iproute2 openssl python3)
+    libwireshark-dev tshark wireshark-common iproute2 openssl curl python3)
 test_packages=(python3-pytest python3-pytest-xdist python3-distributed)  # beyond these
 
 say() { printf '%s\n' "$*" >&2; }

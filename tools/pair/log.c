@@ -8,6 +8,8 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static gboolean
@@ -21,11 +23,16 @@ is_shown(gunichar c)
 static gboolean
 write_at_once(const char *text, gsize len)
 {
+    static gsize kind; /* 1: a file or the like, 2: what may block */
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct stat status;
 
-    if (poll(&out, 1, 0) == 0)
-        return FALSE;
-    return write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) >= 0 || TRUE;
+    if (g_once_init_enter(&kind))
+        g_once_init_leave(&kind, fstat(STDERR_FILENO, &status) == 0 && !S_ISFIFO(status.st_mode) &&
+                                         !S_ISSOCK(status.st_mode) && !isatty(STDERR_FILENO)
+                                     ? 1
+                                     : 2);
+    return (kind == 1 || poll(&out, 1, 0) == 1) && write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) > 0;
 }
 
 static void
@@ -58,13 +65,19 @@ log_line(const char *peer, const char *format, ...)
 
     g_string_printf(line, "%s: ", g_get_prgname());
     if (peer) {
-        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-        g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
-        g_string_append_printf(line, "%s %s: ", time, peer);
+        const time_t now = time(NULL);
+        struct tm parts;
+        char text[sizeof "2026-11-25T12:00:00Z"];
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+        g_string_append_printf(line, "%s %s: ", text, peer);
     }
     for (const char *c = valid; *c && line->len < PIPE_BUF - 8; c = g_utf8_next_char(c)) {
-        const gunichar character = g_utf8_get_char(c);
-        g_string_append_unichar(line, is_shown(character) ? character : '?');
+        if (g_ascii_isprint(*c))
+            g_string_append_c(line, *c);
+        else if (is_shown(g_utf8_get_char(c)))
+            g_string_append_unichar(line, g_utf8_get_char(c));
+        else
+            g_string_append_c(line, '?');
     }
     g_string_append_c(line, '\n');
     write_line(line->str, line->len);

@@ -287,7 +287,8 @@ reach_target(session_t *session, const socks_address_t *target, socks_message_t 
                     options->server_host, options->server_port, why);
         return FALSE;
     }
-    peer_open(&session->peer, fd, &options->peer);
+    peer_open(&session->peer, fd, g_strdup_printf("%s:%u", options->server_host, options->server_port),
+              &options->peer);
     return greet(session, &maf, error) && (!maf || subnegotiate(session, error)) &&
            request(session, target, reply, error);
 }
@@ -413,7 +414,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     socks_message_t message, reply;
     peer_t program;
 
-    peer_open(&program, fd, &options->program);
+    peer_open(&program, fd, service_peer_name(slot), &options->program);
     if (receive_request(&program, &message, &error)) {
         service_logged_in(slot);
         const gboolean reached = carry_out_request(&session, &message, &reply, &error);

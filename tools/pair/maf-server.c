@@ -369,7 +369,8 @@ carry_out_request(client_t *client, gboolean maf)
 
     if (!receive_request(client, maf, &request, &error)) {
         g_autofree char *text = peer_explain(&client->peer, error);
-        log_line(client->peer.name, "%s", text);
+        if (!client->peer.at_end || client->server->peer.verbose)
+            log_line(client->peer.name, "%s", text);
         return;
     }
     client->peer.login_deadline = 0;
@@ -423,7 +424,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     g_autoptr(GError) error = NULL;
     gboolean maf = FALSE;
 
-    peer_open(&client.peer, fd, &server->peer);
+    peer_open(&client.peer, fd, service_peer_name(slot), &server->peer);
     policy_start(&client.policy, server->policy);
     const gboolean done = log_in(&client, &maf, &error);
     log_login(&client, error);

@@ -47,7 +47,8 @@ method_find(const method_id_t *id)
     for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
         const method_id_t number = method_id_compact(methods[i].id);
         method_id_t uuid;
-        if (method_id_equal(id, &number) || (method_id_uuid(&number, &uuid) && method_id_equal(id, &uuid)))
+        if (method_id_equal(id, &number) ||
+            (id->len == MAF_LONG_ID_LEN && method_id_uuid(&number, &uuid) && method_id_equal(id, &uuid)))
             return &methods[i];
     }
     return NULL;

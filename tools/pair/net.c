@@ -6,8 +6,9 @@
 
 #include "net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <gio/gio.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -93,6 +94,7 @@ connect_to(const struct addrinfo *address, gint64 deadline, int watched)
         error = errno == EINPROGRESS ? finish_connecting(fd, deadline, watched) : errno;
     if (error == 0) {
         net_set_nodelay(fd);
+        fcntl(fd, F_SETFL, 0);
         return fd;
     }
     close(fd);
@@ -130,28 +132,27 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     return fd;
 }
 
-static char *
-describe(int (*get)(int, struct sockaddr *, socklen_t *), int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-
-    if (get(fd, (struct sockaddr *)&address, &len) != 0)
-        return g_strdup("unknown address");
-    g_autoptr(GSocketAddress) socket_address = g_socket_address_new_from_native(&address, len);
-    return g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(socket_address));
-}
-
 char *
-net_peer_name(int fd)
+net_name(const struct sockaddr_in6 *address)
 {
-    return describe(getpeername, fd);
+    const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
+    char text[INET6_ADDRSTRLEN];
+
+    if (address->sin6_family == AF_INET6 && inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text))
+        return g_strdup_printf("[%s]:%u", text, ntohs(address->sin6_port));
+    if (address->sin6_family == AF_INET && inet_ntop(AF_INET, &ipv4->sin_addr, text, sizeof text))
+        return g_strdup_printf("%s:%u", text, ntohs(ipv4->sin_port));
+    return g_strdup("unknown address");
 }
 
 char *
 net_own_name(int fd)
 {
-    return describe(getsockname, fd);
+    struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    return net_name(&address);
 }
 
 /* Relaying */
@@ -174,7 +175,10 @@ would_block(void)
 static gboolean
 pump_read(pump_t *pump)
 {
-    const gssize count = read(pump->from->in, pump->buffer, BUFFER_SIZE);
+    if (!pump->buffer)
+        pump->buffer = g_malloc(BUFFER_SIZE);
+    const gssize count = pump->from->is_socket ? recv(pump->from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
+                                               : read(pump->from->in, pump->buffer, BUFFER_SIZE);
 
     if (count < 0)
         return would_block();
@@ -193,7 +197,9 @@ pump_write(pump_t *pump)
     while (pump->at < pump->len) {
         const gsize left = pump->len - pump->at;
         const gsize size = to->write_size ? to->write_size : to->most ? to->most : left;
-        const gssize count = write(to->out, pump->buffer + pump->at, MIN(size, left));
+        const guint8 *next = pump->buffer + pump->at;
+        const gssize count = to->is_socket ? send(to->out, next, MIN(size, left), MSG_DONTWAIT | MSG_NOSIGNAL)
+                                           : write(to->out, next, MIN(size, left));
         if (count < 0)
             return would_block();
         pump->at += (gsize)count;
@@ -226,6 +232,8 @@ pump_go(pump_t *pump, short can_read, short can_write)
         return FALSE;
     if (pump->at_end && pump->at == pump->len && !pump->over)
         half_close(pump);
+    if (pump->at == pump->len)
+        g_clear_pointer(&pump->buffer, g_free); /* an idle tunnel needs none */
     return TRUE;
 }
 
@@ -255,9 +263,10 @@ static void
 pump_open(pump_t *pump, const relay_end_t *from, const GByteArray *sent, const relay_end_t *to)
 {
     *pump = (pump_t){.from = from, .to = to, .len = sent ? sent->len : 0};
-    pump->buffer = g_malloc(MAX(pump->len, BUFFER_SIZE));
-    if (pump->len > 0)
+    if (pump->len > 0) {
+        pump->buffer = g_malloc(MAX(pump->len, BUFFER_SIZE));
         memcpy(pump->buffer, sent->data, pump->len);
+    }
 }
 
 gboolean

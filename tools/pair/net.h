@@ -1,7 +1,7 @@
 /* net.h
  * TCP: connecting, relaying, resetting
  *
- * Sockets are file descriptors, owned by whoever got them; all are non-blocking.
+ * Sockets are file descriptors, owned by whoever got them; those that are connected block.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,6 +10,7 @@
 #define NET_H
 
 #include <glib.h>
+#include <netinet/in.h>
 
 /* Monotonic time in microseconds, `seconds` from now; what all deadlines are. */
 gint64 net_deadline(guint seconds);
@@ -30,8 +31,9 @@ void net_set_nodelay(int fd);
 /* Has the close to come reset the connection. */
 void net_prepare_reset(int fd);
 
-/* The address and port of the other end, or of this one, such as [::1]:1080. The caller frees it. */
-char *net_peer_name(int fd);
+/* An address and port, IPv6 or IPv4, such as [::1]:1080; or those of this end of a socket. The caller frees
+ * it. */
+char *net_name(const struct sockaddr_in6 *address);
 char *net_own_name(int fd);
 
 /* One end of a relay: a socket twice, or two pipes, files or a terminal. */

@@ -18,7 +18,7 @@
 #define ROOM 1024
 
 /* Bytes read at a time, while no more are asked for */
-#define CHUNK     2048
+#define CHUNK     1024
 #define CHUNK_MAX 65536
 
 /* OEM messages that a peer may send in a conversation */
@@ -75,6 +75,21 @@ too_late(const peer_t *peer, GError **error)
     return lost(error, "nothing within %d s", peer->options->timeout);
 }
 
+/* Has reading wait until the deadline; returns what is left. To spare calls, it may wait half a second
+ * longer. */
+static gint64
+set_receive_timeout(peer_t *peer, gint64 deadline)
+{
+    const gint64 left = deadline - g_get_monotonic_time();
+    const struct timeval timeout = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
+
+    if (left > 0 && (left > peer->receive_timeout || left + G_USEC_PER_SEC / 2 < peer->receive_timeout)) {
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+        peer->receive_timeout = left;
+    }
+    return left;
+}
+
 static gboolean
 fill(reader_t *reader, gsize missing, GError **error)
 {
@@ -86,13 +101,17 @@ fill(reader_t *reader, gsize missing, GError **error)
         return violation(error, "a message of more than %u bytes", peer->options->message_size);
     if (!peer_flush(peer, error))
         return FALSE;
-    if (!net_wait(peer->fd, POLLIN, nearest_deadline(peer, peer->deadline)))
+    const gint64 left = set_receive_timeout(peer, nearest_deadline(peer, peer->deadline));
+    if (left <= 0)
         return too_late(peer, error);
     g_byte_array_set_size(reader->in, len + (guint)chunk);
     const gssize count = recv(peer->fd, reader->in->data + len, chunk, 0);
     g_byte_array_set_size(reader->in, len + (guint)MAX(count, 0));
-    if (count < 0 && errno != EAGAIN && errno != EINTR)
+    if (count < 0 && errno == EAGAIN)
+        return too_late(peer, error);
+    if (count < 0 && errno != EINTR)
         return lost(error, "%s", g_strerror(errno));
+    peer->at_end = count == 0;
     return count != 0 ||
            violation(error, "the peer closed the connection%s", len > 0 ? " inside a message" : "");
 }
@@ -121,7 +140,7 @@ send_all(peer_t *peer, const guint8 *bytes, gsize len, GError **error)
     const gsize size = peer->options->write_size ? (gsize)peer->options->write_size : len;
 
     for (gsize at = 0; at < len;) {
-        const gssize count = send(peer->fd, bytes + at, MIN(size, len - at), MSG_NOSIGNAL);
+        const gssize count = send(peer->fd, bytes + at, MIN(size, len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count > 0) {
             at += (gsize)count;
             if (at < len && peer->options->write_size)
@@ -287,17 +306,16 @@ peer_acknowledges(const peer_t *peer)
 /* The beginning, the tunnel, and the end */
 
 void
-peer_open(peer_t *peer, int fd, const peer_options_t *options)
+peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
 {
-    *peer = (peer_t){.reader = {.in = g_byte_array_sized_new(CHUNK + ROOM), .fill = fill},
+    *peer = (peer_t){.reader = {.in = g_byte_array_sized_new(CHUNK), .fill = fill},
                      .fd = fd,
-                     .name = net_peer_name(fd),
+                     .name = name,
                      .options = options,
                      .revision = options->revision,
                      .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
-                     .out = g_byte_array_sized_new(ROOM)};
-    net_set_nodelay(fd);
+                     .out = options->coalesce ? g_byte_array_sized_new(ROOM) : g_byte_array_new()};
 }
 
 gboolean
@@ -310,6 +328,7 @@ peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GErro
         return FALSE;
     peer_expect(peer, NULL);
     peer->reset = !net_relay(&end, peer->reader.in, other, sent);
+    peer->at_end = TRUE;
     return !peer->reset || lost(error, "the connection broke off: %s", g_strerror(errno));
 }
 
@@ -322,7 +341,7 @@ drain(int fd, gint64 deadline)
 
     shutdown(fd, SHUT_WR);
     do
-        count = net_wait(fd, POLLIN, deadline) ? recv(fd, ignored, sizeof ignored, 0) : 0;
+        count = net_wait(fd, POLLIN, deadline) ? recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) : 0;
     while ((count > 0 || (count < 0 && errno == EINTR)) && g_get_monotonic_time() < deadline);
 }
 
@@ -331,7 +350,7 @@ peer_close(peer_t *peer)
 {
     if (peer->reset)
         net_prepare_reset(peer->fd);
-    else if (peer_flush(peer, NULL) && peer->options->linger > 0)
+    else if (peer_flush(peer, NULL) && peer->options->linger > 0 && !peer->at_end)
         drain(peer->fd, g_get_monotonic_time() + (gint64)peer->options->linger * 1000);
     wipe_and_unref(peer->reader.in);
     wipe_and_unref(peer->out);

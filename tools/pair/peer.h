@@ -48,11 +48,13 @@ typedef struct peer {
     gint64 deadline, login_deadline; /* login_deadline: 0 for none */
     GByteArray *out;                 /* sent, but kept to go with what follows */
     guint oems;                      /* that have come */
+    gboolean at_end;                 /* has sent all it had to */
+    gint64 receive_timeout;          /* of the socket, in microseconds */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
-/* A conversation on the connected, non-blocking socket, which stays the caller's to close. */
-void peer_open(peer_t *peer, int fd, const peer_options_t *options);
+/* A conversation on the connected, blocking socket, which stays the caller's to close. Takes `name`. */
+void peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options);
 
 /*
  * Sends what is kept back and lets the peer read what was sent last, for as long as the options say, before

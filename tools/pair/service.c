@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +30,8 @@
  */
 static struct {
     GMutex mutex;
-    GCond ended;       /* a thread has */
+    GCond ended; /* a thread has, while somebody is waiting for that */
+    gboolean waiting;
     GQueue logging_in; /* of slot_t, the oldest first */
     GQueue logged_in;
     guint threads; /* also of connections that have been closed for newcomers and end soon */
@@ -41,17 +41,22 @@ struct slot {
     GList link; /* in one of the queues, or in none once closed for a newcomer */
     GQueue *queue;
     int fd;
+    struct sockaddr_in6 peer; /* or sockaddr_in */
     gint made_room;
     service_serve_t serve;
     gconstpointer owner;
 };
 
 static volatile sig_atomic_t stopping;
+static int listening;
+static sigset_t stop_signals; /* which only the first thread takes */
 
+/* Has accept4() return, also if it is called only now. */
 static void
 stop(int signal G_GNUC_UNUSED)
 {
     stopping = 1;
+    shutdown(listening, SHUT_RDWR);
 }
 
 int
@@ -68,7 +73,7 @@ service_listen(const char *host, guint16 port, const char **why)
         *why = gai_strerror(status);
         return -1;
     }
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         *why = g_strerror(errno);
@@ -78,6 +83,7 @@ service_listen(const char *host, guint16 port, const char **why)
         return -1;
     }
     freeaddrinfo(address);
+    net_set_nodelay(fd); /* and so for what it accepts */
     g_autofree char *name = net_own_name(fd);
     g_print("listening on %s\n", name);
     fflush(stdout);
@@ -97,6 +103,12 @@ move(slot_t *slot, GQueue *to)
     g_queue_unlink(slot->queue, &slot->link);
     slot->queue = to;
     g_queue_push_tail_link(to, &slot->link);
+}
+
+char *
+service_peer_name(const slot_t *slot)
+{
+    return net_name(&slot->peer);
 }
 
 void
@@ -140,7 +152,8 @@ serve_one(gpointer data)
         g_queue_unlink(slot->queue, &slot->link);
     close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
     shared.threads--;
-    g_cond_signal(&shared.ended);
+    if (shared.waiting)
+        g_cond_signal(&shared.ended);
     g_mutex_unlock(&shared.mutex);
     g_free(slot);
     return NULL;
@@ -153,6 +166,7 @@ start_thread(slot_t *slot)
     pthread_t thread;
 
     pthread_attr_init(&attributes);
+    pthread_attr_setsigmask_np(&attributes, &stop_signals);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     const int error = pthread_create(&thread, &attributes, serve_one, slot);
@@ -160,49 +174,59 @@ start_thread(slot_t *slot)
     return error == 0;
 }
 
-/* Takes the newcomer in, or closes it; under the mutex. */
-static void
-take_in(int fd, guint most, service_serve_t serve, gconstpointer owner)
+/* Finds a place for the newcomer; under the mutex. */
+static gboolean
+enter(slot_t *slot, guint most)
 {
-    slot_t *slot = g_new0(slot_t, 1);
+    if (shared.logging_in.length + shared.logged_in.length >= most && !make_room())
+        return FALSE;
+    slot->queue = &shared.logging_in;
+    g_queue_push_tail_link(slot->queue, &slot->link);
+    shared.threads++;
+    if (start_thread(slot))
+        return TRUE;
+    shared.threads--;
+    g_queue_unlink(slot->queue, &slot->link);
+    return FALSE;
+}
 
-    if (shared.logging_in.length + shared.logged_in.length < most || make_room()) {
-        *slot = (slot_t){
-            .link = {.data = slot}, .queue = &shared.logging_in, .fd = fd, .serve = serve, .owner = owner};
-        g_queue_push_tail_link(slot->queue, &slot->link);
-        shared.threads++;
-        if (start_thread(slot))
-            return;
-        shared.threads--;
-        g_queue_unlink(slot->queue, &slot->link);
-    }
-    g_autofree char *name = net_peer_name(fd);
+static void
+wait_for_threads(guint most, gint64 deadline)
+{
+    shared.waiting = TRUE;
+    while (shared.threads > most && !stopping && g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
+        continue;
+    shared.waiting = FALSE;
+}
+
+static void
+take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t serve, gconstpointer owner)
+{
+    slot_t *slot = g_new(slot_t, 1);
+
+    *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
+    g_mutex_lock(&shared.mutex);
+    const gboolean entered = enter(slot, most);
+    /* Threads whose connection is closed already may still be at a password: they end first. */
+    if (shared.threads > 2 * most)
+        wait_for_threads(2 * most, G_MAXINT64);
+    g_mutex_unlock(&shared.mutex);
+    if (entered)
+        return;
+    g_autofree char *name = net_name(peer);
     log_line(name, "closed: all %u connections are logged in", most);
     g_free(slot);
     close(fd);
 }
 
+/* No descriptors, or no memory, for what would come: whoever is not logged in goes. */
 static void
-accept_all(int listener, guint most, service_serve_t serve, gconstpointer owner)
+shed(void)
 {
+    log_line(NULL, "cannot accept: %s", g_strerror(errno));
     g_mutex_lock(&shared.mutex);
-    for (;;) {
-        const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_in(fd, most, serve, owner);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_line(NULL, "cannot accept: %s", g_strerror(errno));
-            make_room();
-            g_cond_wait_until(&shared.ended, &shared.mutex, net_deadline(1));
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            break;
-        }
-        /* Threads whose connection is closed already may still be at a password: they end first. */
-        while (shared.threads > 2 * most && !stopping)
-            g_cond_wait_until(&shared.ended, &shared.mutex, net_deadline(1));
-        if (stopping)
-            break;
-    }
+    make_room();
+    wait_for_threads(shared.threads > 0 ? shared.threads - 1 : 0, net_deadline(1));
     g_mutex_unlock(&shared.mutex);
 }
 
@@ -231,27 +255,29 @@ void
 service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
     const struct sigaction stop_action = {.sa_handler = stop};
-    struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
-    sigset_t stop_signals, before;
 
     most = descriptors_for(most);
+    listening = listener;
+    sigaction(SIGINT, &stop_action, NULL);
+    sigaction(SIGTERM, &stop_action, NULL);
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGINT);
     sigaddset(&stop_signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop_signals, &before); /* but in ppoll(), and for good in the threads */
-    sigaction(SIGINT, &stop_action, NULL);
-    sigaction(SIGTERM, &stop_action, NULL);
     while (!stopping) {
-        if (ppoll(&poll_fd, 1, NULL, &before) > 0)
-            accept_all(listener, most, serve, owner);
+        struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
+        socklen_t len = sizeof peer;
+        const int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+        if (fd >= 0)
+            take_in(fd, &peer, most, serve, owner);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            shed();
     }
     close(listener);
 
-    const gint64 deadline = net_deadline(END_TIME);
     g_mutex_lock(&shared.mutex);
     close_all(&shared.logging_in);
     close_all(&shared.logged_in);
-    while (shared.threads > 0 && g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
-        continue;
+    stopping = 0;
+    wait_for_threads(0, net_deadline(END_TIME));
     g_mutex_unlock(&shared.mutex);
 }

@@ -12,7 +12,7 @@
 /* One connection. */
 typedef struct slot slot_t;
 
-/* Serves the connected, non-blocking socket, in a thread of its own, and leaves it open. */
+/* Serves the connected, blocking socket, in a thread of its own, and leaves it open. */
 typedef void (*service_serve_t)(int fd, slot_t *slot, gconstpointer owner);
 
 /*
@@ -30,6 +30,9 @@ gboolean service_is_local(int listener);
  * newcomer is. At the end all connections are closed.
  */
 void service_run(int listener, guint most, service_serve_t serve, gconstpointer owner);
+
+/* The client's address and port. The caller frees it. */
+char *service_peer_name(const slot_t *slot);
 
 /* From now on the connection stays, whoever comes. */
 void service_logged_in(slot_t *slot);

@@ -17,7 +17,7 @@ import pytest
 from pair import (ACKNOWLEDGE_01, BUILD, CLIENT, CRAM_MD5, DO_HELLO, FAILURE, GREETING, LIST, LIST_01, Listener, PASSWORD,
                   PATIENCE, PLAIN, PROCESS_01, PROCESS_HELLO, Proxy, REPLY_OK, ROUND, ROUND_01, SCRAM, SUCCESS, WHAT_NEXT,
                   WHAT_NEXT_01, check_refusal, configured, echo, frame, list_of, login, oem, process, read_message,
-                  receive, receive_all, receive_until_end, run_client)
+                  receive, receive_all, receive_until_end, run_client, wait_until_heard)
 
 HONEST_SECONDS = 3
 MEMORY_SPARE = 10  # MiB
@@ -53,11 +53,12 @@ def test_a_server_that_proves_nothing(turns):
                 heard.append(receive(peer, len(expected)))
                 assert heard[-1] == expected
             peer.sendall(answer + (REPLY_OK if answer == SUCCESS else b""))
-        heard.append(receive_all(peer))
+        heard.append(receive_until_end(peer)[0])
 
     with Listener(serve) as server:
         result = login(server.address, "127.0.0.1:9", "--offer", "SCRAM-SHA-256", data=b"secret input")
     assert (result.returncode, result.stdout) == (3, b""), result
+    wait_until_heard(heard, 2 + len(turns))
     assert b"secret input" not in b"".join(heard)
 
 
@@ -70,12 +71,13 @@ def test_the_default_offer_shows_no_password():
         peer.sendall(b"\x05\x08")
         heard.append(receive(peer, len(SCRAM_LIST)))
         peer.sendall(frame(3, PLAIN))
-        heard.append(receive_all(peer))
+        heard.append(receive_until_end(peer)[0])
 
     with Listener(serve) as server:
         result = subprocess.run([CLIENT, "-s", server.address, "127.0.0.1:9"], input=b"", capture_output=True,
                                 timeout=PATIENCE, env={**os.environ, "MAF_USER": "alice", "MAF_PASSWORD": PASSWORD})
     check_refusal(result, 3, b"got Do for SASL PLAIN, which was not offered")
+    wait_until_heard(heard, 2)
     assert heard == [SCRAM_LIST, b""]
 
 
