@@ -76,10 +76,12 @@ extern void tls_set_appdata_dissector(dissector_handle_t tls_handle, packet_info
 /* What the function returns that sets a statistic up. */
 #ifdef MAF_HAVE_STAT_INIT_BOOL
 typedef bool maf_stat_init_t;
-#define MAF_STAT_INIT_DONE true
+#define MAF_STAT_INIT_DONE   true
+#define MAF_STAT_INIT_FAILED false
 #else
 typedef void maf_stat_init_t;
 #define MAF_STAT_INIT_DONE
+#define MAF_STAT_INIT_FAILED
 #endif
 
 /* What the tap "credentials" takes; no header that is installed has it. The same in 4.0 to 4.6. */

@@ -122,7 +122,8 @@ end_round(maf_round_t *round, const maf_message_t *message)
 static const char *
 result_text(wmem_allocator_t *allocator, const uint8_t *data, uint32_t length)
 {
-    const uint32_t shown = MIN(length, MAF_LOGIN_RESULT_MAX);
+    const uint32_t most = MAF_LOGIN_RESULT_MAX;
+    const uint32_t shown = MIN(length, most);
     wmem_strbuf_t *text = wmem_strbuf_new(allocator, "");
     bool is_text = true;
 

@@ -276,12 +276,12 @@ see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
     if (pinfo->ptype != PT_TCP)
         return 0;
     tcp_streams = get_tcp_stream_count();
-    if (is_new && is_icmp_error(pinfo)) {
-        has_quoted = true;
-        return 0;
+    if (may_attach && !pinfo->fd->visited) {
+        if (!is_icmp_error(pinfo))
+            look_for_socks(pinfo);
+        else
+            has_quoted |= is_new;
     }
-    if (may_attach && !pinfo->fd->visited)
-        look_for_socks(pinfo);
     if (maf_stream_count() > 0)
         maf_end_see(tvb, pinfo, tree);
     return 0;

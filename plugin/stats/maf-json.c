@@ -17,6 +17,7 @@
 #include <epan/tap.h>
 #include <epan/to_str.h>
 #include <wsutil/json_dumper.h>
+#include <wsutil/report_message.h>
 
 #include "maf-expert.h"
 #include "maf-methods.h"
@@ -304,9 +305,9 @@ json_init(const char *option, void *data _U_)
     problem = register_tap_listener("maf", listener, comma ? comma + 1 : NULL, TL_REQUIRES_NOTHING,
                                     json_reset, json_packet, json_draw, json_finish);
     if (problem) {
-        fprintf(stderr, "tshark: -z %s: %s\n", option, problem->str);
+        report_failure("-z %s: %s", option, problem->str);
         g_string_free(problem, TRUE);
-        exit(1);
+        return MAF_STAT_INIT_FAILED;
     }
     return MAF_STAT_INIT_DONE;
 }

@@ -20,7 +20,7 @@ typedef struct {
 } case_t;
 
 static case_t
-begin(void)
+begin_login(void)
 {
     const address none = ADDRESS_INIT_NONE;
     case_t c = {.scope = wmem_allocator_new(WMEM_ALLOCATOR_STRICT)};
@@ -92,7 +92,7 @@ static const uint32_t OFFER[] = {0x103, 0x101, MAF_METHOD_MORE_AVAILABLE};
 static void
 test_login(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
     const maf_verdict_t *list, *first_do, *success;
 
     list = feed_list(&c, OFFER, 3);
@@ -128,7 +128,7 @@ test_login(void)
 static void
 test_users(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
     const maf_verdict_t *list, *one, *two, *three;
 
     list = feed_list(&c, OFFER, 2);
@@ -153,7 +153,7 @@ test_users(void)
 static void
 test_user_not_utf8(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
 
     maf_login_user(c.login, NULL, "al\xffice");
     g_assert_cmpstr(c.login->user, ==,
@@ -165,7 +165,7 @@ test_user_not_utf8(void)
 static void
 test_failure(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
     char reason[100];
 
     memset(reason, 'x', sizeof reason - 1);
@@ -187,7 +187,7 @@ test_failure(void)
 static void
 test_do_failure(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
 
     feed_list(&c, OFFER, 2);
     feed_method(&c, MAF_SERVER, MAF_INSTR_DO, MAF_METHOD_FAILURE, "\x01\xff");
@@ -202,7 +202,7 @@ test_do_failure(void)
 static void
 test_offers(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
     uint32_t many[200];
 
     for (uint32_t i = 0; i < G_N_ELEMENTS(many); i++)
@@ -230,7 +230,7 @@ test_pending(void)
                                    .id_offset = 4,
                                    .length = 20};
     const nstime_t when = NSTIME_INIT_ZERO;
-    case_t c = begin();
+    case_t c = begin_login();
     maf_pending_t *pending = &c.login->pending[MAF_SERVER];
 
     feed_list(&c, OFFER, 2);
@@ -259,7 +259,7 @@ test_pending(void)
 static void
 test_target(void)
 {
-    case_t c = begin();
+    case_t c = begin_login();
 
     g_assert_cmpint(c.login->reply, ==, -1);
     maf_login_target(c.login, "2001:db8::1", 443);

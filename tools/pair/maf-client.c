@@ -63,7 +63,8 @@ send_list(session_t *session, GError **error)
     for (gsize i = 0; i < count; i++)
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
     if (session->more_available)
-        ids[pdu.n_offered++] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
+        ids[pdu.n_offered++] =
+            method_id_compact(MAF_METHOD_MORE_AVAILABLE); /* cppcheck-suppress unreadVariable */
     session->list_sent = TRUE;
     return peer_send_pdu(&session->peer, &pdu, error);
 }
@@ -411,7 +412,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     session_t session = {.options = options};
     g_autoptr(GByteArray) out = g_byte_array_new();
     g_autoptr(GError) error = NULL;
-    socks_message_t message, reply;
+    socks_message_t message = {0}, reply;
     peer_t program;
 
     peer_open(&program, fd, service_peer_name(slot), &options->program);

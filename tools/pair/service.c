@@ -194,8 +194,10 @@ static void
 wait_for_threads(guint most, gint64 deadline)
 {
     shared.waiting = TRUE;
-    while (shared.threads > most && !stopping && g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
-        continue;
+    while (shared.threads > most && !stopping) {
+        if (!g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
+            break;
+    }
     shared.waiting = FALSE;
 }
 

@@ -131,11 +131,12 @@ socks_address_of(const char *host, guint16 port)
 char *
 socks_address_host(const socks_address_t *address)
 {
-    char text[INET6_ADDRSTRLEN];
+    if (address->atyp != SOCKS_ATYP_DOMAIN) {
+        char text[INET6_ADDRSTRLEN];
 
-    if (address->atyp != SOCKS_ATYP_DOMAIN)
         return g_strdup(inet_ntop(address->atyp == SOCKS_ATYP_IPV6 ? AF_INET6 : AF_INET, address->bytes, text,
                                   sizeof text));
+    }
     for (gsize i = 0; i < address->len; i++) {
         if (!g_ascii_isgraph((char)address->bytes[i]))
             return NULL;
