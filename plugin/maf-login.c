@@ -122,16 +122,16 @@ end_round(maf_round_t *round, const maf_message_t *message)
 static const char *
 result_text(wmem_allocator_t *allocator, const uint8_t *data, uint32_t length)
 {
-    const uint32_t most = MAF_LOGIN_RESULT_MAX;
-    const uint32_t shown = MIN(length, most);
+    const bool is_cut = length > MAF_LOGIN_RESULT_MAX;
+    const uint8_t *end = data + (is_cut ? MAF_LOGIN_RESULT_MAX : length);
     wmem_strbuf_t *text = wmem_strbuf_new(allocator, "");
     bool is_text = true;
 
-    for (uint32_t i = 0; i < shown; i++)
-        is_text &= g_ascii_isprint(data[i]) != 0;
-    for (uint32_t i = 0; i < shown; i++)
-        wmem_strbuf_append_printf(text, is_text ? "%c" : "%02x", data[i]);
-    if (length > shown)
+    for (const uint8_t *byte = data; byte < end; byte++)
+        is_text &= g_ascii_isprint(*byte) != 0;
+    for (const uint8_t *byte = data; byte < end; byte++)
+        wmem_strbuf_append_printf(text, is_text ? "%c" : "%02x", *byte);
+    if (is_cut)
         wmem_strbuf_append(text, "…");
     return wmem_strbuf_finalize(text);
 }

@@ -62,9 +62,11 @@ send_list(session_t *session, GError **error)
     const gsize count = session->more_available ? block : left;
     for (gsize i = 0; i < count; i++)
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
-    if (session->more_available)
-        ids[pdu.n_offered++] =
-            method_id_compact(MAF_METHOD_MORE_AVAILABLE); /* cppcheck-suppress unreadVariable */
+    if (session->more_available) {
+        /* cppcheck-suppress unreadVariable */
+        ids[count] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
+        pdu.n_offered++;
+    }
     session->list_sent = TRUE;
     return peer_send_pdu(&session->peer, &pdu, error);
 }
