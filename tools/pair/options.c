@@ -32,6 +32,7 @@ options_prepare_process(const char *program)
     while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
+    pair_error_quark(); /* made before there are threads */
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_ALL, "");
     g_set_prgname(program);
