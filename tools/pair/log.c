@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,10 +39,10 @@ write_at_once(const char *text, gsize len)
 static void
 write_line(const char *line, gsize len)
 {
-    static GMutex mutex;
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static guint lost;
 
-    g_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     if (lost > 0) {
         g_autofree char *count =
             g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
@@ -50,7 +51,7 @@ write_line(const char *line, gsize len)
     }
     if (lost > 0 || !write_at_once(line, len))
         lost++;
-    g_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
 }
 
 void

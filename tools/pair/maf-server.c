@@ -452,6 +452,7 @@ main(int argc, char **argv)
     const int listener = service_listen(server.host, server.port, &why);
     if (listener < 0) {
         log_line(NULL, "cannot listen on %s, port %u: %s", server.host, server.port, why);
+        server_options_clear(&server);
         return EXIT_NETWORK;
     }
     if (!service_is_local(listener) && (!server.users || server.allow_none))

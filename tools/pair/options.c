@@ -32,6 +32,7 @@ options_prepare_process(const char *program)
     while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
+    pair_error_quark(); /* made before there are threads */
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_ALL, "");
     g_set_prgname(program);
@@ -42,10 +43,11 @@ options_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    g_autofree char *message = g_strdup_vprintf(format, args);
+    char *message = g_strdup_vprintf(format, args);
     va_end(args);
 
     log_line(NULL, "%s", message);
+    g_free(message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
     exit(EXIT_USAGE);
 }

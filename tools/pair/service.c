@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG         4096
@@ -29,13 +30,16 @@
  * SASL's handle, which nobody changes any more. Everything else belongs to the thread of its connection.
  */
 static struct {
-    GMutex mutex;
-    GCond ended; /* a thread has, while somebody is waiting for that */
+    pthread_mutex_t mutex;
+    pthread_cond_t ended; /* a thread has, while somebody is waiting for that */
     gboolean waiting;
     GQueue logging_in; /* of slot_t, the oldest first */
     GQueue logged_in;
     guint threads; /* also of connections that have been closed for newcomers and end soon */
-} shared = {.logging_in = G_QUEUE_INIT, .logged_in = G_QUEUE_INIT};
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+            .ended = PTHREAD_COND_INITIALIZER,
+            .logging_in = G_QUEUE_INIT,
+            .logged_in = G_QUEUE_INIT};
 
 struct slot {
     GList link; /* in one of the queues, or in none once closed for a newcomer */
@@ -57,6 +61,18 @@ stop(int signal G_GNUC_UNUSED)
 {
     stopping = 1;
     shutdown(listening, SHUT_RDWR);
+}
+
+static void
+take_stop_signals(void)
+{
+    const struct sigaction action = {.sa_handler = stop};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGINT);
+    sigaddset(&stop_signals, SIGTERM);
 }
 
 int
@@ -84,6 +100,8 @@ service_listen(const char *host, guint16 port, const char **why)
     }
     freeaddrinfo(address);
     net_set_nodelay(fd); /* and so for what it accepts */
+    listening = fd;
+    take_stop_signals(); /* before anybody knows that it runs */
     g_autofree char *name = net_own_name(fd);
     g_print("listening on %s\n", name);
     fflush(stdout);
@@ -114,10 +132,10 @@ service_peer_name(const slot_t *slot)
 void
 service_logged_in(slot_t *slot)
 {
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     if (slot->queue)
         move(slot, &shared.logged_in);
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
 }
 
 gboolean
@@ -147,14 +165,14 @@ serve_one(gpointer data)
     slot_t *slot = data;
 
     slot->serve(slot->fd, slot, slot->owner);
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     if (slot->queue)
         g_queue_unlink(slot->queue, &slot->link);
     close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
     shared.threads--;
     if (shared.waiting)
-        g_cond_signal(&shared.ended);
-    g_mutex_unlock(&shared.mutex);
+        pthread_cond_signal(&shared.ended);
+    pthread_mutex_unlock(&shared.mutex);
     g_free(slot);
     return NULL;
 }
@@ -190,12 +208,17 @@ enter(slot_t *slot, guint most)
     return FALSE;
 }
 
+/* Until there are no more threads than that, for so many seconds at most; under the mutex. */
 static void
-wait_for_threads(guint most, gint64 deadline)
+wait_for_threads(guint most, time_t seconds)
 {
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
     shared.waiting = TRUE;
-    while (shared.threads > most && !stopping) {
-        if (!g_cond_wait_until(&shared.ended, &shared.mutex, deadline))
+    while (shared.threads > most) {
+        if (pthread_cond_timedwait(&shared.ended, &shared.mutex, &until) != 0)
             break;
     }
     shared.waiting = FALSE;
@@ -207,12 +230,12 @@ take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t ser
     slot_t *slot = g_new(slot_t, 1);
 
     *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     const gboolean entered = enter(slot, most);
     /* Threads whose connection is closed already may still be at a password: they end first. */
-    if (shared.threads > 2 * most)
-        wait_for_threads(2 * most, G_MAXINT64);
-    g_mutex_unlock(&shared.mutex);
+    while (shared.threads > 2 * most && !stopping)
+        wait_for_threads(2 * most, END_TIME);
+    pthread_mutex_unlock(&shared.mutex);
     if (entered)
         return;
     g_autofree char *name = net_name(peer);
@@ -226,10 +249,10 @@ static void
 shed(void)
 {
     log_line(NULL, "cannot accept: %s", g_strerror(errno));
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     make_room();
-    wait_for_threads(shared.threads > 0 ? shared.threads - 1 : 0, net_deadline(1));
-    g_mutex_unlock(&shared.mutex);
+    wait_for_threads(shared.threads > 0 ? shared.threads - 1 : 0, 1);
+    pthread_mutex_unlock(&shared.mutex);
 }
 
 static void
@@ -256,15 +279,7 @@ descriptors_for(guint most)
 void
 service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
-    const struct sigaction stop_action = {.sa_handler = stop};
-
     most = descriptors_for(most);
-    listening = listener;
-    sigaction(SIGINT, &stop_action, NULL);
-    sigaction(SIGTERM, &stop_action, NULL);
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGINT);
-    sigaddset(&stop_signals, SIGTERM);
     while (!stopping) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
         socklen_t len = sizeof peer;
@@ -276,10 +291,9 @@ service_run(int listener, guint most, service_serve_t serve, gconstpointer owner
     }
     close(listener);
 
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     close_all(&shared.logging_in);
     close_all(&shared.logged_in);
-    stopping = 0;
-    wait_for_threads(0, net_deadline(END_TIME));
-    g_mutex_unlock(&shared.mutex);
+    wait_for_threads(0, END_TIME);
+    pthread_mutex_unlock(&shared.mutex);
 }

@@ -209,9 +209,9 @@ def fixture_attacked():
     raise_descriptors()
     with configured(("SCRAM-SHA-256;CRAM-MD5;PLAIN;internal-test",), options=("--timeout", "4", "--login-time", "6")) as proxy, \
             Listener(echo) as target:
-        with crowd(proxy, CLIENTS) as peers:  # the warm-up
-            for peer in peers:
-                peer.sendall(GREETING + LIST + ROUND)
+        with crowd(proxy, CLIENTS) as peers:  # the warm-up: what malloc keeps after this, it does not keep twice
+            floods(peers, target)
+            time.sleep(1)
         yield proxy, target
 
 
