@@ -10,7 +10,14 @@ import pytest
 
 CAPTURES = catalogue.load()
 # What is known only from later packets is not in what one pass shows.
-LATER = re.compile(r"^ *\[(?:Response in|Round duration): .*\n", re.MULTILINE)
+LATER = re.compile(r"^ *\[(?:Response in|Round duration|Last message in|Outcome|User|Closed by): .*\n", re.MULTILINE)
+INFO = re.compile(r"^\d+  MAF  (.*)", re.MULTILINE)
+
+
+def early(capture):
+    """Whether greeting or selection are cut, or a list comes with the greeting."""
+    options = f"{capture.server} {capture.client}"
+    return any(word in options for word in ("--glue", "--write-size")) or "bytes" in capture.name or "records" in capture.name
 
 
 def with_text(capture):
@@ -26,23 +33,27 @@ def assert_same(expected, now, name):
 
 
 @pytest.mark.captures(which=with_text)
-@pytest.mark.parametrize("passes", (1, 2))
-def test_golden(capture, passes, decoded):
-    expected = capture.text.read_text(encoding="utf-8")
-    now = text(capture, decoded(capture, passes))
-    if passes == 1:
-        expected = LATER.sub("", expected)
-        if "--glue" in capture.client:  # a list with the greeting: SOCKS, until the selection has been seen
-            assert expected.startswith("1  MAF  ") and now.startswith("1  Socks  ")
-            expected, now = (whole.partition("\n\n")[2] for whole in (expected, now))
+def test_golden(capture, decoded):
+    assert_same(capture.text.read_text(encoding="utf-8"), text(capture, decoded(capture, 2)), capture.name)
+
+
+@pytest.mark.captures(which=lambda capture: with_text(capture) and capture.name.startswith(("revision-00/", "sasl/")))
+def test_one_pass(capture, decoded):
+    """What only later packets say is missing, and what comes before the selection is the SOCKS dissector's."""
+    expected = LATER.sub("", capture.text.read_text(encoding="utf-8"))
+    now = LATER.sub("", text(capture, decoded(capture, 1)))
+    if early(capture):
+        expected, now = INFO.findall(expected), INFO.findall(now)
+        if "--glue" in capture.client:
+            assert "supported" in expected.pop(0)
+        expected, now = "\n".join(expected), "\n".join(now)
     assert_same(expected, now, capture.name)
 
 
 @pytest.mark.captures(which=lambda capture: capture.has_maf and (capture.made or capture.raises))
-@pytest.mark.parametrize("passes", (1, 2))
-def test_raises(capture, passes, decoded):
+def test_raises(capture, decoded):
     """Besides how the session ended, a capture raises the expert info that it is for, and no other."""
-    raised = {expert.removeprefix("maf.expert.") for packet in decoded(capture, passes) for expert in packet.raised}
+    raised = {expert.removeprefix("maf.expert.") for packet in decoded(capture, 2) for expert in packet.raised}
     if capture.name == "revision-00/login":
         assert "success" in raised
     if capture.name == "revision-00/failure":
@@ -57,7 +68,8 @@ def test_every_expert_info_is_shown():
     assert {expert.removeprefix("maf.expert.") for expert in programs.experts()} - shown == set()
 
 
-@pytest.mark.captures(which=lambda capture: capture.made)
+@pytest.mark.captures(which=lambda capture: capture.made and capture.name.startswith(("revision-00/login", "revision-01/login",
+                                                                                    "sasl/sc", "tls/login-1", "violations/00/un")))
 def test_made_now(capture, tmp_path):
     """The same segments, or, where keys or nonces are in them, the same text."""
     programs.run(programs.TOOLS / "captures/make-captures", "--out", tmp_path, capture.name)
