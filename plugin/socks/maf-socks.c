@@ -9,7 +9,9 @@
 #include "socks/maf-socks.h"
 
 #include <epan/dissectors/packet-tcp.h>
+#include <epan/exceptions.h>
 #include <epan/proto_data.h>
+#include <epan/show_exception.h>
 
 #include "maf-methods.h"
 #include "maf-protocol.h"
@@ -107,9 +109,16 @@ void
 maf_socks_call_late(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, packet_info *pinfo,
                     proto_tree *tree)
 {
-    if (from == MAF_CLIENT && !pinfo->fd->visited)
-        maf_socks_prime(stream, tvb, pinfo);
+    const bool visited = pinfo->fd->visited;
+
+    if (!p_get_proto_data(wmem_file_scope(), pinfo, proto_socks, 0)) {
+        pinfo->fd->visited =
+            false; /* tshark -2 has no taps on its first pass, so it may not have been called then */
+        if (from == MAF_CLIENT)
+            maf_socks_prime(stream, tvb, pinfo);
+    }
     call_as(stream, from, tvb, pinfo, tree);
+    pinfo->fd->visited = visited;
 }
 
 void
@@ -128,6 +137,25 @@ maf_socks_show_tunnel(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pi
     *port = proxy_port;
 }
 
+/* What goes wrong in one record is shown, and does not hide the next. Not inlined: TRY saves the function's
+ * state. */
+static int G_GNUC_NO_INLINE
+try_in_tls(uint32_t port, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    volatile int shown = (int)tvb_captured_length(tvb);
+
+    TRY
+    {
+        shown = dissector_try_uint_with_data(tls_ports, port, tvb, pinfo, tree, FALSE, data);
+    }
+    CATCH_NONFATAL_ERRORS
+    {
+        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
+    }
+    ENDTRY;
+    return shown;
+}
+
 int
 maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
@@ -137,7 +165,7 @@ maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, pr
     if (stream->place != MAF_BEHIND_TLS)
         return maf_try_dissector(socks_handle, tvb, pinfo, tree, data) ? (int)tvb_captured_length(tvb) : 0;
     pinfo->can_desegment = pinfo->saved_can_desegment;
-    shown = dissector_try_uint_with_data(tls_ports, stream->tls_port, tvb, pinfo, tree, FALSE, data);
+    shown = try_in_tls(stream->tls_port, tvb, pinfo, tree, data);
     pinfo->can_desegment = can_desegment;
     return shown;
 }

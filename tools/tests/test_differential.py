@@ -11,6 +11,7 @@ from packets import CLIENT, SERVER
 SEED = 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", differential.MODES)
 def test_short_run(mode):
     trials = differential.make_trials(f"{SEED}/{mode}", 0, 80)
