@@ -8,6 +8,8 @@
 
 #include "maf-stream.h"
 
+#include <epan/proto_data.h>
+
 #include "maf-prefs.h"
 #include "maf-protocol.h"
 #include "maf-reader.h"
@@ -33,6 +35,9 @@ typedef struct {
     bool is_acked;    /* as in maf_reader_t */
     uint32_t acked;
 } maf_held_t;
+
+/* Of proto data of the packet's own */
+#define CALLS_KEY 3
 
 static int proto_maf;
 static uint32_t stream_count;
@@ -169,11 +174,34 @@ segment_at(const maf_stream_t *stream, unsigned index)
     return *(maf_segment_t **)wmem_array_index(stream->segments, index);
 }
 
+/* Nothing of it has been read: it is given again, with more. */
+static bool
+waits(const maf_segment_t *segment)
+{
+    return !segment->pieces && segment->desegment_len > 0;
+}
+
+/* How often this has been called for the packet, before. */
+static unsigned
+count_call(packet_info *pinfo)
+{
+    const unsigned calls = GPOINTER_TO_UINT(p_get_proto_data(pinfo->pool, pinfo, proto_maf, CALLS_KEY));
+
+    p_remove_proto_data(pinfo->pool, pinfo, proto_maf, CALLS_KEY);
+    p_add_proto_data(pinfo->pool, pinfo, proto_maf, CALLS_KEY, GUINT_TO_POINTER(calls + 1));
+    return calls;
+}
+
+/* In TLS the data sources are others on the first pass, which has those of records that want more as well:
+ * there it is the order that tells. */
 static maf_segment_t *
-find_segment(const maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
+find_segment(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb)
 {
     const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
     const int source = source_index(pinfo, tvb);
+    const bool in_tls = stream->place == MAF_BEHIND_TLS;
+    unsigned ordinal = in_tls ? count_call(pinfo) : 0;
+    maf_segment_t *found = NULL;
     unsigned first = 0;
     unsigned last = wmem_array_get_count(stream->segments);
 
@@ -190,10 +218,13 @@ find_segment(const maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb
 
         if (segment->packet != pinfo->num)
             break;
-        if (segment->source == source && segment->offset == offset)
-            return segment;
+        if (in_tls ? !waits(segment) && ordinal-- == 0
+                   : segment->source == source && segment->offset == offset) {
+            found = segment;
+            break;
+        }
     }
-    return NULL;
+    return found;
 }
 
 static maf_segment_t *
@@ -500,11 +531,7 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
 const maf_segment_t *
 maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
 {
-    maf_segment_t *segment = find_segment(stream, pinfo, tvb);
-
-    if (!segment && !pinfo->fd->visited)
-        segment = read_new(stream, tvb, pinfo, tcpinfo);
-    return segment;
+    return pinfo->fd->visited ? find_segment(stream, pinfo, tvb) : read_new(stream, tvb, pinfo, tcpinfo);
 }
 
 uint32_t

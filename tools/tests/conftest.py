@@ -79,4 +79,5 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "long: damaged sessions by the hundred; tools/check -m long")
     config.addinivalue_line("markers", "captures(which): for which sample captures to run the test")
