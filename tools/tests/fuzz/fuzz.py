@@ -282,7 +282,9 @@ class Fuzzer:
         first, second = sanitized.maf_trees(one_tree), sanitized.maf_trees(two_tree)
         self.figures["sessions"] += len({stream for _, stream, tree in first.values() if tree})
         self.figures["MAF frames"] += sum(line.startswith("Multi-Auth") for *_, tree in first.values() for line in tree)
-        different = [number for number, (tcp, _, tree) in first.items() if tcp == second[number][0] and tree != second[number][2]]
+        # what comes before the selection is MAF only once that has been seen
+        different = [number for number, (tcp, _, tree) in first.items()
+                     if tree and tcp == second[number][0] and tree != second[number][2]]
         disordered = sanitized.disordered_frames(capture) if different else ()
         for number in different:
             if number not in disordered:
