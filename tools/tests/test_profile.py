@@ -6,6 +6,8 @@ import functools
 import os
 import pathlib
 import re
+
+import pytest
 import shutil
 import subprocess
 import tempfile
@@ -194,6 +196,7 @@ class ProfileTest(unittest.TestCase):
         rows = [[cell.strip() for cell in row.split("\t")] for row in self.tshark(capture, "-T", "tabs", "-Y", "maf")]
         return room, [dict(zip(COLUMNS[:10], row)) for row in rows]
 
+    @pytest.mark.long
     def test_story(self):
         """At 1280 pixels: who sent what, and how long it took; at 1600 also what is remarked."""
         for window, wanted in ((1280, COLUMNS[:9]), (1600, COLUMNS[:10])):
