@@ -19,7 +19,7 @@
 #include "maf-message.h"
 #include "maf-session.h"
 
-/* What a payload dissector is told of the message its DATA came in, and what it can tell back. */
+/* What a payload dissector gets to know of the message its DATA came in, and what it returns. */
 typedef struct {
     uint8_t instr;      /* do, process, success or failure */
     uint8_t revision;   /* 0 or 1 */

@@ -438,7 +438,7 @@ take_message(maf_session_t *session, const maf_message_t *message, uint32_t numb
     uint32_t misplaced = judge_place(session, message, from);
     const uint32_t unanswered = link_oem(session, message, from);
 
-    if (unanswered) /* that it is out of turn has the same cause */
+    if (unanswered) /* that it is unexpected has the same cause */
         misplaced &= ~MAF_VIOLATION_SEQUENCE;
     if (session->state == MAF_STATE_AWAITING_DECISION && state != session->state && session->round &&
         !session->round->decision) {

@@ -648,7 +648,7 @@ add_remark(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const char *titl
 {
     proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, 0, ENC_NA);
 
-    pinfo->current_proto = "MAF"; /* else the expert info goes by the protocol of the packet's last layer */
+    pinfo->current_proto = "MAF"; /* else the expert info has the protocol of the packet's last layer */
     proto_item_append_text(item, ", %s", title);
     proto_item_set_generated(item);
     return item;
