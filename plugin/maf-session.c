@@ -507,8 +507,8 @@ maf_session_has_succeeded(const maf_session_t *session)
 void
 maf_session_lose_track(maf_session_t *session)
 {
-    if (session->round)
-        session->round->has_gap = true;
+    if (session->round && !session->round->gap)
+        session->round->gap = session->round->frames + 1;
     session->unsure = true;
     session->complete = false;
     session->offered_known = false;

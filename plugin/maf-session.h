@@ -72,7 +72,7 @@ typedef struct maf_round {
     uint32_t number; /* counted from 1 */
     uint8_t outcome; /* maf_outcome_t, once there is a decision */
     uint32_t frames; /* so far, the do included */
-    bool has_gap;    /* bytes of it may be missing in the capture */
+    uint32_t gap;    /* place of the first message before which bytes may be missing; 0: none */
     bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
     void *payload;   /* for the same, to keep what it needs */
     const maf_id_t *method;

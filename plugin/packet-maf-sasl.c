@@ -329,8 +329,8 @@ dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
         return (int)length;
     }
     /* On a later pass, what is kept may have been sent later. And of several, which one is returned? */
-    if (!sent || payload->round->has_gap || sent->place > payload->place ||
-        (sent->again && sent->again < payload->place))
+    if (!sent || sent->place > payload->place || (sent->again && sent->again < payload->place) ||
+        (payload->round->gap && payload->round->gap <= payload->place))
         return (int)length;
     same = length == sent->length && tvb_memeql(tvb, 0, sent->octets, length) == 0;
     show_echo(tvb, pinfo, tree, same, payload);
