@@ -288,7 +288,6 @@ record_socks_message(const maf_reader_t *reader, uint32_t length)
 static bool
 read_socks_message(maf_reader_t *reader)
 {
-    maf_stream_t *stream = reader->stream;
     const bool is_request = reader->from == MAF_CLIENT;
     const uint32_t length = socks_message_length(reader);
     const uint32_t left = bytes_left(reader);
@@ -309,8 +308,6 @@ read_socks_message(maf_reader_t *reader)
     else
         add_piece(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY, length);
     side_of(reader)->phase = MAF_PHASE_TUNNEL;
-    if (!is_request) /* whatever we have seen of the client, it has sent its request */
-        stream->sides[MAF_CLIENT].phase = MAF_PHASE_TUNNEL;
     return true;
 }
 
@@ -377,7 +374,8 @@ begins_socks(const maf_reader_t *reader)
         return false;
     if (maf_session_has_succeeded(stream->session))
         return bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, SOCKS_ATYP_OFFSET) != 0 ||
-               (reader->from == MAF_SERVER && stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES);
+               (reader->from == MAF_SERVER && !reader->late &&
+                stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES);
     if (bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, 2) != 0 ||
         socks_message_length(reader) == 0)
         return false;
@@ -438,12 +436,6 @@ read_message(maf_reader_t *reader)
     int revision;
     bool late;
 
-    if (reader->from == MAF_CLIENT && reader->late && !stream->greeting_known) {
-        const uint32_t length = maf_greeting_length(reader->tvb, reader->offset);
-
-        if (length > 0 && length != MAF_MISSING_UNKNOWN)
-            return take_greeting(reader, length);
-    }
     if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
         if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
             maf_unfinished_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
@@ -464,6 +456,10 @@ read_message(maf_reader_t *reader)
     missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
     if (side->resync && !looks_like_message(&message, reader->from)) {
         end_pending(reader, true);
+        if (maf_session_has_succeeded(stream->session)) {
+            side->phase = maf_prefs.dissect_socks ? MAF_PHASE_TUNNEL : MAF_PHASE_OPAQUE;
+            return true;
+        }
         maf_stream_lose_track(stream);
         add_rest(reader, MAF_PIECE_UNDECODED);
         return true;

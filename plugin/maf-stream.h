@@ -184,15 +184,18 @@ maf_side_t maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 void maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session);
 
 /*
- * The segment in tvb: read it on the first pass, find it later. NULL if it is not ours.
+ * The segment in tvb: read it on the first pass, find it later. NULL if nothing of it is ours.
  *
  * tcpinfo  what TCP says of it; NULL if it did not come in TCP, or not right away
  */
 const maf_segment_t *maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo,
                                      const struct tcpinfo *tcpinfo);
 
-/* Has the SOCKS dissector the rest of the connection to itself, or whoever else follows us? */
+/* Is what follows in sequence the SOCKS dissector's, or whoever's else follows us? */
 bool maf_stream_is_done(const maf_stream_t *stream);
+
+/* Are bytes missing that may still come late? */
+bool maf_stream_awaits_late(const maf_stream_t *stream);
 
 /* Is the rest of a message of that side waited for? */
 bool maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side);

@@ -78,9 +78,7 @@ dissect_segment(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_t
     if (pinfo->flags.in_error_pkt)
         return dissect_quoted(stream, tvb, pinfo, tree);
     segment = maf_stream_read(stream, tvb, pinfo, tcpinfo);
-    if (!segment)
-        return 0;
-    if (!pinfo->fd->visited && maf_stream_is_done(stream))
+    if (!pinfo->fd->visited && maf_stream_is_done(stream) && !maf_stream_awaits_late(stream))
         pass_on(stream, pinfo, next_dissector(stream));
     return maf_show_segment(stream, segment, tvb, pinfo, tree, data);
 }

@@ -165,7 +165,7 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
 {
     int offset = 0;
 
-    if (!segment->pieces && segment->desegment_len == 0)
+    if (!segment || (!segment->pieces && segment->desegment_len == 0))
         return stream->place == MAF_BEHIND_DECODE_AS ? maf_socks_call(stream, tvb, pinfo, tree, data) : 0;
     if (segment->pieces && is_mere_greeting(stream, segment))
         return 0;

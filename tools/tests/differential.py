@@ -80,6 +80,8 @@ def send(rng, conversation, said, damage):
             if rng.random() < busy:
                 kind = rng.choice(kinds)
                 damage.append(kind)
+                if kind == "probe" and size == 2:  # stock TCP takes both bytes for the probe once more
+                    piece, data = piece + data[:1], data[1:]
                 if kind == "ack":
                     conversation.acknowledge(1 - side)
                 elif kind == "keep-alive":
@@ -339,8 +341,9 @@ def compare(trials, options=(), mixer=None, folder=None):
             wrong += [f"pass {passes}: {text}" for text in differences(
                 trial, kind, early, [(packet, rows[number - 1]) for number, packet in of_it], passes)]
         if kind == "exact" and not wrong and not early:
+            # what quotes a packet before it comes teaches the SOCKS dissector, in one pass
             wrong += [f"frame {number}: the passes differ: {once[number - 1]} {twice[number - 1]}"
-                      for number, _ in of_it if once[number - 1] != twice[number - 1]]
+                      for number, packet in of_it if once[number - 1] != twice[number - 1] and isinstance(packet, Segment)]
         if wrong:
             result.mismatches.append((trial, kind, wrong))
     return result
