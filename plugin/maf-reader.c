@@ -340,6 +340,15 @@ looks_like_message(const maf_message_t *message, maf_side_t from)
            message->end != MAF_MESSAGE_BAD_LENGTH && looks_like_id(message);
 }
 
+static maf_sync_t
+sync_after(maf_sync_t sync, const maf_message_t *message)
+{
+    if (message->end == MAF_MESSAGE_BAD_INSTR || message->end == MAF_MESSAGE_BAD_COUNT ||
+        message->end == MAF_MESSAGE_BAD_LENGTH)
+        return MAF_RESYNC;
+    return sync == MAF_RESYNC ? MAF_GUESSED : MAF_IN_SYNC;
+}
+
 bool
 maf_is_selection(tvbuff_t *tvb)
 {
@@ -415,13 +424,14 @@ hand_back(maf_reader_t *reader)
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
-/* Had the message's last byte been acknowledged before it came? */
+/* Had the message's last byte been acknowledged before it came? Or had it come, and TCP kept it? */
 static bool
 is_late(const maf_reader_t *reader, uint32_t length)
 {
+    const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
     const uint32_t end = reader->seq + (reader->offset + length - reader->carried);
 
-    return reader->late || (reader->is_acked && GE_SEQ(reader->acked, end));
+    return reader->late || left < length + reader->behind || (reader->is_acked && GE_SEQ(reader->acked, end));
 }
 
 static bool
@@ -454,8 +464,9 @@ read_message(maf_reader_t *reader)
                    : maf_session_revision(stream->session, byte_at(reader, 0),
                                           bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
-    if (side->resync && !looks_like_message(&message, reader->from)) {
+    if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
         end_pending(reader, true);
+        side->sync = MAF_RESYNC;
         if (maf_session_has_succeeded(stream->session)) {
             side->phase = maf_prefs.dissect_socks ? MAF_PHASE_TUNNEL : MAF_PHASE_OPAQUE;
             return true;
@@ -478,8 +489,7 @@ read_message(maf_reader_t *reader)
     if (missing && !reader->ends)
         message.end = MAF_MESSAGE_UNASSEMBLED;
     side->skip = message.beyond;
-    side->resync = message.end == MAF_MESSAGE_BAD_INSTR || message.end == MAF_MESSAGE_BAD_COUNT ||
-                   message.end == MAF_MESSAGE_BAD_LENGTH;
+    side->sync = sync_after(side->sync, &message);
     late = is_late(reader, message.length);
     if (late)
         maf_stream_lose_track(stream);

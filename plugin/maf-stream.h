@@ -104,6 +104,7 @@ typedef enum {
     MAF_BEHIND_TCP,       /* TCP calls SOCKS, and we stand in front of it */
     MAF_BEHIND_TLS,       /* the same for TLS */
     MAF_BEHIND_DECODE_AS, /* nobody: the user chose MAF for it */
+    MAF_BEHIND_HEURISTIC, /* nobody: its greeting offers MAF */
 } maf_place_t;
 
 typedef enum {
@@ -112,11 +113,18 @@ typedef enum {
     MAF_STREAM_LEFT,        /* it is not MAF */
 } maf_stream_state_t;
 
+/* Where the next message begins */
+typedef enum {
+    MAF_IN_SYNC,
+    MAF_GUESSED, /* behind what only looked like a message */
+    MAF_RESYNC,  /* not known */
+} maf_sync_t;
+
 /* One side of the connection */
 typedef struct {
     maf_direction_t direction;
     maf_phase_t phase;
-    bool resync;                 /* where the next message begins is not known */
+    maf_sync_t sync;
     uint32_t skip;               /* bytes of the last message still to come, to be passed over */
     maf_unfinished_t *pending;   /* the last one; NULL if there was none yet */
     wmem_tree_t *pendings;       /* all of them, by `began`; NULL likewise */
