@@ -328,6 +328,15 @@ looks_like_id(const maf_message_t *message)
     }
 }
 
+/* Results of either revision may have VER 00 (draft-01). */
+static bool
+has_version(const maf_message_t *message)
+{
+    const bool is_result = message->instr == MAF_INSTR_SUCCESS || message->instr == MAF_INSTR_FAILURE;
+
+    return message->ver == message->revision || (is_result && message->ver == MAF_VER_00);
+}
+
 /* After a message whose end is not known, and after a gap, only what looks like a message is taken for one.
  */
 static bool
@@ -335,9 +344,10 @@ looks_like_message(const maf_message_t *message, maf_side_t from)
 {
     const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
 
-    return maf_may_send(from, message->instr) && message->ver <= MAF_VER_01 && message->flags <= highest &&
-           message->layout != MAF_LAYOUT_UNKNOWN && message->end != MAF_MESSAGE_BAD_COUNT &&
-           message->end != MAF_MESSAGE_BAD_LENGTH && looks_like_id(message);
+    return maf_may_send(from, message->instr) && has_version(message) && message->flags <= highest &&
+           !message->reserved && message->layout != MAF_LAYOUT_UNKNOWN &&
+           message->end != MAF_MESSAGE_BAD_COUNT && message->end != MAF_MESSAGE_BAD_LENGTH &&
+           looks_like_id(message);
 }
 
 static maf_sync_t

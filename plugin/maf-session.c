@@ -427,7 +427,9 @@ link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
     session->oem_from &= ~theirs;
     if (message->instr != MAF_INSTR_OEM)
         return asked ? MAF_VIOLATION_OEM_UNANSWERED : 0;
-    if (!asked && !session->unsure) /* else it may be an answer itself */
+    if (session->unsure) /* it may be an answer itself */
+        session->unsure |= UNSURE_NEXT;
+    else if (!asked)
         session->oem_from |= 1U << from;
     return 0;
 }
