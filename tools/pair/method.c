@@ -190,7 +190,7 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
 static step_t
 sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
 {
-    if (is_scram(run) && in_len >= 2 && memcmp(in, "e=", 2) == 0)
+    if (is_scram(run) && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
         return STEP_FAILED;
     const int status = sasl_step(run, in, in_len, out);
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
