@@ -60,8 +60,8 @@ static gboolean G_GNUC_PRINTF(4, 5)
         line = find_line(in, group, NULL);
     g_autofree char *number = line ? g_strdup_printf(":%u", line) : g_strdup("");
     g_autofree char *where = group ? g_strdup_printf("[%s] ", group) : g_strdup("");
-    return violation(in->error, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "", key ? ": " : "",
-                     message);
+    return fail(in->error, STATUS_USAGE, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "",
+                key ? ": " : "", message);
 }
 
 /* Files */
@@ -121,8 +121,8 @@ parse(source_t *in)
     g_auto(GStrv) lines = g_strsplit(in->text, "\n", -1);
     for (guint i = 0; lines[i]; i++) {
         if (!is_line(lines[i], &in_group))
-            return violation(in->error, "%s:%u: expected [group], key=value in a group, or # comment",
-                             in->file, i + 1);
+            return fail(in->error, STATUS_USAGE,
+                        "%s:%u: expected [group], key=value in a group, or # comment", in->file, i + 1);
     }
     return complain(in, NULL, NULL, "cannot be parsed");
 }
@@ -415,5 +415,5 @@ config_take_environment(credentials_t *credentials, GError **error)
     if ((!credentials->user && !credentials->password) || are_usable(credentials))
         return TRUE;
     credentials_clear(credentials);
-    return violation(error, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
+    return fail(error, STATUS_VIOLATION, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
 }

@@ -196,10 +196,11 @@ sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArra
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
         return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
     if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
-        violation(error, "%s: the server did not prove that it knows the password", run->method->name);
+        fail(error, STATUS_VIOLATION, "%s: the server did not prove that it knows the password",
+             run->method->name);
     else
-        violation(error, "%s: %s", run->method->name,
-                  run->complaint ? run->complaint : gsasl_strerror(status));
+        fail(error, STATUS_VIOLATION, "%s: %s", run->method->name,
+             run->complaint ? run->complaint : gsasl_strerror(status));
     return STEP_BROKEN;
 }
 

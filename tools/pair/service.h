@@ -15,11 +15,9 @@ typedef struct slot slot_t;
 /* Serves the connected, blocking socket, in a thread of its own, and leaves it open. */
 typedef void (*service_serve_t)(int fd, slot_t *slot, gconstpointer owner);
 
-/*
- * Listens on a host's address and port (0: any that is free) and prints "listening on ADDRESS:PORT" to
- * standard output. Returns the socket, or -1 with *why in words.
- */
-int service_listen(const char *host, guint16 port, const char **why);
+/* Listens on an address and port (0: any that is free) and prints which. Returns the socket, or logs why not
+ * and returns -1. */
+int service_listen(const char *host, guint16 port);
 
 /* Is the address that the socket listens on one of the loopback? */
 gboolean service_is_local(int listener);
