@@ -410,7 +410,7 @@ listen_for_programs(const client_options_t *options)
         return STATUS_NETWORK;
     if (!service_is_local(listener))
         log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through, as you");
-    service_run(listener, CONNECTIONS, serve, options);
+    service_run(listener, CONNECTIONS, options->program.timeout, serve, options);
     return STATUS_OK;
 }
 

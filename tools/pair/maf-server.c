@@ -384,6 +384,7 @@ serve(int fd, slot_t *slot, gconstpointer owner)
     gboolean maf = FALSE;
 
     peer_open(&client.peer, fd, service_peer_name(slot), &options->peer);
+    client.peer.receive_timeout = (gint64)options->peer.timeout * G_USEC_PER_SEC;
     policy_start(&client.policy, options->policy);
     const gboolean done = log_in(&client, &maf);
     log_login(&client, done);
@@ -413,7 +414,7 @@ main(int argc, char **argv)
     if (listener >= 0) {
         if (!service_is_local(listener) && (!options.users || options.allow_none))
             log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through");
-        service_run(listener, options.limits.connections, serve, &options);
+        service_run(listener, options.limits.connections, options.peer.timeout, serve, &options);
     }
     server_options_clear(&options);
     return listener >= 0 ? STATUS_OK : STATUS_NETWORK;

@@ -50,7 +50,7 @@ typedef struct peer {
     GByteArray *out;                 /* sent, but kept to go with what follows */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
-    gint64 receive_timeout;          /* of the socket, in microseconds */
+    gint64 receive_timeout;          /* of the socket, in microseconds; 0: none so far */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 

@@ -155,6 +155,15 @@ make_room(void)
     return TRUE;
 }
 
+/* Takes the slot out of its queue, with its thread; under the mutex. */
+static void
+forget(slot_t *slot)
+{
+    if (slot->queue)
+        g_queue_unlink(slot->queue, &slot->link);
+    shared.threads--;
+}
+
 static gpointer
 serve_one(gpointer data)
 {
@@ -162,10 +171,8 @@ serve_one(gpointer data)
 
     slot->serve(slot->fd, slot, slot->owner);
     pthread_mutex_lock(&shared.mutex);
-    if (slot->queue)
-        g_queue_unlink(slot->queue, &slot->link);
+    forget(slot);
     close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
-    shared.threads--;
     if (shared.waiting)
         pthread_cond_signal(&shared.ended);
     pthread_mutex_unlock(&shared.mutex);
@@ -197,11 +204,7 @@ enter(slot_t *slot, guint most)
     slot->queue = &shared.logging_in;
     g_queue_push_tail_link(slot->queue, &slot->link);
     shared.threads++;
-    if (start_thread(slot))
-        return TRUE;
-    shared.threads--;
-    g_queue_unlink(slot->queue, &slot->link);
-    return FALSE;
+    return TRUE;
 }
 
 /* Until there are no more threads than that, for so many seconds at most; under the mutex. */
@@ -227,15 +230,22 @@ take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t ser
 
     *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
     pthread_mutex_lock(&shared.mutex);
-    const gboolean entered = enter(slot, most);
     /* Threads whose connection is closed already may still be at a password: they end first. */
     while (shared.threads > 2 * most && !stopping)
         wait_for_threads(2 * most, END_TIME);
+    const gboolean entered = enter(slot, most);
     pthread_mutex_unlock(&shared.mutex);
-    if (entered)
+    if (entered && start_thread(slot)) /* without the mutex, which the thread may want at once */
         return;
     g_autofree char *name = net_name(peer);
-    log_line(name, "closed: all %u connections are logged in", most);
+    if (entered) {
+        log_line(name, "closed: no thread can be started");
+        pthread_mutex_lock(&shared.mutex);
+        forget(slot);
+        pthread_mutex_unlock(&shared.mutex);
+    } else {
+        log_line(name, "closed: all %u connections are logged in", most);
+    }
     g_free(slot);
     close(fd);
 }
@@ -273,8 +283,11 @@ descriptors_for(guint most)
 }
 
 void
-service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
+service_run(int listener, guint most, guint timeout, service_serve_t serve, gconstpointer owner)
 {
+    const struct timeval time = {.tv_sec = timeout};
+
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time); /* what it accepts has it, too */
     most = descriptors_for(most);
     while (!stopping) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};

@@ -25,9 +25,9 @@ gboolean service_is_local(int listener);
 /*
  * Serves until SIGINT or SIGTERM, `most` connections at a time, or as many as there are descriptors for. When
  * there are as many, the oldest that is not logged in is closed for the newcomer; without any such one, the
- * newcomer is. At the end all connections are closed.
+ * newcomer is. Reading from them waits `timeout` seconds. At the end all connections are closed.
  */
-void service_run(int listener, guint most, service_serve_t serve, gconstpointer owner);
+void service_run(int listener, guint most, guint timeout, service_serve_t serve, gconstpointer owner);
 
 /* The client's address and port. The caller frees it. */
 char *service_peer_name(const slot_t *slot);
