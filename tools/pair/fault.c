@@ -362,7 +362,8 @@ write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
     const fault_t *fault = run->fault;
     g_autoptr(GByteArray) message = g_byte_array_new();
-    method_id_t ids[MAF_NMETHODS_MAX];
+    /* cppcheck-suppress variableScope */
+    method_id_t ids[MAF_NMETHODS_MAX]; /* which `altered` may borrow */
     maf_pdu_t altered = *pdu;
 
     if (fault->alter)

@@ -49,8 +49,10 @@ send_list(session_t *session)
     const gsize count = session->more_available ? block : left;
     while (pdu.n_offered < count)
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
-    if (session->more_available)
+    if (session->more_available) {
+        /* cppcheck-suppress unreadVariable */
         ids[pdu.n_offered++] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
+    }
     session->list_sent = TRUE;
     return peer_send_pdu(&session->peer, &pdu);
 }

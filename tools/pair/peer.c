@@ -292,9 +292,9 @@ peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
                      .name = name,
                      .options = options,
                      .revision = options->revision,
-                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = options->coalesce ? g_byte_array_sized_new(ROOM) : g_byte_array_new()};
+    peer->fault.fault = options->fault;
 }
 
 gboolean

@@ -127,10 +127,11 @@ char *
 socks_message_host(const socks_message_t *message)
 {
     const int family = message->atyp == SOCKS_ATYP_IPV6 ? AF_INET6 : AF_INET;
-    char text[INET6_ADDRSTRLEN];
 
-    if (message->atyp != SOCKS_ATYP_DOMAIN)
+    if (message->atyp != SOCKS_ATYP_DOMAIN) {
+        char text[INET6_ADDRSTRLEN];
         return g_strdup(inet_ntop(family, message->address, text, sizeof text));
+    }
     for (gsize i = 0; i < message->len; i++) {
         if (!g_ascii_isgraph((char)message->address[i]))
             return NULL;
