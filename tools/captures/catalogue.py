@@ -39,6 +39,7 @@ class Capture:
     status: int = 0
     target: str = "127.0.0.1:80"
     runs: tuple = ("",)
+    curl: bool = False
     tls: dict | None = None
     dialect: str = ""
     port: int = 1080

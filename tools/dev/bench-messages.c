@@ -62,10 +62,8 @@ static void
 say_frame(GArray *steps, side_t from, const maf_pdu_t *pdu)
 {
     GByteArray *octets = g_byte_array_new();
-    GError *error = NULL;
 
-    if (!maf_pdu_write(pdu, octets, &error))
-        g_error("%s", error->message);
+    maf_pdu_write(pdu, octets);
     say(steps, from, octets);
 }
 
@@ -74,9 +72,8 @@ static void
 script_maf(script_t *script, gsize data_len)
 {
     static const guint8 methods[] = {MAF_SOCKS_METHOD};
-    const socks_greeting_t greeting = {.methods = methods, .n_methods = sizeof methods};
-    const socks_message_t request = {SOCKS_CMD_CONNECT, {SOCKS_ATYP_IPV4, 4, {192, 0, 2, 2}, 9}};
-    const socks_message_t reply = {SOCKS_REP_SUCCEEDED, {SOCKS_ATYP_IPV4, 4, {192, 0, 2, 1}, 9}};
+    const socks_message_t request = socks_message_of(SOCKS_CMD_CONNECT, "192.0.2.2", 9);
+    const socks_message_t reply = socks_message_of(SOCKS_REP_SUCCEEDED, "192.0.2.1", 9);
     guint8 *data = (guint8 *)g_malloc(data_len);
     method_id_t test = method_id_compact(MAF_METHOD_INTERNAL_TEST);
     maf_pdu_t pdu = {
@@ -85,7 +82,7 @@ script_maf(script_t *script, gsize data_len)
 
     for (gsize i = 0; i < G_N_ELEMENTS(octets); i++)
         octets[i] = g_byte_array_new();
-    socks_write_greeting(&greeting, octets[0]);
+    socks_write_greeting(methods, sizeof methods, octets[0]);
     socks_write_selection(MAF_SOCKS_METHOD, octets[1]);
     socks_write_message(&request, octets[2]);
     socks_write_message(&reply, octets[3]);

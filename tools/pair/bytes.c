@@ -8,91 +8,57 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK(pair - error, pair_error)
-
 gboolean
-violation(GError **error, const char *format, ...)
+fail(GError **error, status_t status, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    if (error)
-        *error = g_error_new_valist(PAIR_ERROR, PAIR_ERROR_VIOLATION, format, args);
+    if (!*error)
+        *error = g_error_new_valist(g_quark_from_static_string("maf"), (int)status, format, args);
     va_end(args);
     return FALSE;
 }
 
+void
+reader_clear(reader_t *in)
+{
+    g_clear_pointer(&in->bytes, wipe_and_unref);
+    g_clear_pointer(&in->ids, g_array_unref);
+    g_clear_error(&in->error);
+}
+
 const guint8 *
-reader_take(reader_t *reader, gsize count, GError **error)
+reader_take(reader_t *in, gsize count)
 {
-    while (reader->in->len - reader->at < count) {
-        if (!reader->fill) {
-            violation(error, "ends inside a message");
-            return NULL;
-        }
-        if (!reader->fill(reader, count - (reader->in->len - reader->at), error))
-            return NULL;
+    while (!in->error && in->bytes->len - in->at < count) {
+        if (in->fill)
+            in->fill(in, count - (in->bytes->len - in->at));
+        else
+            fail(&in->error, STATUS_VIOLATION, "ends inside a message");
     }
-    reader->at += count;
-    return reader->in->data + reader->at - count;
+    if (in->error)
+        return NULL;
+    in->at += count;
+    return in->bytes->data + in->at - count;
 }
 
-/* An integer of `len` bytes. */
-static gboolean
-read_number(reader_t *reader, gsize len, guint32 *value, GError **error)
+guint32
+reader_number(reader_t *in, gsize len)
 {
-    const guint8 *bytes = reader_take(reader, len, error);
+    const guint8 *bytes = reader_take(in, len);
+    guint32 value = 0;
 
-    *value = 0;
     for (gsize i = 0; bytes && i < len; i++)
-        *value = *value << 8 | bytes[i];
-    return bytes != NULL;
-}
-
-gboolean
-reader_u8(reader_t *reader, guint8 *value, GError **error)
-{
-    guint32 number;
-    const gboolean read = read_number(reader, sizeof *value, &number, error);
-
-    *value = (guint8)number;
-    return read;
-}
-
-gboolean
-reader_u16(reader_t *reader, guint16 *value, GError **error)
-{
-    guint32 number;
-    const gboolean read = read_number(reader, sizeof *value, &number, error);
-
-    *value = (guint16)number;
-    return read;
-}
-
-gboolean
-reader_u32(reader_t *reader, guint32 *value, GError **error)
-{
-    return read_number(reader, sizeof *value, value, error);
+        value = value << 8 | bytes[i];
+    return value;
 }
 
 void
-put_u8(GByteArray *out, guint8 value)
-{
-    g_byte_array_append(out, &value, sizeof value);
-}
-
-void
-put_u16(GByteArray *out, guint16 value)
-{
-    const guint16 wire = GUINT16_TO_BE(value);
-    g_byte_array_append(out, (const guint8 *)&wire, sizeof wire);
-}
-
-void
-put_u32(GByteArray *out, guint32 value)
+put_number(GByteArray *out, guint32 value, gsize len)
 {
     const guint32 wire = GUINT32_TO_BE(value);
-    g_byte_array_append(out, (const guint8 *)&wire, sizeof wire);
+    g_byte_array_append(out, (const guint8 *)&wire + sizeof wire - len, (guint)len);
 }
 
 void

@@ -9,45 +9,42 @@
 
 #include <glib.h>
 
-#define PAIR_ERROR pair_error_quark()
-GQuark pair_error_quark(void);
+/* How a program ends, and the code of what went wrong. */
+typedef enum status {
+    STATUS_OK,
+    STATUS_REFUSED,   /* the authentication was refused */
+    STATUS_USAGE,     /* the command line or a configuration is wrong */
+    STATUS_VIOLATION, /* the peer broke the protocol, or did not prove what it had to */
+    STATUS_NETWORK,   /* the peer or the target was not reached, or was lost */
+} status_t;
 
-typedef enum pair_error {
-    PAIR_ERROR_VIOLATION, /* the peer broke the protocol, or did not prove what it had to */
-    PAIR_ERROR_REFUSED,   /* the login was refused by the protocol's own means */
-    PAIR_ERROR_NETWORK,   /* the peer or the target was not reached, or was lost */
-    PAIR_ERROR_FAULT,     /* the conversation ended as --fault has it */
-} pair_error_t;
+/* Sets the error unless there is one already, and returns FALSE. */
+gboolean fail(GError **error, status_t status, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Sets `error` (PAIR_ERROR_VIOLATION) and returns FALSE: `return violation(error, ...)`. */
-gboolean violation(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* What is being read. Its first error ends it: from then on all reads give nothing. */
+typedef struct reader {
+    GByteArray *bytes; /* that have arrived; owned */
+    gsize at;          /* so many of them have been read */
+    GArray *ids;       /* of the list read last, as method_id_t; owned, or NULL */
+    GError *error;     /* owned */
 
-/* The message being read. */
-typedef struct reader reader_t;
-struct reader {
-    GByteArray *in; /* what has arrived; owned by whoever made the reader */
-    gsize at;       /* so many bytes of it have been read */
+    /* Waits for bytes, and appends them; or sets the error. NULL: there are no more. */
+    void (*fill)(struct reader *in, gsize missing);
+} reader_t;
 
-    /* Appends what arrives next to `in`, waiting for it; FALSE with `error` when nothing can. NULL: nothing
-     * can. */
-    gboolean (*fill)(reader_t *reader, gsize missing, GError **error);
-};
+/* Overwrites and frees what the reader holds. */
+void reader_clear(reader_t *in);
 
-/* The next `count` bytes, valid until the next call; NULL with `error` when they cannot be had. */
-const guint8 *reader_take(reader_t *reader, gsize count, GError **error);
+/* The next `count` bytes, valid until the next call, or NULL. */
+const guint8 *reader_take(reader_t *in, gsize count);
 
-/* The next integer in network byte order; FALSE with `error` when it cannot be had. */
-gboolean reader_u8(reader_t *reader, guint8 *value, GError **error);
-gboolean reader_u16(reader_t *reader, guint16 *value, GError **error);
-gboolean reader_u32(reader_t *reader, guint32 *value, GError **error);
+/* The next integer of `len` bytes in network byte order, or 0. */
+guint32 reader_number(reader_t *in, gsize len);
 
-/* Appends integers in network byte order. */
-void put_u8(GByteArray *out, guint8 value);
-void put_u16(GByteArray *out, guint16 value);
-void put_u32(GByteArray *out, guint32 value);
+/* Appends an integer of `len` bytes in network byte order. */
+void put_number(GByteArray *out, guint32 value, gsize len);
 
-/* g_free() and g_byte_array_unref() for what is overwritten first, since a password may be in it. NULL is
- * fine. */
+/* g_free() and g_byte_array_unref() for what may have a password in it. NULL is fine. */
 void wipe_and_free(char *secret);
 void wipe_and_unref(GByteArray *secret);
 

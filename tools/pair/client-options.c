@@ -4,9 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "client-options.h"
+#include "options.h"
 
-#include "config.h"
 #include "log.h"
 #include "socks-pdu.h"
 
@@ -48,7 +47,7 @@ take_credentials(client_options_t *options, const char *file)
     }
     if (!taken) {
         log_line(NULL, "%s", error->message);
-        exit(EXIT_USAGE);
+        exit(STATUS_USAGE);
     }
     if (options->credentials.user)
         options->settings.credentials = &options->credentials;
@@ -158,7 +157,6 @@ client_options_parse(int argc, char **argv, client_options_t *options)
     g_autofree char *width = NULL, *block = NULL;
     g_auto(GStrv) methods = NULL;
     gboolean no_maf = FALSE;
-    guint nmethods_len = MAF_NMETHODS_LEN, block_len = 0;
     const GOptionEntry entries[] = {
         {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
         {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
@@ -186,9 +184,10 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         .socks_methods = g_byte_array_new(),
         .offer = g_array_new(FALSE, FALSE, sizeof(method_id_t)),
         .required = g_ptr_array_new(),
+        .nmethods_len = MAF_NMETHODS_LEN,
         .server_port = 1080};
     options_parse(
-        &argc, &argv, "TARGET:PORT",
+        &argc, &argv, "maf-client", "TARGET:PORT",
         "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
         "and output to TARGET:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
         "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
@@ -198,12 +197,11 @@ client_options_parse(int argc, char **argv, client_options_t *options)
     take_target(options, argc, argv, listen);
     options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host,
                            &options->server_port);
-    options_take_number("--nmethods-width", width, MAF_NMETHODS_LEN_BYTE, MAF_NMETHODS_LEN, &nmethods_len);
-    if (nmethods_len != MAF_NMETHODS_LEN && nmethods_len != MAF_NMETHODS_LEN_BYTE)
+    options_take_number("--nmethods-width", width, MAF_NMETHODS_LEN_BYTE, MAF_NMETHODS_LEN,
+                        &options->nmethods_len);
+    if (options->nmethods_len != MAF_NMETHODS_LEN && options->nmethods_len != MAF_NMETHODS_LEN_BYTE)
         options_fail("--nmethods-width: expected 1 or 4");
-    options->nmethods_len = nmethods_len;
-    options_take_number("--block", block, 1, MAF_NMETHODS_MAX - 1, &block_len);
-    options->block = block_len;
+    options_take_number("--block", block, 1, MAF_NMETHODS_MAX - 1, &options->block);
     take_socks_methods(options, methods, no_maf);
     take_credentials(options, credentials);
     take_offer(options, offer);

@@ -60,14 +60,15 @@ static gboolean G_GNUC_PRINTF(4, 5)
         line = find_line(in, group, NULL);
     g_autofree char *number = line ? g_strdup_printf(":%u", line) : g_strdup("");
     g_autofree char *where = group ? g_strdup_printf("[%s] ", group) : g_strdup("");
-    return violation(in->error, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "", key ? ": " : "",
-                     message);
+    return fail(in->error, STATUS_USAGE, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "",
+                key ? ": " : "", message);
 }
 
 /* Files */
 
-static gboolean
-read_private(source_t *in)
+/* The file's text, or NULL with the error set. */
+static char *
+read_private(const source_t *in)
 {
     const int fd = open(in->file, O_RDONLY | O_CLOEXEC);
     struct stat status;
@@ -76,19 +77,25 @@ read_private(source_t *in)
 
     if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077)) {
         close(fd);
-        return complain(in, NULL, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
+        complain(in, NULL, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
+        return NULL;
     }
-    in->text = g_malloc0(FILE_MAX + 1);
-    while (fd >= 0 && len < FILE_MAX && (count = read(fd, in->text + len, FILE_MAX - len)) > 0)
+    char *text = g_malloc0(FILE_MAX + 1);
+    while (fd >= 0 && len < FILE_MAX && (count = read(fd, text + len, FILE_MAX - len)) > 0)
         len += (gsize)count;
     const int read_error = errno;
     if (fd >= 0)
         close(fd);
     if (len == FILE_MAX)
-        return complain(in, NULL, NULL, "exceeds the limit of %d bytes", FILE_MAX - 1);
-    if (count != 0)
-        return complain(in, NULL, NULL, "%s", g_strerror(read_error));
-    return strlen(in->text) == len || complain(in, NULL, NULL, "has a NUL byte");
+        complain(in, NULL, NULL, "exceeds the limit of %d bytes", FILE_MAX - 1);
+    else if (count != 0)
+        complain(in, NULL, NULL, "%s", g_strerror(read_error));
+    else if (strlen(text) < len)
+        complain(in, NULL, NULL, "has a NUL byte");
+    else
+        return text;
+    wipe_and_free(text);
+    return NULL;
 }
 
 /* Is the line, taken alone, one of a key file? GLib's own message would quote it. */
@@ -114,8 +121,8 @@ parse(source_t *in)
     g_auto(GStrv) lines = g_strsplit(in->text, "\n", -1);
     for (guint i = 0; lines[i]; i++) {
         if (!is_line(lines[i], &in_group))
-            return violation(in->error, "%s:%u: expected [group], key=value in a group, or # comment",
-                             in->file, i + 1);
+            return fail(in->error, STATUS_USAGE,
+                        "%s:%u: expected [group], key=value in a group, or # comment", in->file, i + 1);
     }
     return complain(in, NULL, NULL, "cannot be parsed");
 }
@@ -124,7 +131,8 @@ static gboolean
 open_source(source_t *in, const char *file, GError **error)
 {
     *in = (source_t){.file = file, .keys = g_key_file_new(), .error = error};
-    return read_private(in) && parse(in);
+    in->text = read_private(in);
+    return in->text && parse(in);
 }
 
 static void
@@ -407,5 +415,5 @@ config_take_environment(credentials_t *credentials, GError **error)
     if ((!credentials->user && !credentials->password) || are_usable(credentials))
         return TRUE;
     credentials_clear(credentials);
-    return violation(error, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
+    return fail(error, STATUS_VIOLATION, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
 }

@@ -32,157 +32,131 @@ static const extra_t unknown = {BYTES("\x08\x00\x00\x00")};
 static const extra_t request = {BYTES("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x01")};
 /* clang-format on */
 
-/* When a rule is broken: with a message this side sends, after one it receives, or where it decides. */
-typedef enum moment { ON_SEND, ON_RECEIPT, ON_DECISION } moment_t;
-
 /* In which revisions of the draft there is such a rule. */
 typedef enum scope { BOTH, ONLY_00, ONLY_01 } scope_t;
 
 struct fault {
     const char *name; /* begins with that of the expert info, maf.expert.*, that the plugin has for it */
     pair_side_t side;
+    scope_t scope;
+    guint8 instr; /* of the message with which, or right after whose receipt, the rule is broken */
     const char *what;
 
-    scope_t scope;
-    moment_t on;
-    guint8 instr;          /* of the message */
+    gboolean on_receipt;
     guint list;            /* of lists, which: 0 is the first */
     gboolean after_result; /* only after Success or Failure was sent */
     guint8 also; /* messages of this INSTR right after it are altered too, to break no second rule */
-    fault_decision_t decision;
+    fault_decision_t decision; /* instead of anything with a message */
 
-    /* Sent in the same write */
-    const extra_t *before, *after;
+    const extra_t *before, *after; /* sent in the same write */
 
-    /* What becomes of the message before it is encoded, and of its bytes after that */
-    void (*alter)(maf_pdu_t *pdu, const fault_run_t *run);
-    void (*distort)(GByteArray *out, const maf_pdu_t *pdu, guint32 value);
+    /* What becomes of the message before it is encoded (`ids` has room for a list), and of its bytes then */
+    void (*alter)(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run);
+    void (*distort)(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault);
     guint32 value;
+    guint at, len; /* where set_bytes() puts the value */
 
     fault_then_t then;
 };
 
-/* The message before it is encoded. `offered` becomes a copy, to be freed. */
+/* The message before it is encoded */
 
 static void
-insert_offer(maf_pdu_t *pdu, method_id_t id)
+insert_offer(maf_pdu_t *pdu, method_id_t *ids, method_id_t id)
 {
-    method_id_t *ids = g_new(method_id_t, pdu->n_offered + 1);
-
     ids[0] = id;
     memcpy(&ids[1], pdu->offered, sizeof *ids * pdu->n_offered++);
     pdu->offered = ids;
 }
 
 static void
-offer(maf_pdu_t *pdu, const fault_run_t *run)
+offer(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
 {
-    insert_offer(pdu, method_id_compact(run->fault->value));
+    insert_offer(pdu, ids, method_id_compact(run->fault->value));
 }
 
 static void
-offer_again(maf_pdu_t *pdu, const fault_run_t *run)
+offer_again(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
 {
-    insert_offer(pdu, run->offered);
+    insert_offer(pdu, ids, run->offered);
 }
 
 static void
-set_nmethods_len(maf_pdu_t *pdu, const fault_run_t *run)
+set_nmethods_len(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
 {
     pdu->nmethods_len = run->fault->value;
 }
 
 static void
-set_method(maf_pdu_t *pdu, const fault_run_t *run)
+set_method(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
 {
     pdu->method = method_id_compact(run->fault->value);
 }
 
 static void
-set_method_uuid(maf_pdu_t *pdu, const fault_run_t *run G_GNUC_UNUSED)
+set_method_uuid(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run G_GNUC_UNUSED)
 {
     method_id_parse_uuid(UUID_UNKNOWN, &pdu->method);
 }
 
 /* Another message, of nothing but a header. */
 static void
-send_instead(maf_pdu_t *pdu, const fault_run_t *run)
+send_instead(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
 {
     *pdu = (maf_pdu_t){.instr = (guint8)run->fault->value, .ver = pdu->ver};
 }
 
 static void
-send_failure(maf_pdu_t *pdu, const fault_run_t *run)
+send_failure(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
 {
     pdu->instr = MAF_INSTR_FAILURE;
-    set_method(pdu, run);
+    set_method(pdu, ids, run);
 }
 
 /* Its bytes */
 
 static void
-set_ver(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, guint32 value)
+set_bytes(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, const fault_t *fault)
 {
-    out->data[1] = (guint8)value;
+    for (guint i = 0; i < fault->len; i++)
+        out->data[fault->at + i] = (guint8)(fault->value >> 8 * (fault->len - 1 - i));
 }
 
 static void
-set_flags(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, guint32 value)
-{
-    out->data[2] = (guint8)(value >> 8);
-    out->data[3] = (guint8)value;
-}
-
-static void
-set_nmethods(GByteArray *out, const maf_pdu_t *pdu, guint32 value)
+set_nmethods(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
 {
     g_byte_array_set_size(out, MAF_HEADER_LEN);
-    put_u32(out, value);
-    for (guint32 i = 0; i < value; i++) {
-        if (i < pdu->n_offered)
-            g_byte_array_append(out, pdu->offered[i].bytes, pdu->offered[i].len);
-        else
-            put_u32(out, MAF_METHOD_GENERAL_FIRST + i);
+    put_number(out, fault->value, MAF_NMETHODS_LEN);
+    for (guint32 i = 0; i < fault->value; i++) {
+        const method_id_t more = method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
+        g_byte_array_append(out, i < pdu->n_offered ? pdu->offered[i].bytes : more.bytes, MAF_METHOD_LEN);
     }
-}
-
-/* Of the first group, in revision 01 */
-static void
-set_idlen(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, guint32 value)
-{
-    out->data[MAF_HEADER_LEN + 1] = (guint8)value;
-}
-
-static void
-set_reserved(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, guint32 value)
-{
-    out->data[MAF_HEADER_LEN + MAF_RESERVED_LEN - 1] = (guint8)value;
 }
 
 /* LEN stands right before DATA, which ends the message. */
 static void
-set_len(GByteArray *out, const maf_pdu_t *pdu, guint32 value)
+set_len(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
 {
-    const guint32 wire = GUINT32_TO_BE(value);
+    const guint32 wire = GUINT32_TO_BE(fault->value);
     memcpy(out->data + out->len - pdu->data_len - MAF_LEN_LEN, &wire, sizeof wire);
 }
 
 static void
-add_to_data(GByteArray *out, const maf_pdu_t *pdu, guint32 value)
+add_to_data(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
 {
-    set_len(out, pdu, (guint32)pdu->data_len + 1);
-    put_u8(out, (guint8)value);
+    out->data[out->len - pdu->data_len - 1]++; /* LEN, which is small */
+    put_number(out, fault->value, 1);
 }
 
 static void
-cut(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, guint32 value G_GNUC_UNUSED)
+cut(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, const fault_t *fault G_GNUC_UNUSED)
 {
     g_byte_array_set_size(out, out->len / 2);
 }
 
 /* One byte of PAD, before LEN, is missing, and all that follows. */
 static void
-cut_in_pad(GByteArray *out, const maf_pdu_t *pdu, guint32 value G_GNUC_UNUSED)
+cut_in_pad(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault G_GNUC_UNUSED)
 {
     g_byte_array_set_size(out, out->len - (guint)pdu->data_len - MAF_LEN_LEN - 1);
 }
@@ -190,148 +164,129 @@ cut_in_pad(GByteArray *out, const maf_pdu_t *pdu, guint32 value G_GNUC_UNUSED)
 /* The faults, in the order of the expert infos */
 
 /* clang-format off */
+#define CLIENT(name, scope, instr, ...) {name, PAIR_CLIENT, scope, MAF_INSTR_##instr, __VA_ARGS__}
+#define SERVER(name, scope, instr, ...) {name, PAIR_SERVER, scope, MAF_INSTR_##instr, __VA_ARGS__}
+#define VER(number)      .distort = set_bytes, .at = 1, .len = 1, .value = (number)
+#define FLAGS(number)    .distort = set_bytes, .at = 2, .len = 2, .value = (number)
+#define RESERVED(number) .distort = set_bytes, .at = 4, .len = 3, .value = (number)
+#define IDLEN(number)    .distort = set_bytes, .at = 5, .len = 1, .value = (number) /* of the first group */
+#define LEN(number)      .distort = set_len, .value = (number)
 static const fault_t faults[] = {
-    {"version-list", PAIR_CLIENT, "VER 02 in the list",
-     .scope = ONLY_00, .instr = MAF_INSTR_SUPPORTED, .distort = set_ver, .value = 2},
-    {"version-what-next", PAIR_CLIENT, "VER 02 in What next?",
-     .instr = MAF_INSTR_WHAT_NEXT, .distort = set_ver, .value = 2},
-    {"version-do", PAIR_SERVER, "VER 02 in Do",
-     .instr = MAF_INSTR_DO, .distort = set_ver, .value = 2},
-    {"version-old", PAIR_CLIENT, "VER 00 in What next?",
-     .scope = ONLY_01, .instr = MAF_INSTR_WHAT_NEXT, .distort = set_ver, .value = MAF_VER_00},
-    {"version-old", PAIR_SERVER, "VER 00 in Do",
-     .scope = ONLY_01, .instr = MAF_INSTR_DO, .distort = set_ver, .value = MAF_VER_00},
-
-    {"flags-what-next", PAIR_CLIENT, "FLAGS 0001 in What next?",
-     .instr = MAF_INSTR_WHAT_NEXT, .distort = set_flags, .value = 0x0001},
-    {"flags-process", PAIR_CLIENT, "FLAGS 0001 in Process, which makes it look like a SOCKS request",
-     .instr = MAF_INSTR_PROCESS, .distort = set_flags, .value = 0x0001},
-    {"flags-do", PAIR_SERVER, "FLAGS 8000 in Do",
-     .instr = MAF_INSTR_DO, .distort = set_flags, .value = 0x8000},
-    {"flags-request-more", PAIR_SERVER, "FLAGS 0002 in Request additional, once a client has more",
-     .instr = MAF_INSTR_REQUEST_MORE, .distort = set_flags, .value = 0x0002},
-
-    {"instr-unknown", PAIR_CLIENT, "INSTR 08, four bytes, right after Process",
-     .instr = MAF_INSTR_PROCESS, .after = &unknown},
-    {"instr-oem", PAIR_CLIENT, "INSTR 07, the next revision's OEM, right after Process",
-     .scope = ONLY_00, .instr = MAF_INSTR_PROCESS, .after = &oem_00},
-    {"instr-unknown", PAIR_SERVER, "INSTR 08, four bytes, right after Do",
-     .instr = MAF_INSTR_DO, .after = &unknown},
-
-    {"direction-do", PAIR_CLIENT, "Do, which only a server sends, before What next?",
-     .instr = MAF_INSTR_WHAT_NEXT, .before = &do_test},
-    {"direction-success", PAIR_CLIENT, "Success, which only a server sends, before Process",
-     .instr = MAF_INSTR_PROCESS, .before = &success},
-    {"direction-what-next", PAIR_SERVER, "What next?, which only a client sends, before Do",
-     .instr = MAF_INSTR_DO, .before = &what_next},
-
-    {"sequence-process", PAIR_CLIENT, "Process before the list",
-     .instr = MAF_INSTR_SUPPORTED, .before = &process},
-    {"sequence-what-next", PAIR_CLIENT, "What next? right after the list, before Do",
-     .instr = MAF_INSTR_SUPPORTED, .after = &what_next},
-    {"sequence-request", PAIR_CLIENT, "a SOCKS request, to port 1 of 127.0.0.1, right after What next?",
-     .scope = ONLY_00, .instr = MAF_INSTR_WHAT_NEXT, .after = &request},
-    {"sequence-process", PAIR_SERVER, "Process before Do",
-     .instr = MAF_INSTR_DO, .before = &process},
-    {"sequence-success", PAIR_SERVER, "Success right after Do, while the sub-method runs",
-     .on = ON_DECISION, .decision = FAULT_SUCCESS_AFTER_DO},
-    {"sequence-oem", PAIR_SERVER, "OEM right after Do, unasked",
-     .scope = ONLY_01, .instr = MAF_INSTR_DO, .after = &oem},
-
-    {"nmethods-0", PAIR_CLIENT, "NMETHODS 0 and no METHODS",
-     .scope = ONLY_00, .instr = MAF_INSTR_SUPPORTED, .distort = set_nmethods, .value = 0},
-    {"nmethods-256", PAIR_CLIENT, "NMETHODS 256 and as many METHODS",
-     .scope = ONLY_00, .instr = MAF_INSTR_SUPPORTED, .distort = set_nmethods, .value = MAF_NMETHODS_MAX + 1},
-    {"nmethods-width", PAIR_CLIENT, "NMETHODS in one byte, as --nmethods-width 1, but in the first list only",
-     .scope = ONLY_00, .instr = MAF_INSTR_SUPPORTED, .alter = set_nmethods_len, .value = MAF_NMETHODS_LEN_BYTE},
-    {"nmethods-idlen", PAIR_CLIENT, "IDLEN 0 in the first group of the list",
-     .scope = ONLY_01, .instr = MAF_INSTR_SUPPORTED, .distort = set_idlen, .value = 0},
-
-    {"duplicate-offer", PAIR_CLIENT, "the first sub-method twice in the list",
-     .instr = MAF_INSTR_SUPPORTED, .alter = offer_again},
-    {"duplicate-offer-later", PAIR_CLIENT, "a sub-method again in the second list, if the server requests one",
-     .instr = MAF_INSTR_SUPPORTED, .list = 1, .alter = offer_again},
-    {"reserved-offer-success", PAIR_CLIENT, "SUCCESS in the list",
-     .instr = MAF_INSTR_SUPPORTED, .alter = offer, .value = MAF_METHOD_SUCCESS},
-    {"reserved-offer-failure", PAIR_CLIENT, "FAILURE in the list",
-     .instr = MAF_INSTR_SUPPORTED, .alter = offer, .value = MAF_METHOD_FAILURE},
-    {"more-not-last", PAIR_CLIENT, "MORE_METHODS_AVAILABLE first in the list",
-     .scope = ONLY_00, .instr = MAF_INSTR_SUPPORTED, .alter = offer, .value = MAF_METHOD_MORE_AVAILABLE},
-
-    {"not-offered", PAIR_SERVER, "Do for a sub-method that was not offered, 7FFFFFFF",
-     .instr = MAF_INSTR_DO, .also = MAF_INSTR_PROCESS, .alter = set_method, .value = METHOD_UNKNOWN},
-    {"not-offered-uuid", PAIR_SERVER, "the same for a UUID, " UUID_UNKNOWN,
-     .scope = ONLY_01, .instr = MAF_INSTR_DO, .also = MAF_INSTR_PROCESS, .alter = set_method_uuid},
-    {"not-a-method-success", PAIR_SERVER, "Do for SUCCESS",
-     .instr = MAF_INSTR_DO, .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_SUCCESS},
-    {"not-a-method-more", PAIR_SERVER, "Do for MORE_METHODS_AVAILABLE",
-     .instr = MAF_INSTR_DO, .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_MORE_AVAILABLE},
-    {"method-mismatch", PAIR_CLIENT, "Process for another sub-method than the running one, 7FFFFFFF",
-     .instr = MAF_INSTR_PROCESS, .alter = set_method, .value = METHOD_UNKNOWN},
-    {"method-mismatch-uuid", PAIR_CLIENT, "the same with a UUID, " UUID_UNKNOWN,
-     .scope = ONLY_01, .instr = MAF_INSTR_PROCESS, .alter = set_method_uuid},
-    {"result-mismatch-success", PAIR_SERVER, "Success with METHOD 00000001",
-     .instr = MAF_INSTR_SUCCESS, .alter = set_method, .value = MAF_METHOD_INTERNAL_TEST},
-    {"result-mismatch-failure", PAIR_SERVER, "Failure, in place of Success, with METHOD 00000000",
-     .instr = MAF_INSTR_SUCCESS, .alter = send_failure, .value = MAF_METHOD_SUCCESS, .then = FAULT_CLOSE},
-    {"no-more-available", PAIR_SERVER, "Request additional when the client has no more",
-     .on = ON_DECISION, .decision = FAULT_REQUEST_MORE},
-    {"success-without-method", PAIR_SERVER, "Success right after the list, without any Do",
-     .on = ON_DECISION, .decision = FAULT_SUCCESS_FOR_DO},
-
-    {"length-max", PAIR_CLIENT, "LEN 4294967295 in Process, and far less DATA",
-     .instr = MAF_INSTR_PROCESS, .distort = set_len, .value = G_MAXUINT32},
-    {"length-limit", PAIR_CLIENT, "LEN 1048577 in Process, one beyond 1 MiB, and far less DATA",
-     .instr = MAF_INSTR_PROCESS, .distort = set_len, .value = MAF_PDU_DATA_MAX + 1},
-    {"length-max", PAIR_SERVER, "LEN 4294967295 in Do, and far less DATA",
-     .scope = ONLY_00, .instr = MAF_INSTR_DO, .distort = set_len, .value = G_MAXUINT32},
-    {"length-limit", PAIR_SERVER, "LEN 1048577 in Do, one beyond 1 MiB, and far less DATA",
-     .scope = ONLY_00, .instr = MAF_INSTR_DO, .distort = set_len, .value = MAF_PDU_DATA_MAX + 1},
-    {"length-process", PAIR_SERVER, "DLEN 4294967295 in Process, and far less DATA",
-     .scope = ONLY_01, .instr = MAF_INSTR_PROCESS, .distort = set_len, .value = G_MAXUINT32},
-    {"truncated-fin", PAIR_CLIENT, "half of Process, and the connection is closed",
-     .instr = MAF_INSTR_PROCESS, .distort = cut, .then = FAULT_CLOSE},
-    {"truncated-rst", PAIR_CLIENT, "half of Process, and the connection is reset",
-     .instr = MAF_INSTR_PROCESS, .distort = cut, .then = FAULT_RESET},
-    {"truncated-list", PAIR_CLIENT, "half of the list, and the connection is closed",
-     .instr = MAF_INSTR_SUPPORTED, .distort = cut, .then = FAULT_CLOSE},
-    {"truncated-pad", PAIR_CLIENT, "Process up to the middle of PAD, and the connection is closed",
-     .scope = ONLY_01, .instr = MAF_INSTR_PROCESS, .distort = cut_in_pad, .then = FAULT_CLOSE},
-    {"truncated-fin", PAIR_SERVER, "half of Do, and the connection is closed",
-     .instr = MAF_INSTR_DO, .distort = cut, .then = FAULT_CLOSE},
-    {"truncated-rst", PAIR_SERVER, "half of Do, and the connection is reset",
-     .instr = MAF_INSTR_DO, .distort = cut, .then = FAULT_RESET},
-
-    {"after-end-what-next", PAIR_CLIENT, "What next? after Success, before the SOCKS request",
-     .scope = ONLY_00, .on = ON_RECEIPT, .instr = MAF_INSTR_SUCCESS, .after = &what_next},
-    {"after-end-success", PAIR_SERVER, "Success twice",
-     .instr = MAF_INSTR_SUCCESS, .after = &success},
-    {"after-end-failure", PAIR_SERVER, "Failure, in place of Success, and then Success",
-     .instr = MAF_INSTR_SUCCESS, .alter = send_failure, .value = MAF_METHOD_FAILURE, .after = &success,
-     .then = FAULT_CLOSE},
-    {"after-end-acknowledged", PAIR_CLIENT, "What next? after the Acknowledges, before the SOCKS request",
-     .scope = ONLY_01, .on = ON_RECEIPT, .instr = MAF_INSTR_ACKNOWLEDGE, .after = &what_next},
-    {"after-end-oem", PAIR_SERVER, "OEM before Acknowledge, unasked",
-     .scope = ONLY_01, .instr = MAF_INSTR_ACKNOWLEDGE, .before = &oem},
-
-    {"reserved-oem", PAIR_CLIENT, "RESERVED 000001 in OEM, if either side has --oem",
-     .scope = ONLY_01, .instr = MAF_INSTR_OEM, .distort = set_reserved, .value = 1},
-    {"reserved-oem", PAIR_SERVER, "RESERVED 000001 in OEM, if either side has --oem",
-     .scope = ONLY_01, .instr = MAF_INSTR_OEM, .distort = set_reserved, .value = 1},
-    {"oem-unanswered", PAIR_CLIENT, "What next?, in place of OEM, in answer to the server's, if it has --oem",
-     .scope = ONLY_01, .instr = MAF_INSTR_OEM, .alter = send_instead, .value = MAF_INSTR_WHAT_NEXT},
-    {"oem-unanswered", PAIR_SERVER, "Acknowledge, in place of OEM, in answer to a client's --oem end",
-     .scope = ONLY_01, .instr = MAF_INSTR_OEM, .after_result = TRUE, .alter = send_instead, .value = MAF_INSTR_ACKNOWLEDGE},
-
-    {"wrong-answer", PAIR_CLIENT, "a byte too many in the answer: no rule broken, but a login to be refused",
-     .instr = MAF_INSTR_PROCESS, .distort = add_to_data, .value = '!'},
-    {"unoffered-selection", PAIR_SERVER, "selection of MAF although the greeting did not offer it",
-     .on = ON_DECISION, .decision = FAULT_UNOFFERED_SELECTION},
-    {"unoffered-selection", PAIR_CLIENT, "a greeting without MAF, and on with MAF if it is selected nevertheless",
-     .on = ON_DECISION, .decision = FAULT_UNOFFERED_SELECTION},
-
-    {"success-ver-00", PAIR_SERVER, "VER 00 in Success, as the text of revision 01 has it: no rule broken",
-     .scope = ONLY_01, .instr = MAF_INSTR_SUCCESS, .distort = set_ver, .value = MAF_VER_00},
+    CLIENT("version-list", ONLY_00, SUPPORTED, "VER 02 in the list", VER(2)),
+    CLIENT("version-what-next", BOTH, WHAT_NEXT, "VER 02 in What next?", VER(2)),
+    SERVER("version-do", BOTH, DO, "VER 02 in Do", VER(2)),
+    CLIENT("version-old", ONLY_01, WHAT_NEXT, "VER 00 in What next?", VER(MAF_VER_00)),
+    SERVER("version-old", ONLY_01, DO, "VER 00 in Do", VER(MAF_VER_00)),
+    CLIENT("flags-what-next", BOTH, WHAT_NEXT, "FLAGS 0001 in What next?", FLAGS(0x0001)),
+    CLIENT("flags-process", BOTH, PROCESS, "FLAGS 0001 in Process, which makes it look like a SOCKS request",
+           FLAGS(0x0001)),
+    SERVER("flags-do", BOTH, DO, "FLAGS 8000 in Do", FLAGS(0x8000)),
+    SERVER("flags-request-more", BOTH, REQUEST_MORE,
+           "FLAGS 0002 in Request additional, once a client has more", FLAGS(0x0002)),
+    CLIENT("instr-unknown", BOTH, PROCESS, "INSTR 08, four bytes, right after Process", .after = &unknown),
+    CLIENT("instr-oem", ONLY_00, PROCESS, "INSTR 07, the next revision's OEM, right after Process",
+           .after = &oem_00),
+    SERVER("instr-unknown", BOTH, DO, "INSTR 08, four bytes, right after Do", .after = &unknown),
+    CLIENT("direction-do", BOTH, WHAT_NEXT, "Do, which only a server sends, before What next?",
+           .before = &do_test),
+    CLIENT("direction-success", BOTH, PROCESS, "Success, which only a server sends, before Process",
+           .before = &success),
+    SERVER("direction-what-next", BOTH, DO, "What next?, which only a client sends, before Do",
+           .before = &what_next),
+    CLIENT("sequence-process", BOTH, SUPPORTED, "Process before the list", .before = &process),
+    CLIENT("sequence-what-next", BOTH, SUPPORTED, "What next? right after the list, before Do",
+           .after = &what_next),
+    CLIENT("sequence-request", ONLY_00, WHAT_NEXT,
+           "a SOCKS request, to port 1 of 127.0.0.1, right after What next?", .after = &request),
+    SERVER("sequence-process", BOTH, DO, "Process before Do", .before = &process),
+    SERVER("sequence-success", BOTH, SUCCESS, "Success right after Do, while the sub-method runs",
+           .decision = FAULT_SUCCESS_AFTER_DO),
+    SERVER("sequence-oem", ONLY_01, DO, "OEM right after Do, unasked", .after = &oem),
+    CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS",
+           .distort = set_nmethods, .value = 0),
+    CLIENT("nmethods-256", ONLY_00, SUPPORTED, "NMETHODS 256 and as many METHODS",
+           .distort = set_nmethods, .value = MAF_NMETHODS_MAX + 1),
+    CLIENT("nmethods-width", ONLY_00, SUPPORTED,
+           "NMETHODS in one byte, as --nmethods-width 1, but in the first list only",
+           .alter = set_nmethods_len, .value = MAF_NMETHODS_LEN_BYTE),
+    CLIENT("nmethods-idlen", ONLY_01, SUPPORTED, "IDLEN 0 in the first group of the list", IDLEN(0)),
+    CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list",
+           .alter = offer_again),
+    CLIENT("duplicate-offer-later", BOTH, SUPPORTED,
+           "a sub-method again in the second list, if the server requests one",
+           .list = 1, .alter = offer_again),
+    CLIENT("reserved-offer-success", BOTH, SUPPORTED, "SUCCESS in the list",
+           .alter = offer, .value = MAF_METHOD_SUCCESS),
+    CLIENT("reserved-offer-failure", BOTH, SUPPORTED, "FAILURE in the list",
+           .alter = offer, .value = MAF_METHOD_FAILURE),
+    CLIENT("more-not-last", ONLY_00, SUPPORTED, "MORE_METHODS_AVAILABLE first in the list",
+           .alter = offer, .value = MAF_METHOD_MORE_AVAILABLE),
+    SERVER("not-offered", BOTH, DO, "Do for a sub-method that was not offered, 7FFFFFFF",
+           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = METHOD_UNKNOWN),
+    SERVER("not-offered-uuid", ONLY_01, DO, "the same for a UUID, " UUID_UNKNOWN,
+           .also = MAF_INSTR_PROCESS, .alter = set_method_uuid),
+    SERVER("not-a-method-success", BOTH, DO, "Do for SUCCESS",
+           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_SUCCESS),
+    SERVER("not-a-method-more", BOTH, DO, "Do for MORE_METHODS_AVAILABLE",
+           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_MORE_AVAILABLE),
+    CLIENT("method-mismatch", BOTH, PROCESS, "Process for another sub-method than the running one, 7FFFFFFF",
+           .alter = set_method, .value = METHOD_UNKNOWN),
+    CLIENT("method-mismatch-uuid", ONLY_01, PROCESS, "the same with a UUID, " UUID_UNKNOWN,
+           .alter = set_method_uuid),
+    SERVER("result-mismatch-success", BOTH, SUCCESS, "Success with METHOD 00000001",
+           .alter = set_method, .value = MAF_METHOD_INTERNAL_TEST),
+    SERVER("result-mismatch-failure", BOTH, SUCCESS, "Failure, in place of Success, with METHOD 00000000",
+           .alter = send_failure, .value = MAF_METHOD_SUCCESS, .then = FAULT_CLOSE),
+    SERVER("no-more-available", BOTH, SUCCESS, "Request additional when the client has no more",
+           .decision = FAULT_REQUEST_MORE),
+    SERVER("success-without-method", BOTH, SUCCESS, "Success right after the list, without any Do",
+           .decision = FAULT_SUCCESS_FOR_DO),
+    CLIENT("length-max", BOTH, PROCESS, "LEN 4294967295 in Process, and far less DATA", LEN(G_MAXUINT32)),
+    CLIENT("length-limit", BOTH, PROCESS, "LEN 1048577 in Process, one beyond 1 MiB, and far less DATA",
+           LEN(MAF_PDU_DATA_MAX + 1)),
+    SERVER("length-max", ONLY_00, DO, "LEN 4294967295 in Do, and far less DATA", LEN(G_MAXUINT32)),
+    SERVER("length-limit", ONLY_00, DO, "LEN 1048577 in Do, one beyond 1 MiB, and far less DATA",
+           LEN(MAF_PDU_DATA_MAX + 1)),
+    SERVER("length-process", ONLY_01, PROCESS, "DLEN 4294967295 in Process, and far less DATA",
+           LEN(G_MAXUINT32)),
+    CLIENT("truncated-fin", BOTH, PROCESS, "half of Process, and the connection is closed",
+           .distort = cut, .then = FAULT_CLOSE),
+    CLIENT("truncated-rst", BOTH, PROCESS, "half of Process, and the connection is reset",
+           .distort = cut, .then = FAULT_RESET),
+    CLIENT("truncated-list", BOTH, SUPPORTED, "half of the list, and the connection is closed",
+           .distort = cut, .then = FAULT_CLOSE),
+    CLIENT("truncated-pad", ONLY_01, PROCESS, "Process up to the middle of PAD, and the connection is closed",
+           .distort = cut_in_pad, .then = FAULT_CLOSE),
+    SERVER("truncated-fin", BOTH, DO, "half of Do, and the connection is closed",
+           .distort = cut, .then = FAULT_CLOSE),
+    SERVER("truncated-rst", BOTH, DO, "half of Do, and the connection is reset",
+           .distort = cut, .then = FAULT_RESET),
+    CLIENT("after-end-what-next", ONLY_00, SUCCESS, "What next? after Success, before the SOCKS request",
+           .on_receipt = TRUE, .after = &what_next),
+    SERVER("after-end-success", BOTH, SUCCESS, "Success twice", .after = &success),
+    SERVER("after-end-failure", BOTH, SUCCESS, "Failure, in place of Success, and then Success",
+           .alter = send_failure, .value = MAF_METHOD_FAILURE, .after = &success, .then = FAULT_CLOSE),
+    CLIENT("after-end-acknowledged", ONLY_01, ACKNOWLEDGE,
+           "What next? after the Acknowledges, before the SOCKS request",
+           .on_receipt = TRUE, .after = &what_next),
+    SERVER("after-end-oem", ONLY_01, ACKNOWLEDGE, "OEM before Acknowledge, unasked", .before = &oem),
+    CLIENT("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
+    SERVER("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
+    CLIENT("oem-unanswered", ONLY_01, OEM,
+           "What next?, in place of OEM, in answer to the server's, if it has --oem",
+           .alter = send_instead, .value = MAF_INSTR_WHAT_NEXT),
+    SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge, in place of OEM, in answer to a client's --oem end",
+           .after_result = TRUE, .alter = send_instead, .value = MAF_INSTR_ACKNOWLEDGE),
+    CLIENT("wrong-answer", BOTH, PROCESS,
+           "a byte too many in the answer: no rule broken, but a login to be refused",
+           .distort = add_to_data, .value = '!'),
+    SERVER("unoffered-selection", BOTH, SUCCESS, "selection of MAF although the greeting did not offer it",
+           .decision = FAULT_UNOFFERED_SELECTION),
+    CLIENT("unoffered-selection", BOTH, SUCCESS,
+           "a greeting without MAF, and on with MAF if it is selected nevertheless",
+           .decision = FAULT_UNOFFERED_SELECTION),
+    SERVER("success-ver-00", ONLY_01, SUCCESS,
+           "VER 00 in Success, as the text of revision 01 has it: no rule broken", VER(MAF_VER_00)),
 };
 /* clang-format on */
 
@@ -353,19 +308,16 @@ fault_name(const fault_t *fault)
     return fault->name;
 }
 
-char *
+void
 fault_help(pair_side_t side)
 {
     static const char *const scopes[] = {
         [BOTH] = "", [ONLY_00] = " (revision 00)", [ONLY_01] = " (revision 01)"};
-    GString *text = g_string_new(NULL);
 
     for (gsize i = 0; i < G_N_ELEMENTS(faults); i++) {
         if (faults[i].side == side)
-            g_string_append_printf(text, "%-24s %s%s\n", faults[i].name, faults[i].what,
-                                   scopes[faults[i].scope]);
+            g_print("%-24s %s%s\n", faults[i].name, faults[i].what, scopes[faults[i].scope]);
     }
-    return g_string_free(text, FALSE);
 }
 
 /* A full list cannot take what a fault would insert, and an empty one has nothing to spoil. */
@@ -378,11 +330,12 @@ has_room(const fault_t *fault, const maf_pdu_t *pdu)
 
 /* Is this the message for the fault? */
 static gboolean
-is_due(const fault_run_t *run, moment_t on, const maf_pdu_t *pdu)
+is_due(const fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
 {
     const fault_t *fault = run->fault;
 
-    if (!fault || run->done || fault->on != on || fault->instr != pdu->instr)
+    if (!fault || run->done || fault->decision || fault->on_receipt != on_receipt ||
+        fault->instr != pdu->instr)
         return FALSE;
     if (fault->scope != BOTH && fault->scope != (pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01))
         return FALSE;
@@ -396,57 +349,54 @@ append(GByteArray *out, const extra_t *extra, guint8 ver)
 {
     if (!extra)
         return;
-    if (extra->len > 0) {
-        g_byte_array_append(out, (const guint8 *)extra->bytes, extra->len);
-        return;
-    }
     const maf_pdu_t pdu = {.instr = extra->instr, .ver = ver, .method = method_id_compact(extra->method)};
-    maf_pdu_write(&pdu, out, NULL);
+    if (extra->len > 0)
+        g_byte_array_append(out, (const guint8 *)extra->bytes, extra->len);
+    else
+        maf_pdu_write(&pdu, out);
 }
 
 /* The message as the fault makes it. */
-static gboolean
-write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, GError **error)
+static void
+write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
     const fault_t *fault = run->fault;
     g_autoptr(GByteArray) message = g_byte_array_new();
+    /* cppcheck-suppress variableScope */
+    method_id_t ids[MAF_NMETHODS_MAX]; /* which `altered` may borrow */
     maf_pdu_t altered = *pdu;
 
     if (fault->alter)
-        fault->alter(&altered, run);
-    const gboolean written = maf_pdu_write(&altered, message, error);
-    if (written && fault->distort)
-        fault->distort(message, &altered, fault->value);
-    if (altered.offered != pdu->offered)
-        g_free(altered.offered);
-    if (!written)
-        return FALSE;
+        fault->alter(&altered, ids, run);
+    maf_pdu_write(&altered, message);
+    if (fault->distort)
+        fault->distort(message, &altered, fault);
     append(out, fault->before, pdu->ver);
     g_byte_array_append(out, message->data, message->len);
     append(out, fault->after, pdu->ver);
-    return TRUE;
 }
 
-gboolean
-fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, fault_then_t *then, GError **error)
+fault_then_t
+fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    const gboolean due = is_due(run, ON_SEND, pdu);
+    const gboolean due = is_due(run, FALSE, pdu);
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
     run->after_result |= pdu->instr == MAF_INSTR_SUCCESS || pdu->instr == MAF_INSTR_FAILURE;
-    *then = due ? run->fault->then : FAULT_GO_ON;
     run->lasts = due ? run->fault->also != 0 : run->lasts && run->fault->also == pdu->instr;
-    if (!due && !run->lasts)
-        return maf_pdu_write(pdu, out, error);
-    run->done = TRUE;
-    return write_faulty(run, pdu, out, error);
+    run->done |= due;
+    if (due || run->lasts)
+        write_faulty(run, pdu, out);
+    else
+        maf_pdu_write(pdu, out);
+    return due ? run->fault->then : FAULT_GO_ON;
 }
 
 void
 fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    if (!is_due(run, ON_RECEIPT, pdu))
+    if (!is_due(run, TRUE, pdu))
         return;
     run->done = TRUE;
     append(out, run->fault->after, pdu->ver);
@@ -455,7 +405,7 @@ fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 gboolean
 fault_decides(fault_run_t *run, fault_decision_t decision)
 {
-    if (!run->fault || run->done || run->fault->on != ON_DECISION || run->fault->decision != decision)
+    if (!run->fault || run->done || run->fault->decision != decision)
         return FALSE;
     run->done = TRUE;
     return TRUE;

@@ -21,8 +21,8 @@ const fault_t *fault_find(pair_side_t side, const char *name);
 
 const char *fault_name(const fault_t *fault);
 
-/* A side's faults, one line of name and description for each. The caller frees it. */
-char *fault_help(pair_side_t side);
+/* Prints a side's faults, one line of name and description for each. */
+void fault_help(pair_side_t side);
 
 /* A fault in one conversation. Begins as zero but for `fault`, which is NULL for a side without any. */
 typedef struct fault_run {
@@ -35,19 +35,12 @@ typedef struct fault_run {
 } fault_run_t;
 
 /* How a side goes on after it has sent something. */
-typedef enum fault_then {
-    FAULT_GO_ON,
-    FAULT_CLOSE, /* closes the connection */
-    FAULT_RESET, /* resets it */
-} fault_then_t;
+typedef enum fault_then { FAULT_GO_ON, FAULT_CLOSE, FAULT_RESET } fault_then_t;
 
-/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. *then: how to go on
- * after it. */
-gboolean fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out, fault_then_t *then,
-                     GError **error);
+/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. */
+fault_then_t fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
-/* Appends to `out` what the fault has this side send right after it has received that message, often nothing.
- */
+/* Appends what the fault has this side send right after it has received that message, often nothing. */
 void fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
 /* Decisions that a fault makes for a side, against the rules. */
@@ -56,8 +49,7 @@ typedef enum fault_decision {
     FAULT_REQUEST_MORE,        /* requests more sub-methods when there are none */
     FAULT_SUCCESS_FOR_DO,      /* sends Success without any sub-method */
     FAULT_SUCCESS_AFTER_DO,    /* sends Success while the sub-method runs */
-    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client does not offer it, and accepts
-                                  that */
+    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client accepts that */
 } fault_decision_t;
 
 /* Does the fault decide so now? To be asked where an honest side would decide otherwise. */

@@ -46,10 +46,20 @@ method_id_is(const method_id_t *id, guint32 number)
     return method_id_equal(id, &other);
 }
 
-/* The sub-methods that have a name. */
+gboolean
+method_id_in(const method_id_t *id, const method_id_t *ids, gsize count)
+{
+    for (gsize i = 0; i < count; i++) {
+        if (method_id_equal(id, &ids[i]))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The ids that have a name. Those without a UUID are no sub-methods to run. */
 static const struct {
     guint32 number;
-    const char *uuid, *name; /* uuid: NULL for what is no sub-method to run */
+    const char *uuid, *name;
 } named[] = {
 #define REFERENCE(number, uuid, name) {number, uuid, name},
     MAF_REFERENCE_METHODS(REFERENCE)
@@ -73,23 +83,22 @@ char *
 method_id_describe(const method_id_t *id)
 {
     const gboolean is_uuid = id->len == MAF_LONG_ID_LEN;
-    method_id_t uuid;
+    GString *text = g_string_new(NULL);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
-        if (method_id_is(id, named[i].number) ||
-            (is_uuid && named[i].uuid && method_id_parse_uuid(named[i].uuid, &uuid) &&
-             method_id_equal(id, &uuid)))
-            return g_strdup(named[i].name);
+    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++) {
+        const gboolean dash = is_uuid && i >= 4 && i <= 10 && i % 2 == 0;
+        g_string_append_printf(text, is_uuid ? "%s%02x" : "%s%02X", dash ? "-" : "", id->bytes[i]);
     }
-    GString *text = g_string_new(is_uuid ? "" : "X'");
-    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++)
-        g_string_append_printf(text, is_uuid ? "%02x" : "%02X", id->bytes[i]);
-    if (id->len > sizeof id->bytes)
-        g_string_append(text, "...");
-    if (!is_uuid)
-        g_string_append_c(text, '\'');
-    for (gssize dash = 8; is_uuid && dash <= 23; dash += 5)
-        g_string_insert_c(text, dash, '-');
+    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
+        if (method_id_is(id, named[i].number) || g_strcmp0(text->str, named[i].uuid) == 0) {
+            g_string_free(text, TRUE);
+            return g_strdup(named[i].name);
+        }
+    }
+    if (!is_uuid) {
+        g_string_prepend(text, "X'");
+        g_string_append(text, id->len > sizeof id->bytes ? "...'" : "'");
+    }
     return g_string_free(text, FALSE);
 }
 
@@ -107,45 +116,32 @@ enum part {
 static int
 parts_of(int revision, guint8 instr)
 {
-    switch (instr) {
-    case MAF_INSTR_SUPPORTED:
-        return KNOWN | LIST;
-    case MAF_INSTR_REQUEST_MORE:
-    case MAF_INSTR_WHAT_NEXT:
-    case MAF_INSTR_ACKNOWLEDGE:
-        return KNOWN;
-    case MAF_INSTR_DO:
-        return KNOWN | METHOD | (revision == MAF_VER_00 ? DATA : 0);
-    case MAF_INSTR_PROCESS:
-        return KNOWN | METHOD | DATA;
-    case MAF_INSTR_SUCCESS:
-    case MAF_INSTR_FAILURE:
-        return KNOWN | METHOD | (revision == MAF_VER_00 ? DATA : VER_00);
-    case MAF_INSTR_OEM:
-        return revision == MAF_VER_00 ? 0 : KNOWN | RESERVED | METHOD | DATA;
-    default:
-        return 0;
+    static const struct {
+        guint8 instr;
+        int parts[2]; /* in each revision */
+    } forms[] = {
+        {MAF_INSTR_SUCCESS, {KNOWN | METHOD | DATA, KNOWN | METHOD | VER_00}},
+        {MAF_INSTR_SUPPORTED, {KNOWN | LIST, KNOWN | LIST}},
+        {MAF_INSTR_REQUEST_MORE, {KNOWN, KNOWN}},
+        {MAF_INSTR_DO, {KNOWN | METHOD | DATA, KNOWN | METHOD}},
+        {MAF_INSTR_WHAT_NEXT, {KNOWN, KNOWN}},
+        {MAF_INSTR_PROCESS, {KNOWN | METHOD | DATA, KNOWN | METHOD | DATA}},
+        {MAF_INSTR_ACKNOWLEDGE, {KNOWN, KNOWN}},
+        {MAF_INSTR_OEM, {0, KNOWN | RESERVED | METHOD | DATA}},
+        {MAF_INSTR_FAILURE, {KNOWN | METHOD | DATA, KNOWN | METHOD | VER_00}},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
+        if (forms[i].instr == instr)
+            return forms[i].parts[revision];
     }
+    return 0;
 }
 
 gboolean
 maf_pdu_has_data(int revision, guint8 instr)
 {
     return (parts_of(revision, instr) & DATA) != 0;
-}
-
-/* Checks INSTR and VER as soon as both are there. */
-static gboolean
-check_header(int revision, guint8 instr, guint8 ver, GError **error)
-{
-    const int parts = parts_of(revision, instr);
-
-    if (revision != MAF_VER_00 && revision != MAF_VER_01)
-        return violation(error, "VER is %02X, neither 00 nor 01 (INSTR %02X)", ver, instr);
-    if (ver != revision && !(ver == MAF_VER_00 && parts & VER_00))
-        return violation(error, "VER is %02X, not %02X (INSTR %02X)", ver, revision, instr);
-    return parts & KNOWN ||
-           violation(error, "INSTR is %02X, which revision %02X does not have", instr, revision);
 }
 
 /* PAD, which brings DLEN to a multiple of 4 bytes (draft-01). */
@@ -158,225 +154,174 @@ pad_after(gsize at)
 /* Reading */
 
 /* `count` ids of `len` bytes each, once all of them have arrived. */
-static gboolean
-read_ids(reader_t *in, gsize count, gsize len, GArray *ids, GError **error)
+static void
+read_ids(reader_t *in, gsize count, gsize len)
 {
-    const guint8 *bytes = reader_take(in, count * len, error);
+    const guint8 *bytes = reader_take(in, count * len);
 
     for (gsize i = 0; bytes && i < count; i++) {
         method_id_t id = {.len = (guint8)len};
         memcpy(id.bytes, bytes + i * len, MIN(len, sizeof id.bytes));
-        g_array_append_val(ids, id);
+        g_array_append_val(in->ids, id);
     }
-    return bytes != NULL;
 }
 
-static gboolean
-read_list_00(reader_t *in, maf_pdu_t *pdu, GArray *ids, GError **error)
+static void
+read_list_00(reader_t *in, maf_pdu_t *pdu)
 {
-    guint8 first;
-    guint32 count;
+    guint32 count = reader_number(in, MAF_NMETHODS_LEN_BYTE);
 
-    if (!reader_u8(in, &first, error))
-        return FALSE;
-    count = first;
-    pdu->nmethods_len = first ? MAF_NMETHODS_LEN_BYTE : MAF_NMETHODS_LEN;
-    if (!first) {
-        in->at--;
-        if (!reader_u32(in, &count, error))
-            return FALSE;
-    }
+    pdu->nmethods_len = count > 0 ? MAF_NMETHODS_LEN_BYTE : MAF_NMETHODS_LEN;
+    if (count == 0) /* so it is wider */
+        count = reader_number(in, MAF_NMETHODS_LEN - MAF_NMETHODS_LEN_BYTE);
     if (count < MAF_NMETHODS_MIN || count > MAF_NMETHODS_MAX)
-        return violation(error, "NMETHODS is %u, not 1 to 255", count);
-    return read_ids(in, count, MAF_METHOD_LEN, ids, error);
+        fail(&in->error, STATUS_VIOLATION, "NMETHODS is %u, not 1 to 255", count);
+    read_ids(in, count, MAF_METHOD_LEN);
 }
 
-static gboolean
-read_list_01(reader_t *in, GArray *ids, GError **error)
+static void
+read_list_01(reader_t *in)
 {
-    guint8 count, len;
-
-    for (;;) {
-        if (!reader_u8(in, &count, error))
-            return FALSE;
-        if (count == 0)
-            return TRUE;
-        if (!reader_u8(in, &len, error))
-            return FALSE;
+    for (guint32 count, len; (count = reader_number(in, 1)) > 0; read_ids(in, count, len)) {
+        len = reader_number(in, MAF_IDLEN_LEN);
         if (len == 0)
-            return violation(error, "IDLEN is 0, not 1 to 255");
-        if (ids->len + count > MAF_PDU_OFFERED_MAX)
-            return violation(error, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
-        if (!read_ids(in, count, len, ids, error))
-            return FALSE;
+            fail(&in->error, STATUS_VIOLATION, "IDLEN is 0, not 1 to 255");
+        if (in->ids->len + count > MAF_PDU_OFFERED_MAX)
+            fail(&in->error, STATUS_VIOLATION, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
     }
 }
 
-static gboolean
-read_list(reader_t *in, maf_pdu_t *pdu, GError **error)
+static void
+read_list(reader_t *in, maf_pdu_t *pdu)
 {
-    GArray *ids = g_array_new(FALSE, FALSE, sizeof(method_id_t));
-    const gboolean read =
-        pdu->ver == MAF_VER_00 ? read_list_00(in, pdu, ids, error) : read_list_01(in, ids, error);
-
-    pdu->n_offered = read ? ids->len : 0;
-    pdu->offered = (method_id_t *)(void *)g_array_free(ids, !read);
-    return read;
+    if (!in->ids)
+        in->ids = g_array_new(FALSE, FALSE, sizeof(method_id_t));
+    g_array_set_size(in->ids, 0);
+    if (pdu->ver == MAF_VER_00)
+        read_list_00(in, pdu);
+    else
+        read_list_01(in);
+    pdu->offered = (const method_id_t *)(const void *)in->ids->data;
+    pdu->n_offered = in->ids->len;
 }
 
-static gboolean
-read_method(reader_t *in, maf_pdu_t *pdu, GError **error)
+static void
+read_method(reader_t *in, maf_pdu_t *pdu)
 {
-    pdu->method.len = MAF_METHOD_LEN;
-    if (pdu->ver == MAF_VER_01) {
-        if (!reader_u8(in, &pdu->method.len, error))
-            return FALSE;
-        if (pdu->method.len == 0)
-            return violation(error, "the length of an id is 0, not 1 to 255");
-    }
-    const guint8 *bytes = reader_take(in, pdu->method.len, error);
+    pdu->method.len = pdu->ver == MAF_VER_00 ? MAF_METHOD_LEN : (guint8)reader_number(in, MAF_IDLEN_LEN);
+    if (pdu->method.len == 0)
+        fail(&in->error, STATUS_VIOLATION, "the length of an id is 0, not 1 to 255");
+    const guint8 *bytes = reader_take(in, pdu->method.len);
     if (bytes)
         memcpy(pdu->method.bytes, bytes, MIN(pdu->method.len, sizeof pdu->method.bytes));
-    return bytes != NULL;
 }
 
-static gboolean
-read_data(reader_t *in, gsize start, maf_pdu_t *pdu, GError **error)
+static void
+read_data(reader_t *in, gsize start, maf_pdu_t *pdu)
 {
-    guint32 len;
+    if (pdu->ver == MAF_VER_01)
+        reader_take(in, pad_after(in->at - start));
+    pdu->data_len = reader_number(in, MAF_LEN_LEN);
+    if (pdu->data_len > MAF_PDU_DATA_MAX)
+        fail(&in->error, STATUS_VIOLATION, "LEN is %" G_GSIZE_FORMAT ", beyond the limit of %d bytes",
+             pdu->data_len, MAF_PDU_DATA_MAX);
+    pdu->data = reader_take(in, pdu->data_len);
+}
 
-    if (pdu->ver == MAF_VER_01 && !reader_take(in, pad_after(in->at - start), error))
-        return FALSE;
-    if (!reader_u32(in, &len, error))
-        return FALSE;
-    if (len > MAF_PDU_DATA_MAX)
-        return violation(error, "LEN is %u, beyond the limit of %d bytes", len, MAF_PDU_DATA_MAX);
-    pdu->data = reader_take(in, len, error);
-    pdu->data_len = len;
-    return pdu->data != NULL;
+/* Checks INSTR and VER as soon as both are there. */
+static void
+check_header(reader_t *in, guint8 instr, guint8 ver, int revision)
+{
+    if (revision != MAF_VER_00 && revision != MAF_VER_01)
+        fail(&in->error, STATUS_VIOLATION, "VER is %02X, neither 00 nor 01 (INSTR %02X)", ver, instr);
+    else if (ver != revision && !(ver == MAF_VER_00 && parts_of(revision, instr) & VER_00))
+        fail(&in->error, STATUS_VIOLATION, "VER is %02X, not %02X (INSTR %02X)", ver, revision, instr);
+    else if (!parts_of(revision, instr))
+        fail(&in->error, STATUS_VIOLATION, "INSTR is %02X, which revision %02X does not have", instr,
+             revision);
 }
 
 gboolean
-maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu, GError **error)
+maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu)
 {
     const gsize start = in->at;
-    guint8 ver, high;
-    guint16 low;
 
     memset(pdu, 0, sizeof *pdu);
-    if (!reader_u8(in, &pdu->instr, error) || !reader_u8(in, &ver, error))
-        return FALSE;
+    pdu->instr = (guint8)reader_number(in, 1);
+    const guint8 ver = (guint8)reader_number(in, 1);
     revision = revision == MAF_REVISION_BY_VER ? ver : revision;
-    if (!check_header(revision, pdu->instr, ver, error) || !reader_u16(in, &pdu->flags, error))
+    check_header(in, pdu->instr, ver, revision);
+    if (in->error)
         return FALSE;
     pdu->ver = (guint8)revision;
+    pdu->flags = (guint16)reader_number(in, 2);
 
     const int parts = parts_of(revision, pdu->instr);
-    if (parts & RESERVED) {
-        if (!reader_u8(in, &high, error) || !reader_u16(in, &low, error))
-            return FALSE;
-        pdu->reserved = (guint32)high << 16 | low;
-    }
-    return (!(parts & LIST) || read_list(in, pdu, error)) &&
-           (!(parts & METHOD) || read_method(in, pdu, error)) &&
-           (!(parts & DATA) || read_data(in, start, pdu, error));
+    if (parts & LIST)
+        read_list(in, pdu);
+    if (parts & RESERVED)
+        pdu->reserved = reader_number(in, MAF_RESERVED_LEN);
+    if (parts & METHOD)
+        read_method(in, pdu);
+    if (parts & DATA)
+        read_data(in, start, pdu);
+    return !in->error;
 }
 
 /* Writing */
 
-static gboolean
-write_list_00(const maf_pdu_t *pdu, GByteArray *out, GError **error)
-{
-    if (pdu->n_offered < MAF_NMETHODS_MIN || pdu->n_offered > MAF_NMETHODS_MAX)
-        return violation(error, "NMETHODS is %" G_GSIZE_FORMAT ", not 1 to 255", pdu->n_offered);
-    if (pdu->nmethods_len == MAF_NMETHODS_LEN_BYTE)
-        put_u8(out, (guint8)pdu->n_offered);
-    else
-        put_u32(out, (guint32)pdu->n_offered);
-    for (gsize i = 0; i < pdu->n_offered; i++) {
-        if (pdu->offered[i].len != MAF_METHOD_LEN)
-            return violation(error, "a METHOD of %u bytes, not 4", pdu->offered[i].len);
-        g_byte_array_append(out, pdu->offered[i].bytes, MAF_METHOD_LEN);
-    }
-    return TRUE;
-}
-
-static gboolean
-write_list_01(const maf_pdu_t *pdu, GByteArray *out, GError **error)
+static void
+write_list_01(const maf_pdu_t *pdu, GByteArray *out)
 {
     const method_id_t *ids = pdu->offered;
 
-    if (pdu->n_offered > MAF_PDU_OFFERED_MAX)
-        return violation(error, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
     for (gsize i = 0, count; i < pdu->n_offered; i += count) {
         const guint8 len = ids[i].len;
-        if (len == 0 || len > sizeof ids[i].bytes)
-            return violation(error, "an id of %u bytes", len);
         for (count = 1; count < G_MAXUINT8 && i + count < pdu->n_offered && ids[i + count].len == len;)
             count++;
-        put_u8(out, (guint8)count);
-        put_u8(out, len);
+        put_number(out, (guint32)count, 1);
+        put_number(out, len, MAF_IDLEN_LEN);
         for (gsize n = 0; n < count; n++)
             g_byte_array_append(out, ids[i + n].bytes, len);
     }
-    put_u8(out, 0);
-    return TRUE;
+    put_number(out, 0, 1);
 }
 
-static gboolean
-write_method(const maf_pdu_t *pdu, GByteArray *out, GError **error)
+static void
+write_list(const maf_pdu_t *pdu, GByteArray *out)
 {
-    const guint8 len = pdu->method.len;
-
-    if (pdu->ver == MAF_VER_00 && len != MAF_METHOD_LEN)
-        return violation(error, "a METHOD of %u bytes, not 4", len);
-    if (len == 0 || len > sizeof pdu->method.bytes)
-        return violation(error, "an id of %u bytes", len);
-    if (pdu->ver == MAF_VER_01)
-        put_u8(out, len);
-    g_byte_array_append(out, pdu->method.bytes, len);
-    return TRUE;
-}
-
-static gboolean
-write_data(const maf_pdu_t *pdu, gsize start, GByteArray *out, GError **error)
-{
-    if (pdu->data_len > MAF_PDU_DATA_MAX)
-        return violation(error, "LEN is %" G_GSIZE_FORMAT ", beyond the limit of %d bytes", pdu->data_len,
-                         MAF_PDU_DATA_MAX);
-    if (pdu->ver == MAF_VER_01)
-        g_byte_array_append(out, (const guint8[MAF_ALIGNMENT]){0}, (guint)pad_after(out->len - start));
-    put_u32(out, (guint32)pdu->data_len);
-    if (pdu->data_len > 0)
-        g_byte_array_append(out, pdu->data, (guint)pdu->data_len);
-    return TRUE;
-}
-
-gboolean
-maf_pdu_write(const maf_pdu_t *pdu, GByteArray *out, GError **error)
-{
-    const guint start = out->len;
-    gboolean written = TRUE;
-
-    if (!check_header(pdu->ver, pdu->instr, pdu->ver, error))
-        return FALSE;
-    const int parts = parts_of(pdu->ver, pdu->instr);
-    if (pdu->data_len > 0 && !(parts & DATA))
-        return violation(error, "DATA in %s, which has none", maf_instr_name(pdu->instr));
-    put_u8(out, pdu->instr);
-    put_u8(out, pdu->ver);
-    put_u16(out, pdu->flags);
-    if (parts & LIST)
-        written = pdu->ver == MAF_VER_00 ? write_list_00(pdu, out, error) : write_list_01(pdu, out, error);
-    if (parts & RESERVED) {
-        put_u8(out, (guint8)(pdu->reserved >> 16));
-        put_u16(out, (guint16)pdu->reserved);
+    if (pdu->ver == MAF_VER_01) {
+        write_list_01(pdu, out);
+        return;
     }
-    written = written && (!(parts & METHOD) || write_method(pdu, out, error)) &&
-              (!(parts & DATA) || write_data(pdu, start, out, error));
-    if (!written)
-        g_byte_array_set_size(out, start);
-    return written;
+    put_number(out, (guint32)pdu->n_offered, pdu->nmethods_len ? pdu->nmethods_len : MAF_NMETHODS_LEN);
+    for (gsize i = 0; i < pdu->n_offered; i++)
+        g_byte_array_append(out, pdu->offered[i].bytes, MAF_METHOD_LEN);
+}
+
+void
+maf_pdu_write(const maf_pdu_t *pdu, GByteArray *out)
+{
+    const int parts = parts_of(pdu->ver, pdu->instr);
+    const guint start = out->len;
+
+    put_number(out, pdu->instr, 1);
+    put_number(out, pdu->ver, 1);
+    put_number(out, pdu->flags, 2);
+    if (parts & LIST)
+        write_list(pdu, out);
+    if (parts & RESERVED)
+        put_number(out, pdu->reserved, MAF_RESERVED_LEN);
+    if (parts & METHOD && pdu->ver == MAF_VER_01)
+        put_number(out, pdu->method.len, MAF_IDLEN_LEN);
+    if (parts & METHOD)
+        g_byte_array_append(out, pdu->method.bytes, pdu->method.len);
+    if (parts & DATA) {
+        put_number(out, 0, pdu->ver == MAF_VER_01 ? pad_after(out->len - start) : 0);
+        put_number(out, (guint32)pdu->data_len, MAF_LEN_LEN);
+        if (pdu->data_len > 0)
+            g_byte_array_append(out, pdu->data, (guint)pdu->data_len);
+    }
 }
 
 /* Words for people */
@@ -397,22 +342,18 @@ maf_instr_name(guint8 instr)
 char *
 maf_pdu_describe(const maf_pdu_t *pdu)
 {
-    const char *name = maf_instr_name(pdu->instr);
     const int parts = parts_of(pdu->ver, pdu->instr);
+    const method_id_t *ids = parts & LIST ? pdu->offered : &pdu->method;
+    const gsize count = parts & LIST ? pdu->n_offered : parts & METHOD ? 1 : 0;
+    GString *text = g_string_new(maf_instr_name(pdu->instr));
 
-    if (parts & LIST) {
-        GString *text = g_string_new(name);
-        for (gsize i = 0; i < pdu->n_offered && i < 3; i++) {
-            g_autofree char *method = method_id_describe(&pdu->offered[i]);
-            g_string_append_printf(text, "%s%s", i == 0 ? ": " : ", ", method);
-        }
-        if (pdu->n_offered > 3)
-            g_string_append_printf(text, " and %" G_GSIZE_FORMAT " more", pdu->n_offered - 3);
-        return g_string_free(text, FALSE);
+    for (gsize i = 0; i < count && i < 3; i++) {
+        g_autofree char *method = method_id_describe(&ids[i]);
+        g_string_append_printf(text, "%s%s", i == 0 ? ": " : ", ", method);
     }
-    if (!(parts & METHOD))
-        return g_strdup(name);
-    g_autofree char *method = method_id_describe(&pdu->method);
-    return parts & DATA ? g_strdup_printf("%s: %s, %" G_GSIZE_FORMAT " bytes", name, method, pdu->data_len)
-                        : g_strdup_printf("%s: %s", name, method);
+    if (count > 3)
+        g_string_append_printf(text, " and %" G_GSIZE_FORMAT " more", count - 3);
+    if (parts & DATA)
+        g_string_append_printf(text, ", %" G_GSIZE_FORMAT " bytes", pdu->data_len);
+    return g_string_free(text, FALSE);
 }

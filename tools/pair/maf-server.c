@@ -10,14 +10,11 @@
 #include "log.h"
 #include "net.h"
 #include "options.h"
-#include "server-options.h"
 #include "service.h"
 #include "socks-pdu.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* Microseconds after which a refused password is answered: guessing is slow, and its timing shows nothing. */
@@ -26,7 +23,7 @@
 typedef struct client {
     peer_t peer;
     slot_t *slot;
-    const server_t *server;
+    const server_options_t *options;
     policy_run_t policy;
     char *user;          /* who the client has proved to be, or NULL */
     char *claimed;       /* who it has said to be last, or NULL */
@@ -34,95 +31,77 @@ typedef struct client {
     const char *running; /* the name of the last sub-method, or NULL */
 } client_t;
 
-static gboolean G_GNUC_PRINTF(2, 3) refused(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    *error = g_error_new_valist(PAIR_ERROR, PAIR_ERROR_REFUSED, format, args);
-    va_end(args);
-    return FALSE;
-}
-
 /* The greeting and the selection (RFC 1928, section 3) */
 
 static guint8
-choose_socks_method(client_t *client, const socks_greeting_t *greeting)
+choose_socks_method(client_t *client, const guint8 *offered, gsize count)
 {
-    const server_t *server = client->server;
+    const server_options_t *options = client->options;
 
-    if (socks_greeting_offers(greeting, server->socks_method) ||
+    if (memchr(offered, options->socks_method, count) ||
         fault_decides(&client->peer.fault, FAULT_UNOFFERED_SELECTION))
-        return server->socks_method;
-    if (server->allow_none && socks_greeting_offers(greeting, SOCKS_METHOD_NONE))
+        return options->socks_method;
+    if (options->allow_none && memchr(offered, SOCKS_METHOD_NONE, count))
         return SOCKS_METHOD_NONE;
     return SOCKS_METHOD_UNACCEPTABLE;
 }
 
 static gboolean
-select_socks_method(client_t *client, guint8 *method, GError **error)
+select_socks_method(client_t *client, guint8 *method)
 {
+    peer_t *peer = &client->peer;
     g_autoptr(GByteArray) selection = g_byte_array_new();
-    socks_greeting_t greeting;
+    guint8 count;
 
-    peer_expect(&client->peer, "a SOCKS 5 greeting");
-    if (!socks_read_greeting(&client->peer.reader, &greeting, error))
+    peer_expect(peer, "a SOCKS 5 greeting");
+    const guint8 *offered = socks_read_greeting(&peer->in, &count);
+    if (!offered)
         return FALSE;
-    *method = choose_socks_method(client, &greeting);
+    *method = choose_socks_method(client, offered, count);
     socks_write_selection(*method, selection);
-    if (!peer_send(&client->peer, selection, error))
+    if (!peer_send(peer, selection))
         return FALSE;
     return *method != SOCKS_METHOD_UNACCEPTABLE ||
-           refused(error, "METHOD %02X is not among those of the greeting", client->server->socks_method);
+           fail(&peer->in.error, STATUS_REFUSED, "METHOD %02X is not among those of the greeting",
+                client->options->socks_method);
 }
 
 /* The list (draft-00, Subnegotiation) */
 
 static gboolean
-receive_list(client_t *client, GError **error)
+receive_list(client_t *client)
 {
+    peer_t *peer = &client->peer;
     maf_pdu_t pdu;
 
-    if (!peer_read_pdu(&client->peer, "a list of MAF sub-methods", TRUE, &pdu, error))
+    if (!peer_read_pdu(peer, "a list of MAF sub-methods", TRUE, &pdu))
         return FALSE;
     if (pdu.instr != MAF_INSTR_SUPPORTED)
-        return violation(error, "got %s", maf_instr_name(pdu.instr));
+        return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
     policy_offer(&client->policy, pdu.offered, pdu.n_offered);
-    g_free(pdu.offered);
-    return peer_exchange_oem(&client->peer, OEM_BEFORE_LIST, error);
+    return peer_exchange_oem(peer, OEM_BEFORE_LIST);
 }
 
 /* { Do, Process ..., What next } */
 
-static gboolean
-send_with_data(client_t *client, guint8 instr, const method_id_t *method, const GByteArray *data,
-               GError **error)
-{
-    const maf_pdu_t pdu = {.instr = instr,
-                           .method = *method,
-                           .data = data ? data->data : NULL,
-                           .data_len = data ? data->len : 0};
-    return peer_send_pdu(&client->peer, &pdu, error);
-}
-
 /* The sub-method's first bytes go with Do or, where that has no DATA, after it. */
 static gboolean
-send_do(client_t *client, const method_id_t *id, method_run_t *run, GError **error)
+send_do(client_t *client, const method_id_t *id, method_run_t *run)
 {
+    peer_t *peer = &client->peer;
     GByteArray *first;
 
     method_step(run, NULL, 0, &first, NULL);
-    gboolean sent = send_with_data(client, MAF_INSTR_DO, id, first, error);
-    if (sent && first && !maf_pdu_has_data(client->peer.revision, MAF_INSTR_DO))
-        sent = send_with_data(client, MAF_INSTR_PROCESS, id, first, error);
+    gboolean sent = peer_send_data(peer, MAF_INSTR_DO, id, first);
+    if (sent && first && !maf_pdu_has_data(peer->revision, MAF_INSTR_DO))
+        sent = peer_send_data(peer, MAF_INSTR_PROCESS, id, first);
     wipe_and_unref(first);
     return sent;
 }
 
 /* A step, and the answer to it. */
 static gboolean
-process(client_t *client, const decision_t *decision, method_run_t *run, const maf_pdu_t *pdu, step_t *step,
-        GError **error)
+process(client_t *client, const decision_t *decision, method_run_t *run, const maf_pdu_t *pdu, step_t *step)
 {
     const gint64 answer_refusal_at = g_get_monotonic_time() + REFUSAL_DELAY;
     GByteArray *answer;
@@ -130,33 +109,31 @@ process(client_t *client, const decision_t *decision, method_run_t *run, const m
     *step = method_step(run, pdu->data, pdu->data_len, &answer, NULL);
     if (*step == STEP_FAILED && decision->method->need != SECRET_NONE)
         net_wait(client->peer.fd, 0, answer_refusal_at);
-    const gboolean sent = !answer || send_with_data(client, MAF_INSTR_PROCESS, &decision->id, answer, error);
+    const gboolean sent = !answer || peer_send_data(&client->peer, MAF_INSTR_PROCESS, &decision->id, answer);
     wipe_and_unref(answer);
     return sent;
 }
 
 static gboolean
-process_until_what_next(client_t *client, const decision_t *decision, method_run_t *run, step_t *step,
-                        GError **error)
+process_until_what_next(client_t *client, const decision_t *decision, method_run_t *run, step_t *step)
 {
+    peer_t *peer = &client->peer;
     maf_pdu_t pdu;
 
     for (*step = STEP_OPEN;;) {
-        if (!peer_read_pdu(&client->peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE,
-                           &pdu, error))
+        if (!peer_read_pdu(peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE, &pdu))
             return FALSE;
-        g_free(pdu.offered);
         if (pdu.instr == MAF_INSTR_WHAT_NEXT)
             return TRUE;
         if (pdu.instr != MAF_INSTR_PROCESS)
-            return violation(error, "got %s", maf_instr_name(pdu.instr));
+            return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
         if (*step != STEP_OPEN)
-            return violation(error, "got Process after the sub-method's end");
+            return fail(&peer->in.error, STATUS_VIOLATION, "got Process after the sub-method's end");
         if (!method_id_equal(&pdu.method, &decision->id)) {
             g_autofree char *other = method_id_describe(&pdu.method);
-            return violation(error, "got Process for %s", other);
+            return fail(&peer->in.error, STATUS_VIOLATION, "got Process for %s", other);
         }
-        if (!process(client, decision, run, &pdu, step, error))
+        if (!process(client, decision, run, &pdu, step))
             return FALSE;
     }
 }
@@ -179,21 +156,21 @@ has_passed(client_t *client, const method_run_t *run, step_t step)
 }
 
 static gboolean
-run_method(client_t *client, const decision_t *decision, gboolean *success_now, GError **error)
+run_method(client_t *client, const decision_t *decision, gboolean *success_now)
 {
-    method_run_t *run = method_start(decision->method, PAIR_SERVER, &client->server->settings);
+    method_run_t *run = method_start(decision->method, PAIR_SERVER, &client->options->settings);
     step_t step = STEP_OPEN;
 
     client->running = decision->method->name;
-    gboolean done = send_do(client, &decision->id, run, error);
+    gboolean done = send_do(client, &decision->id, run);
     *success_now = done && fault_decides(&client->peer.fault, FAULT_SUCCESS_AFTER_DO);
     if (done && !*success_now) {
-        done = process_until_what_next(client, decision, run, &step, error);
+        done = process_until_what_next(client, decision, run, &step);
         const gboolean passed = has_passed(client, run, step);
         policy_result(&client->policy, passed);
         if (passed)
             g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", client->running);
-        done = done && peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT, error);
+        done = done && peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT);
     }
     method_stop(run);
     return done;
@@ -201,117 +178,112 @@ run_method(client_t *client, const decision_t *decision, gboolean *success_now, 
 
 /* Success or Failure */
 
+/* Either, or Do FAILURE, with the text if there is one. */
 static gboolean
-send_success(client_t *client, GError **error)
+send_result(client_t *client, guint8 instr, guint32 method, const char *text)
 {
-    g_autofree char *text = client->server->policy->sends_grade
-                                ? g_strdup_printf("grade=%u", client->policy.grade)
-                                : g_strdup("");
-    const maf_pdu_t pdu = {.instr = MAF_INSTR_SUCCESS,
-                           .method = method_id_compact(MAF_METHOD_SUCCESS),
+    const maf_pdu_t pdu = {.instr = instr,
+                           .method = method_id_compact(method),
                            .data = (const guint8 *)text,
-                           .data_len = strlen(text)};
+                           .data_len = text ? strlen(text) : 0};
+    return peer_send_pdu(&client->peer, &pdu);
+}
 
-    return peer_send_pdu(&client->peer, &pdu, error);
+static gboolean
+send_success(client_t *client)
+{
+    g_autofree char *grade = g_strdup_printf("grade=%u", client->policy.grade);
+
+    return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS,
+                       client->options->policy->sends_grade ? grade : NULL);
+}
+
+static gboolean
+acknowledge(client_t *client)
+{
+    return peer_read_instr(&client->peer, MAF_INSTR_ACKNOWLEDGE, TRUE) &&
+           peer_send_header(&client->peer, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE);
 }
 
 /* A client may acknowledge Success, and is acknowledged. What follows is its request. */
 static gboolean
-receive_acknowledge(client_t *client, GError **error)
+receive_acknowledge(client_t *client)
 {
+    peer_t *peer = &client->peer;
     guint8 next;
 
-    return peer_answer_oems(&client->peer, "a SOCKS 5 request", &next, error) &&
-           (next != MAF_INSTR_ACKNOWLEDGE ||
-            (peer_read_instr(&client->peer, MAF_INSTR_ACKNOWLEDGE, FALSE, error) &&
-             peer_send_header(&client->peer, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE, error)));
+    while ((next = peer_peek(peer, "a SOCKS 5 request")) == MAF_INSTR_OEM) {
+        if (!peer_answer_oem(peer))
+            return FALSE;
+    }
+    return !peer->in.error && (next != MAF_INSTR_ACKNOWLEDGE || acknowledge(client));
 }
 
 /* Sends Do FAILURE or Failure, and waits for what acknowledges it. Returns FALSE. */
 static gboolean
-refuse(client_t *client, const decision_t *decision, GError **error)
+refuse(client_t *client, const decision_t *decision)
 {
-    const char *text = client->server->policy->failure_text;
-    const maf_pdu_t pdu = {.instr = decision->instr,
-                           .method = method_id_compact(MAF_METHOD_FAILURE),
-                           .data = (const guint8 *)text,
-                           .data_len = text ? strlen(text) : 0};
+    peer_t *peer = &client->peer;
 
-    if (peer_send_pdu(&client->peer, &pdu, NULL) && peer_acknowledges(&client->peer) &&
-        peer_read_instr(&client->peer, MAF_INSTR_ACKNOWLEDGE, TRUE, NULL))
-        peer_send_header(&client->peer, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE, NULL);
-    return refused(error, "%s", decision->reason);
+    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy->failure_text) &&
+        peer->revision == MAF_VER_01)
+        acknowledge(client);
+    g_clear_error(&peer->in.error); /* for this is why the login has failed */
+    return fail(&peer->in.error, STATUS_REFUSED, "%s", decision->reason);
 }
 
 /* MAF, from the list to Success or Failure (draft-00, Subnegotiation) */
 static gboolean
-subnegotiate(client_t *client, GError **error)
+subnegotiate(client_t *client)
 {
+    peer_t *peer = &client->peer;
     gboolean success_now = FALSE;
 
-    if (!receive_list(client, error))
+    if (!receive_list(client))
         return FALSE;
     while (!success_now) {
         decision_t decision = {.instr = MAF_INSTR_REQUEST_MORE, .flags = MAF_FLAGS_RELATIVE};
 
-        if (client->policy.has_more || !fault_decides(&client->peer.fault, FAULT_REQUEST_MORE))
+        if (client->policy.has_more || !fault_decides(&peer->fault, FAULT_REQUEST_MORE))
             decision = policy_decide(&client->policy);
         if (decision.reason)
-            return refuse(client, &decision, error);
+            return refuse(client, &decision);
         if (decision.instr == MAF_INSTR_REQUEST_MORE) {
-            if (!peer_send_header(&client->peer, decision.instr, decision.flags, error) ||
-                !receive_list(client, error))
+            if (!peer_send_header(peer, decision.instr, decision.flags) || !receive_list(client))
                 return FALSE;
-        } else if (decision.instr == MAF_INSTR_SUCCESS ||
-                   fault_decides(&client->peer.fault, FAULT_SUCCESS_FOR_DO)) {
+        } else if (decision.instr == MAF_INSTR_SUCCESS || fault_decides(&peer->fault, FAULT_SUCCESS_FOR_DO)) {
             success_now = TRUE;
-        } else if (!run_method(client, &decision, &success_now, error)) {
+        } else if (!run_method(client, &decision, &success_now)) {
             return FALSE;
         }
     }
     service_logged_in(client->slot);
-    return send_success(client, error);
+    return send_success(client);
 }
 
 /* The request and the reply (RFC 1928, sections 4 to 6) */
 
-/* Where the connection to the target comes from; all zero without one, which RFC 1928 leaves open. */
-static socks_address_t
-bound_address(int target)
-{
-    socks_address_t bound = {.atyp = SOCKS_ATYP_IPV4, .len = 4};
-    struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
-    const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)&address;
-    socklen_t len = sizeof address;
-
-    if (target >= 0)
-        getsockname(target, (struct sockaddr *)&address, &len);
-    bound.port = ntohs(address.sin6_port); /* at the same place in both */
-    if (address.sin6_family == AF_INET6) {
-        bound.atyp = SOCKS_ATYP_IPV6;
-        bound.len = sizeof address.sin6_addr;
-        memcpy(bound.bytes, &address.sin6_addr, bound.len);
-    } else {
-        memcpy(bound.bytes, &ipv4->sin_addr, bound.len);
-    }
-    return bound;
-}
-
+/* Replies, with where the connection to the target comes from: all zero without one (RFC 1928 leaves that
+ * open). */
 static gboolean
-reply(client_t *client, guint8 rep, int target, GError **error)
+reply(client_t *client, guint8 rep, int target)
 {
-    const socks_message_t message = {.code = rep, .address = bound_address(target)};
+    g_autofree char *host = NULL;
+    guint16 port = 0;
     g_autoptr(GByteArray) out = g_byte_array_new();
 
+    if (target >= 0)
+        host = net_own_host(target, &port);
+    const socks_message_t message = socks_message_of(rep, host ? host : "0.0.0.0", port);
     socks_write_message(&message, out);
-    return peer_send(&client->peer, out, error);
+    return peer_send(&client->peer, out);
 }
 
 /* Replies that it cannot be done. */
 static void
 decline(client_t *client, guint8 rep, const char *why)
 {
-    reply(client, rep, -1, NULL);
+    reply(client, rep, -1);
     log_line(client->peer.name, "target not reached, reply %02X (%s): %s", rep, socks_rep_name(rep), why);
 }
 
@@ -334,104 +306,95 @@ rep_of_errno(int error)
 static void
 connect_and_relay(client_t *client, const char *host, guint16 port)
 {
-    g_autoptr(GError) error = NULL;
+    peer_t *peer = &client->peer;
     const char *why;
 
-    peer_log_verbose(&client->peer, "connecting to %s, port %u", host, port);
-    const int target =
-        net_connect(host, port, net_deadline((guint)client->server->peer.timeout), client->peer.fd, &why);
+    peer_log_verbose(peer, "connecting to %s, port %u", host, port);
+    const int target = net_connect(host, port, net_deadline(client->options->peer.timeout), peer->fd, &why);
     if (target < 0) {
         decline(client, rep_of_errno(errno), why);
         return;
     }
     const relay_end_t end = {.in = target, .out = target, .is_socket = TRUE};
-    if (!reply(client, SOCKS_REP_SUCCEEDED, target, &error) || !peer_relay(&client->peer, &end, NULL, &error))
-        peer_log_verbose(&client->peer, "%s", error->message);
-    else
-        peer_log_verbose(&client->peer, "closed");
+    const gboolean done = reply(client, SOCKS_REP_SUCCEEDED, target) && peer_relay(peer, &end, NULL);
+    peer_log_verbose(peer, "%s", done ? "closed" : peer->in.error->message);
     close(target);
-}
-
-static gboolean
-receive_request(client_t *client, gboolean maf, socks_message_t *request, GError **error)
-{
-    if (maf && !receive_acknowledge(client, error))
-        return FALSE;
-    peer_expect(&client->peer, "a SOCKS 5 request");
-    return socks_read_message(&client->peer.reader, request, error);
 }
 
 static void
 carry_out_request(client_t *client, gboolean maf)
 {
-    g_autoptr(GError) error = NULL;
-    socks_message_t request;
+    peer_t *peer = &client->peer;
+    socks_message_t request = {0};
 
-    if (!receive_request(client, maf, &request, &error)) {
-        g_autofree char *text = peer_explain(&client->peer, error);
-        if (!client->peer.at_end || client->server->peer.verbose)
-            log_line(client->peer.name, "%s", text);
+    if (maf && !receive_acknowledge(client))
         return;
-    }
-    client->peer.login_deadline = 0;
-    g_autofree char *host = request.address.len > 0 ? socks_address_host(&request.address) : NULL;
-    if (request.address.len == 0)
+    peer_expect(peer, "a SOCKS 5 request");
+    if (!socks_read_message(&peer->in, &request))
+        return;
+    peer->login_deadline = 0;
+    peer->expects = NULL;
+    g_autofree char *host = socks_message_host(&request);
+    if (request.len == 0)
         decline(client, SOCKS_REP_ATYP_NOT_SUPPORTED, "ATYP is not 01, 03 or 04");
     else if (request.code != SOCKS_CMD_CONNECT)
         decline(client, SOCKS_REP_COMMAND_NOT_SUPPORTED, "CMD is not CONNECT");
     else if (!host)
         decline(client, SOCKS_REP_HOST_UNREACHABLE, "characters that no host name has");
     else
-        connect_and_relay(client, host, request.address.port);
+        connect_and_relay(client, host, request.port);
 }
 
 /* One client */
 
 static gboolean
-log_in(client_t *client, gboolean *maf, GError **error)
+log_in(client_t *client, gboolean *maf)
 {
     guint8 method;
 
-    if (!select_socks_method(client, &method, error))
+    if (!select_socks_method(client, &method))
         return FALSE;
     *maf = method != SOCKS_METHOD_NONE;
     if (*maf)
-        return subnegotiate(client, error);
+        return subnegotiate(client);
     service_logged_in(client->slot);
     return TRUE;
 }
 
 static void
-log_login(const client_t *client, const GError *error)
+log_login(const client_t *client, gboolean done)
 {
     const char *user = client->user ? client->user : client->claimed;
     const char *by = client->passed->len > 0 ? client->passed->str : client->running;
-    g_autofree char *why = !error ? NULL
+    g_autofree char *why = done ? NULL
                            : service_made_room(client->slot)
                                ? g_strdup("closed to make room for another connection")
-                               : peer_explain(&client->peer, error);
+                               : peer_explain(&client->peer);
 
     log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s",
-             why ? "failed" : "succeeded", user ? user : "-", by ? by : "-", client->policy.grade,
+             done ? "succeeded" : "failed", user ? user : "-", by ? by : "-", client->policy.grade,
              why ? ": " : "", why ? why : "");
 }
 
 static void
 serve(int fd, slot_t *slot, gconstpointer owner)
 {
-    const server_t *server = owner;
-    client_t client = {.slot = slot, .server = server, .passed = g_string_new(NULL)};
-    g_autoptr(GError) error = NULL;
+    const server_options_t *options = owner;
+    client_t client = {.slot = slot, .options = options, .passed = g_string_new(NULL)};
     gboolean maf = FALSE;
 
-    peer_open(&client.peer, fd, service_peer_name(slot), &server->peer);
-    policy_start(&client.policy, server->policy);
-    const gboolean done = log_in(&client, &maf, &error);
-    log_login(&client, error);
+    peer_open(&client.peer, fd, service_peer_name(slot), &options->peer);
+    client.peer.receive_timeout = (gint64)options->peer.timeout * G_USEC_PER_SEC;
+    policy_start(&client.policy, options->policy);
+    const gboolean done = log_in(&client, &maf);
+    log_login(&client, done);
     if (done)
         carry_out_request(&client, maf);
-    if (server->peer.fault && !client.peer.fault.done)
-        log_line(client.peer.name, "--fault %s did not apply", fault_name(server->peer.fault));
+    if (done && client.peer.in.error && client.peer.expects &&
+        (!client.peer.at_end || options->peer.verbose)) {
+        g_autofree char *text = peer_explain(&client.peer);
+        log_line(client.peer.name, "%s", text);
+    }
     peer_close(&client.peer);
     policy_stop(&client.policy);
     g_string_free(client.passed, TRUE);
@@ -444,20 +407,15 @@ serve(int fd, slot_t *slot, gconstpointer owner)
 int
 main(int argc, char **argv)
 {
-    server_t server;
-    const char *why;
+    server_options_t options;
 
-    options_prepare_process("maf-server");
-    server_options_parse(argc, argv, &server);
-    const int listener = service_listen(server.host, server.port, &why);
-    if (listener < 0) {
-        log_line(NULL, "cannot listen on %s, port %u: %s", server.host, server.port, why);
-        server_options_clear(&server);
-        return EXIT_NETWORK;
+    server_options_parse(argc, argv, &options);
+    const int listener = service_listen(options.host, options.port);
+    if (listener >= 0) {
+        if (!service_is_local(listener) && (!options.users || options.allow_none))
+            log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through");
+        service_run(listener, options.limits.connections, options.peer.timeout, serve, &options);
     }
-    if (!service_is_local(listener) && (!server.users || server.allow_none))
-        log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through");
-    service_run(listener, server.limits.connections, serve, &server);
-    server_options_clear(&server);
-    return EXIT_OK;
+    server_options_clear(&options);
+    return listener >= 0 ? STATUS_OK : STATUS_NETWORK;
 }

@@ -190,16 +190,17 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
 static step_t
 sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
 {
-    if (is_scram(run) && in_len >= 2 && memcmp(in, "e=", 2) == 0)
+    if (is_scram(run) && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
         return STEP_FAILED;
     const int status = sasl_step(run, in, in_len, out);
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
         return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
     if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
-        violation(error, "%s: the server did not prove that it knows the password", run->method->name);
+        fail(error, STATUS_VIOLATION, "%s: the server did not prove that it knows the password",
+             run->method->name);
     else
-        violation(error, "%s: %s", run->method->name,
-                  run->complaint ? run->complaint : gsasl_strerror(status));
+        fail(error, STATUS_VIOLATION, "%s: %s", run->method->name,
+             run->complaint ? run->complaint : gsasl_strerror(status));
     return STEP_BROKEN;
 }
 

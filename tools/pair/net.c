@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define BUFFER_SIZE 32768
-#define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
 
 /* Time */
 
@@ -133,26 +132,35 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
 }
 
 char *
-net_name(const struct sockaddr_in6 *address)
+net_host(const struct sockaddr_in6 *address, guint16 *port)
 {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
-    char text[INET6_ADDRSTRLEN];
+    const gboolean is_ipv6 = address->sin6_family == AF_INET6;
+    char text[INET6_ADDRSTRLEN] = "";
 
-    if (address->sin6_family == AF_INET6 && inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text))
-        return g_strdup_printf("[%s]:%u", text, ntohs(address->sin6_port));
-    if (address->sin6_family == AF_INET && inet_ntop(AF_INET, &ipv4->sin_addr, text, sizeof text))
-        return g_strdup_printf("%s:%u", text, ntohs(ipv4->sin_port));
-    return g_strdup("unknown address");
+    inet_ntop(address->sin6_family, is_ipv6 ? (const void *)&address->sin6_addr : &ipv4->sin_addr, text,
+              sizeof text);
+    *port = ntohs(address->sin6_port); /* at the same place in both */
+    return g_strdup(text);
 }
 
 char *
-net_own_name(int fd)
+net_name(const struct sockaddr_in6 *address)
+{
+    guint16 port;
+    g_autofree char *host = net_host(address, &port);
+
+    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+char *
+net_own_host(int fd, guint16 *port)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
     socklen_t len = sizeof address;
 
     getsockname(fd, (struct sockaddr *)&address, &len);
-    return net_name(&address);
+    return net_host(&address, port);
 }
 
 /* Relaying */

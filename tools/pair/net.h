@@ -12,6 +12,8 @@
 #include <glib.h>
 #include <netinet/in.h>
 
+#define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
+
 /* Monotonic time in microseconds, `seconds` from now; what all deadlines are. */
 gint64 net_deadline(guint seconds);
 
@@ -31,19 +33,19 @@ void net_set_nodelay(int fd);
 /* Has the close to come reset the connection. */
 void net_prepare_reset(int fd);
 
-/* An address and port, IPv6 or IPv4, such as [::1]:1080; or those of this end of a socket. The caller frees
- * it. */
+/* The host, and the port, of an IPv6 or IPv4 address; both as [::1]:1080; and of this end of a socket. The
+ * caller frees them. */
+char *net_host(const struct sockaddr_in6 *address, guint16 *port);
 char *net_name(const struct sockaddr_in6 *address);
-char *net_own_name(int fd);
+char *net_own_host(int fd, guint16 *port);
 
 /* One end of a relay: a socket twice, or two pipes, files or a terminal. */
 typedef struct relay_end {
     int in, out;
     gboolean is_socket;
     gsize write_size; /* bytes in one write, a millisecond apart; 0: as many as there are */
-    gsize most; /* bytes that `out` takes without blocking once it polls as writable; 0: it never blocks */
-    gboolean
-        last; /* the relay ends once the other end has ended: a terminal, whose user has no end to give */
+    gsize most;    /* bytes that `out` takes without blocking once it polls as writable; 0: it never blocks */
+    gboolean last; /* the relay ends once the other end has ended: a terminal */
 } relay_end_t;
 
 /*

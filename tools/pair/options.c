@@ -7,7 +7,6 @@
 #include "options.h"
 
 #include "log.h"
-#include "method.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -22,8 +21,9 @@
 #define WRITE_SIZE_MAX 65536
 #define NAME_MAX_LEN   255
 
-void
-options_prepare_process(const char *program)
+/* Without a standard stream, what is opened next would be taken for it: /dev/null stands in. */
+static void
+prepare_process(const char *program)
 {
     int fd;
 
@@ -32,7 +32,6 @@ options_prepare_process(const char *program)
     while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
-    pair_error_quark(); /* made before there are threads */
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_ALL, "");
     g_set_prgname(program);
@@ -49,7 +48,7 @@ options_fail(const char *format, ...)
     log_line(NULL, "%s", message);
     g_free(message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
-    exit(EXIT_USAGE);
+    exit(STATUS_USAGE);
 }
 
 void
@@ -66,30 +65,32 @@ options_take_number(const char *option, const char *text, guint min, guint max, 
     *number = (guint)value;
 }
 
+/* The host before the colon, or all without one, out of its brackets if it has any. */
+static char *
+take_host(const char *text, const char *colon)
+{
+    const gsize len = colon ? (gsize)(colon - text) : strlen(text);
+    const gboolean brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    g_autofree char *host = brackets ? g_strndup(text + 1, len - 2) : g_strndup(text, len);
+
+    if (strchr(host, ':') && !brackets)
+        options_fail("'%s': write an IPv6 address in brackets", text);
+    return g_hostname_to_ascii(host);
+}
+
 void
 options_take_host_port(const char *option, const char *text, char **host, guint16 *port)
 {
     const char *colon = strrchr(text, ':');
-    const char *bracket = strrchr(text, ']');
-    guint number = 0;
+    guint number = *port;
 
-    if (colon && bracket && colon < bracket)
+    if (colon && strchr(colon, ']'))
         colon = NULL;
     if (!colon && *port == 0)
         options_fail("%s: '%s': expected HOST:PORT", option, text);
-    if (colon) {
-        options_take_number(option, colon + 1, 1, G_MAXUINT16, &number);
-        *port = (guint16)number;
-    }
-    g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
-    const gsize len = strlen(name);
-    if (name[0] == '[' && name[len - 1] == ']') {
-        name[len - 1] = '\0';
-        memmove(name, name + 1, len - 1);
-    } else if (strchr(name, ':')) {
-        options_fail("%s: '%s': write an IPv6 address as [%s]", option, text, text);
-    }
-    *host = g_hostname_to_ascii(name);
+    options_take_number(option, colon ? colon + 1 : NULL, 1, G_MAXUINT16, &number);
+    *port = (guint16)number;
+    *host = take_host(text, colon);
     if (!*host || !**host || strlen(*host) > NAME_MAX_LEN)
         options_fail("%s: '%s': expected a host", option, text);
 }
@@ -102,12 +103,9 @@ options_take_listen(const char *text, char **host, guint16 *port)
 
     options_take_number("--listen", colon ? colon + 1 : text, 0, G_MAXUINT16, &number);
     *port = (guint16)number;
-    g_autofree char *address = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup("127.0.0.1");
-    const gsize len = strlen(address);
-    const gboolean brackets = len > 2 && address[0] == '[' && address[len - 1] == ']';
-    *host = brackets ? g_strndup(address + 1, len - 2) : g_strdup(address);
-    if (!g_hostname_is_ip_address(*host) || (strchr(*host, ':') && !brackets))
-        options_fail("--listen: '%s': expected [ADDRESS:]PORT, an IPv6 address in brackets", text);
+    *host = colon ? take_host(text, colon) : g_strdup("127.0.0.1");
+    if (!*host || !g_hostname_is_ip_address(*host))
+        options_fail("--listen: '%s': expected [ADDRESS:]PORT", text);
 }
 
 static gboolean
@@ -189,9 +187,8 @@ static void
 take_fault(const char *name, peer_options_t *peer)
 {
     if (strcmp(name, "help") == 0) {
-        g_autofree char *text = fault_help(peer->side);
-        g_print("%s", text);
-        exit(EXIT_OK);
+        fault_help(peer->side);
+        exit(STATUS_OK);
     }
     peer->fault = fault_find(peer->side, name);
     if (!peer->fault)
@@ -211,22 +208,23 @@ take_test_method(const char *text)
 }
 
 void
-options_parse(int *argc, char ***argv, const char *arguments, const char *summary, const GOptionEntry *own,
-              peer_options_t *peer)
+options_parse(int *argc, char ***argv, const char *program, const char *arguments, const char *summary,
+              const GOptionEntry *own, peer_options_t *peer)
 {
     const gboolean is_client = peer->side == PAIR_CLIENT;
     gboolean version = FALSE;
     g_autofree char *fault = NULL, *revision = NULL, *oem = NULL, *test_method = NULL, *login_time = NULL;
+    g_autofree char *timeout = NULL, *write_size = NULL;
     guint number = 0;
     const GOptionEntry common[] = {
         {"revision", 0, 0, G_OPTION_ARG_STRING, &revision,
          is_client ? "The revision of the draft to speak (0)" : "The only revision of the draft to speak",
          "0|1"},
-        {"timeout", 0, 0, G_OPTION_ARG_INT, &peer->timeout, "Time that the peer has for each message (30)",
+        {"timeout", 0, 0, G_OPTION_ARG_STRING, &timeout, "Time that the peer has for each message (30)",
          "SECONDS"},
         {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time, "Time that the whole login has (60)",
          "SECONDS"},
-        {"write-size", 0, 0, G_OPTION_ARG_INT, &peer->write_size,
+        {"write-size", 0, 0, G_OPTION_ARG_STRING, &write_size,
          "Send at most N bytes at a time, a millisecond apart, to test the peer's reassembly", "N"},
         {"glue", 0, 0, G_OPTION_ARG_NONE, &peer->coalesce, "Send messages that may go together in one write",
          NULL},
@@ -244,14 +242,15 @@ options_parse(int *argc, char ***argv, const char *arguments, const char *summar
     g_autoptr(GOptionContext) context = g_option_context_new(arguments);
     g_autoptr(GError) error = NULL;
 
+    prepare_process(program);
     g_option_context_set_summary(context, summary);
     g_option_context_add_main_entries(context, own, NULL);
     g_option_context_add_main_entries(context, common, NULL);
     if (!g_option_context_parse(context, argc, argv, &error))
         options_fail("%s", error->message);
     if (version) {
-        g_print("%s %s\n", g_get_prgname(), MAF_VERSION);
-        exit(EXIT_OK);
+        g_print("%s %s\n", program, MAF_VERSION);
+        exit(STATUS_OK);
     }
     if (fault)
         take_fault(fault, peer);
@@ -263,10 +262,8 @@ options_parse(int *argc, char ***argv, const char *arguments, const char *summar
     if (revision)
         peer->revision = (int)number;
     options_take_number("--login-time", login_time, 1, TIME_MAX, &peer->login_time);
-    if (peer->timeout < 1 || peer->timeout > TIME_MAX)
-        options_fail("--timeout: expected 1 to %d seconds", TIME_MAX);
-    if (peer->write_size < 0 || peer->write_size > WRITE_SIZE_MAX)
-        options_fail("--write-size: expected 0 to %d bytes", WRITE_SIZE_MAX);
+    options_take_number("--timeout", timeout, 1, TIME_MAX, &peer->timeout);
+    options_take_number("--write-size", write_size, 0, WRITE_SIZE_MAX, &peer->write_size);
     if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
         memmove(&(*argv)[1], &(*argv)[2], sizeof **argv * (gsize)(*argc - 1));
         --*argc;

@@ -1,5 +1,5 @@
 /* options.h
- * Command lines: what both programs have in common
+ * Command lines: what each program is told at its start, and nobody changes afterwards
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,52 +7,70 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "config.h"
 #include "peer.h"
 
-/* Exit status */
-enum exit_status {
-    EXIT_OK = 0,
-    EXIT_REFUSED = 1,   /* the authentication was refused */
-    EXIT_USAGE = 2,     /* the command line or a configuration is wrong */
-    EXIT_VIOLATION = 3, /* the peer broke the protocol, or did not prove what it had to */
-    EXIT_NETWORK = 4,   /* the peer or the target was not reached, or was lost */
-};
+typedef struct server_options {
+    peer_options_t peer;
+    method_settings_t settings;
+    guint socks_method;
+    gboolean allow_none;
+    policy_t *policy;
+    users_t *users; /* or NULL */
+    limits_t limits;
+    char *host;
+    guint16 port;
+} server_options_t;
+
+typedef struct client_options {
+    peer_options_t peer;    /* how to talk to the server */
+    peer_options_t program; /* and to the programs of --listen */
+    method_settings_t settings;
+    credentials_t credentials;
+    char *server_host, *target_host, *listen_host; /* target or listen */
+    guint16 server_port, target_port, listen_port;
+    GByteArray *socks_methods;
+    GArray *offer;       /* of method_id_t */
+    GPtrArray *required; /* of method_t: one of them must complete; empty for none */
+    guint nmethods_len;
+    guint block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
+} client_options_t;
 
 /*
- * Opens /dev/null in place of each standard stream that the program was started without, or what is opened
- * next would be taken for it; and ignores SIGPIPE. To be called first.
+ * Parses the command line, and what files and the environment add to it. Ends the program for --help and the
+ * like, and for mistakes, which it reports.
  */
-void options_prepare_process(const char *program);
+void server_options_parse(int argc, char **argv, server_options_t *options);
+void client_options_parse(int argc, char **argv, client_options_t *options);
+
+/* Overwrites and frees what the options hold. */
+void server_options_clear(server_options_t *options);
+void client_options_clear(client_options_t *options);
+
+/* For both */
 
 /*
- * Parses the command line: `own` options, and those of both programs into `peer`, which comes with its side
- * and defaults. What is left in argv is not options. Ends the program for --help, --version, --fault help and
- * mistakes.
+ * Prepares the process, and parses the command line: `own` options, and those of both programs into `peer`,
+ * which comes with its side and defaults. What is left in argv is not options.
  */
-void options_parse(int *argc, char ***argv, const char *arguments, const char *summary,
+void options_parse(int *argc, char ***argv, const char *program, const char *arguments, const char *summary,
                    const GOptionEntry *own, peer_options_t *peer);
 
 /* Ends the program for a mistake on the command line. */
 void options_fail(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
 
-/* Takes a number in decimal, or in hexadecimal after 0x, from the text of an option unless that is NULL, or
- * fails. */
+/* Each takes a value from the text of an option, or fails. For numbers, decimal or hexadecimal, NULL leaves
+ * it. */
 void options_take_number(const char *option, const char *text, guint min, guint max, guint *number);
 
 /*
- * Takes a host and a port apart, or fails. An IPv6 address is in brackets. A name becomes ASCII (RFC 3490).
- * Without a port: `port` stays as it is, or fails if it is 0. The caller frees *host.
+ * HOST[:PORT], an IPv6 address in brackets; a name becomes ASCII (RFC 3490). Without a port, `port` stays, or
+ * is missing if it is 0. And [ADDRESS:]PORT, on the loopback unless it says where. The caller frees *host.
  */
 void options_take_host_port(const char *option, const char *text, char **host, guint16 *port);
-
-/* Takes [ADDRESS:]PORT apart, or fails; without ADDRESS, *host is 127.0.0.1. The caller frees *host. */
 void options_take_listen(const char *text, char **host, guint16 *port);
 
-/*
- * Appends sub-methods to `ids`, an array of method_id_t, or fails: names such as SCRAM-SHA-256, hexadecimal
- * numbers and ranges of them such as 00010000-000100FD, UUIDs; separated by commas. Not SUCCESS, FAILURE and
- * MORE_METHODS_AVAILABLE, and 65536 at most (draft-00, Current MAF Sub-Methods).
- */
+/* Sub-methods, appended to `ids`: names, hexadecimal numbers and ranges of them, UUIDs, between commas. */
 void options_take_methods(const char *option, const char *text, GArray *ids);
 
 #endif /* OPTIONS_H */

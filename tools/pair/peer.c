@@ -13,37 +13,18 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* An array has room for so many bytes from the start: growing would leave a copy of them, of a password too.
- */
-#define ROOM 1024
-
-/* Bytes read at a time, while no more are asked for */
-#define CHUNK     1024
+#define ROOM      1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
+#define CHUNK     1024 /* bytes read at a time, while no more are asked for */
 #define CHUNK_MAX 65536
-
-/* OEM messages that a peer may send in a conversation */
-#define OEMS_MAX 256
-
-#define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
-
-static gboolean
-lost(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    if (error)
-        *error = g_error_new_valist(PAIR_ERROR, PAIR_ERROR_NETWORK, format, args);
-    va_end(args);
-    return FALSE;
-}
+#define OEMS_MAX  256 /* that a peer may send in a conversation */
 
 char *
-peer_explain(const peer_t *peer, const GError *error)
+peer_explain(const peer_t *peer)
 {
-    return peer->expects && error->code != PAIR_ERROR_REFUSED && error->code != PAIR_ERROR_FAULT
-               ? g_strdup_printf("expected %s: %s", peer->expects, error->message)
-               : g_strdup(error->message);
+    const gboolean expected = peer->expects && peer->in.error->code != STATUS_REFUSED;
+
+    return g_strdup_printf("%s%s%s%s", expected ? "expected " : "", expected ? peer->expects : "",
+                           expected ? ": " : "", peer->in.error->message);
 }
 
 void
@@ -59,7 +40,7 @@ peer_log_verbose(const peer_t *peer, const char *format, ...)
     log_line(peer->name, "%s", text);
 }
 
-/* Reading */
+/* Sending */
 
 static gint64
 nearest_deadline(const peer_t *peer, gint64 deadline)
@@ -68,76 +49,10 @@ nearest_deadline(const peer_t *peer, gint64 deadline)
 }
 
 static gboolean
-too_late(const peer_t *peer, GError **error)
+send_all(peer_t *peer, const guint8 *bytes, gsize len)
 {
-    if (peer->login_deadline && g_get_monotonic_time() >= peer->login_deadline)
-        return lost(error, "not logged in within %u s", peer->options->login_time);
-    return lost(error, "nothing within %d s", peer->options->timeout);
-}
-
-/* Has reading wait until the deadline; returns what is left. To spare calls, it may wait half a second
- * longer. */
-static gint64
-set_receive_timeout(peer_t *peer, gint64 deadline)
-{
-    const gint64 left = deadline - g_get_monotonic_time();
-    const struct timeval timeout = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
-
-    if (left > 0 && (left > peer->receive_timeout || left + G_USEC_PER_SEC / 2 < peer->receive_timeout)) {
-        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-        peer->receive_timeout = left;
-    }
-    return left;
-}
-
-static gboolean
-fill(reader_t *reader, gsize missing, GError **error)
-{
-    peer_t *peer = (peer_t *)(void *)reader;
-    const guint len = reader->in->len;
-    const gsize chunk = CLAMP(missing, CHUNK, CHUNK_MAX);
-
-    if (len + missing > peer->options->message_size)
-        return violation(error, "a message of more than %u bytes", peer->options->message_size);
-    if (!peer_flush(peer, error))
-        return FALSE;
-    const gint64 left = set_receive_timeout(peer, nearest_deadline(peer, peer->deadline));
-    if (left <= 0)
-        return too_late(peer, error);
-    g_byte_array_set_size(reader->in, len + (guint)chunk);
-    const gssize count = recv(peer->fd, reader->in->data + len, chunk, 0);
-    g_byte_array_set_size(reader->in, len + (guint)MAX(count, 0));
-    if (count < 0 && errno == EAGAIN)
-        return too_late(peer, error);
-    if (count < 0 && errno != EINTR)
-        return lost(error, "%s", g_strerror(errno));
-    peer->at_end = count == 0;
-    return count != 0 ||
-           violation(error, "the peer closed the connection%s", len > 0 ? " inside a message" : "");
-}
-
-void
-peer_expect(peer_t *peer, const char *expects)
-{
-    GByteArray *in = peer->reader.in;
-    const guint read = (guint)peer->reader.at;
-
-    if (read > 0) {
-        g_byte_array_remove_range(in, 0, read);
-        explicit_bzero(in->data + in->len, read);
-        peer->reader.at = 0;
-    }
-    peer->expects = expects;
-    peer->deadline = net_deadline((guint)peer->options->timeout);
-}
-
-/* Sending */
-
-static gboolean
-send_all(peer_t *peer, const guint8 *bytes, gsize len, GError **error)
-{
-    const gint64 deadline = nearest_deadline(peer, net_deadline((guint)peer->options->timeout));
-    const gsize size = peer->options->write_size ? (gsize)peer->options->write_size : len;
+    const gint64 deadline = nearest_deadline(peer, net_deadline(peer->options->timeout));
+    const gsize size = peer->options->write_size ? peer->options->write_size : len;
 
     for (gsize at = 0; at < len;) {
         const gssize count = send(peer->fd, bytes + at, MIN(size, len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -146,19 +61,19 @@ send_all(peer_t *peer, const guint8 *bytes, gsize len, GError **error)
             if (at < len && peer->options->write_size)
                 g_usleep(WRITE_PAUSE);
         } else if (errno != EAGAIN && errno != EINTR) {
-            return lost(error, "%s", g_strerror(errno));
+            return fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
         } else if (!net_wait(peer->fd, POLLOUT, deadline)) {
-            return lost(error, "the peer does not read");
+            return fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
         }
     }
     return TRUE;
 }
 
-gboolean
-peer_flush(peer_t *peer, GError **error)
+static gboolean
+flush(peer_t *peer)
 {
     GByteArray *out = peer->out;
-    const gboolean sent = out->len == 0 || send_all(peer, out->data, out->len, error);
+    const gboolean sent = out->len == 0 || send_all(peer, out->data, out->len);
 
     if (out->len > 0) {
         explicit_bzero(out->data, out->len);
@@ -168,58 +83,138 @@ peer_flush(peer_t *peer, GError **error)
 }
 
 gboolean
-peer_send(peer_t *peer, const GByteArray *message, GError **error)
+peer_send(peer_t *peer, const GByteArray *message)
 {
     if (!peer->options->coalesce)
-        return send_all(peer, message->data, message->len, error);
+        return send_all(peer, message->data, message->len);
     g_byte_array_append(peer->out, message->data, message->len);
     return TRUE;
 }
 
 gboolean
-peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu, GError **error)
+peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu)
 {
     GByteArray *message = g_byte_array_sized_new(ROOM);
     const gboolean was_done = peer->fault.done;
     maf_pdu_t sent = *pdu;
-    fault_then_t then;
 
     sent.ver = (guint8)peer->revision;
-    if (!maf_pdu_has_data(peer->revision, sent.instr))
-        sent.data_len = 0;
-    gboolean done = fault_write(&peer->fault, &sent, message, &then, error);
-    if (done && peer->options->verbose) {
+    const fault_then_t then = fault_write(&peer->fault, &sent, message);
+    if (peer->options->verbose) {
         g_autofree char *text = maf_pdu_describe(&sent);
         log_line(peer->name, "sent %s%s", text, peer->fault.done == was_done ? "" : ", altered by --fault");
     }
-    done = done && peer_send(peer, message, error);
+    const gboolean done = peer_send(peer, message);
     wipe_and_unref(message);
-    if (done && then != FAULT_GO_ON) {
-        peer_flush(peer, NULL);
-        peer->reset = then == FAULT_RESET;
-        g_set_error(error, PAIR_ERROR, PAIR_ERROR_FAULT, "ended by --fault %s",
-                    fault_name(peer->options->fault));
-        return FALSE;
-    }
-    return done;
+    if (!done || then == FAULT_GO_ON)
+        return done;
+    flush(peer);
+    peer->reset = then == FAULT_RESET;
+    peer->expects = NULL;
+    return fail(&peer->in.error, STATUS_NETWORK, "ended by --fault %s", fault_name(peer->options->fault));
 }
 
 gboolean
-peer_send_header(peer_t *peer, guint8 instr, guint16 flags, GError **error)
+peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data)
+{
+    const maf_pdu_t pdu = {.instr = instr,
+                           .method = *method,
+                           .data = data ? data->data : NULL,
+                           .data_len = data ? data->len : 0};
+    return peer_send_pdu(peer, &pdu);
+}
+
+gboolean
+peer_send_header(peer_t *peer, guint8 instr, guint16 flags)
 {
     const maf_pdu_t pdu = {.instr = instr, .flags = flags};
-    return peer_send_pdu(peer, &pdu, error);
+    return peer_send_pdu(peer, &pdu);
+}
+
+/* Reading */
+
+static gboolean
+too_late(peer_t *peer)
+{
+    if (peer->login_deadline && g_get_monotonic_time() >= peer->login_deadline)
+        return fail(&peer->in.error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
+    return fail(&peer->in.error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
+}
+
+/* Has reading wait until the deadline, unless that is over. To spare calls, it may wait half a second longer.
+ */
+static gboolean
+set_receive_timeout(peer_t *peer)
+{
+    const gint64 left = nearest_deadline(peer, peer->deadline) - g_get_monotonic_time();
+    const struct timeval timeout = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
+
+    if (left <= 0)
+        return too_late(peer);
+    if (left > peer->receive_timeout || left + G_USEC_PER_SEC / 2 < peer->receive_timeout) {
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+        peer->receive_timeout = left;
+    }
+    return TRUE;
+}
+
+static void
+fill(reader_t *in, gsize missing)
+{
+    peer_t *peer = (peer_t *)(void *)in;
+    const guint len = in->bytes->len;
+    const gsize chunk = CLAMP(missing, CHUNK, CHUNK_MAX);
+
+    if (len + missing > peer->options->message_size)
+        fail(&in->error, STATUS_VIOLATION, "a message of more than %u bytes", peer->options->message_size);
+    if (in->error || !flush(peer) || !set_receive_timeout(peer))
+        return;
+    g_byte_array_set_size(in->bytes, len + (guint)chunk);
+    const gssize count = recv(peer->fd, in->bytes->data + len, chunk, 0);
+    g_byte_array_set_size(in->bytes, len + (guint)MAX(count, 0));
+    peer->at_end = count == 0;
+    if (count == 0)
+        fail(&in->error, STATUS_VIOLATION, "the peer closed the connection%s",
+             len > 0 ? " inside a message" : "");
+    else if (count < 0 && errno == EAGAIN)
+        too_late(peer);
+    else if (count < 0 && errno != EINTR)
+        fail(&in->error, STATUS_NETWORK, "%s", g_strerror(errno));
+}
+
+void
+peer_expect(peer_t *peer, const char *expects)
+{
+    GByteArray *bytes = peer->in.bytes;
+    const guint read = (guint)peer->in.at;
+
+    if (read > 0) {
+        g_byte_array_remove_range(bytes, 0, read);
+        explicit_bzero(bytes->data + bytes->len, read);
+        peer->in.at = 0;
+    }
+    peer->expects = expects;
+    peer->deadline = net_deadline(peer->options->timeout);
+}
+
+guint8
+peer_peek(peer_t *peer, const char *expects)
+{
+    peer_expect(peer, expects);
+    const guint8 *next = reader_take(&peer->in, 1);
+    peer->in.at = 0;
+    return next ? *next : 0;
 }
 
 /* MAF messages, and OEM between them (draft-01, Process OEM specific) */
 
 static gboolean
-read_one(peer_t *peer, const char *expects, maf_pdu_t *pdu, GError **error)
+read_one(peer_t *peer, const char *expects, maf_pdu_t *pdu)
 {
     g_autoptr(GByteArray) extra = g_byte_array_new();
 
     peer_expect(peer, expects);
-    if (!maf_pdu_read(&peer->reader, peer->revision, pdu, error))
+    if (!maf_pdu_read(&peer->in, peer->revision, pdu))
         return FALSE;
     peer->revision = pdu->ver;
     if (peer->options->verbose) {
@@ -227,80 +222,64 @@ read_one(peer_t *peer, const char *expects, maf_pdu_t *pdu, GError **error)
         log_line(peer->name, "received %s", text);
     }
     fault_received(&peer->fault, pdu, extra);
-    return extra->len == 0 || peer_send(peer, extra, error);
+    return extra->len == 0 || peer_send(peer, extra);
 }
 
 static gboolean
-answer_oem(peer_t *peer, const maf_pdu_t *question, GError **error)
+answer_oem(peer_t *peer, const maf_pdu_t *question)
 {
     maf_pdu_t answer = {.instr = MAF_INSTR_OEM, .method = method_id_compact(MAF_OEM_NOT_RECOGNISED)};
 
     if (++peer->oems > OEMS_MAX)
-        return violation(error, "more OEM messages than the limit of %d", OEMS_MAX);
+        return fail(&peer->in.error, STATUS_VIOLATION, "more OEM messages than the limit of %d", OEMS_MAX);
     for (guint32 number = 0; number <= MAF_OEM_TEST_LAST; number++) {
-        if (method_id_is(&question->method, number)) {
-            answer.method = question->method;
-            answer.data = question->data;
-            answer.data_len = question->data_len;
-        }
+        if (method_id_is(&question->method, number))
+            answer = *question;
     }
-    return peer_send_pdu(peer, &answer, error);
+    answer.flags = MAF_FLAGS_NONE;
+    answer.reserved = 0;
+    return peer_send_pdu(peer, &answer);
 }
 
 gboolean
-peer_answer_oems(peer_t *peer, const char *expects, guint8 *next, GError **error)
+peer_answer_oem(peer_t *peer)
 {
     maf_pdu_t pdu;
+    return read_one(peer, "OEM", &pdu) && answer_oem(peer, &pdu);
+}
 
-    for (;;) {
-        peer_expect(peer, expects);
-        if (!reader_u8(&peer->reader, next, error))
-            return FALSE;
-        peer->reader.at--;
-        if (*next != MAF_INSTR_OEM)
+gboolean
+peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu)
+{
+    while (read_one(peer, expects, pdu)) {
+        if (!oem || pdu->instr != MAF_INSTR_OEM)
             return TRUE;
-        if (!read_one(peer, expects, &pdu, error) || !answer_oem(peer, &pdu, error))
+        if (!answer_oem(peer, pdu))
             return FALSE;
     }
+    return FALSE;
 }
 
 gboolean
-peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, GError **error)
-{
-    guint8 instr;
-
-    return (!oem || peer_answer_oems(peer, expects, &instr, error)) && read_one(peer, expects, pdu, error);
-}
-
-gboolean
-peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, GError **error)
+peer_read_instr(peer_t *peer, guint8 instr, gboolean oem)
 {
     maf_pdu_t pdu;
 
-    if (!peer_read_pdu(peer, maf_instr_name(instr), oem, &pdu, error))
-        return FALSE;
-    g_free(pdu.offered);
-    return pdu.instr == instr || violation(error, "got %s", maf_instr_name(pdu.instr));
+    return peer_read_pdu(peer, maf_instr_name(instr), oem, &pdu) &&
+           (pdu.instr == instr ||
+            fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr)));
 }
 
 gboolean
-peer_exchange_oem(peer_t *peer, oem_place_t place, GError **error)
+peer_exchange_oem(peer_t *peer, oem_place_t place)
 {
-    static const char data[] = "ping";
-    const maf_pdu_t question = {.instr = MAF_INSTR_OEM,
-                                .method = peer->options->oem_id,
-                                .data = (const guint8 *)data,
-                                .data_len = strlen(data)};
+    g_autoptr(GByteArray) data = g_byte_array_new();
 
     if (place != peer->options->oem_place || peer->revision != MAF_VER_01)
         return TRUE;
-    return peer_send_pdu(peer, &question, error) && peer_read_instr(peer, MAF_INSTR_OEM, FALSE, error);
-}
-
-gboolean
-peer_acknowledges(const peer_t *peer)
-{
-    return peer->revision == MAF_VER_01;
+    g_byte_array_append(data, (const guint8 *)"ping", 4);
+    return peer_send_data(peer, MAF_INSTR_OEM, &peer->options->oem_id, data) &&
+           peer_read_instr(peer, MAF_INSTR_OEM, FALSE);
 }
 
 /* The beginning, the tunnel, and the end */
@@ -308,7 +287,7 @@ peer_acknowledges(const peer_t *peer)
 void
 peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
 {
-    *peer = (peer_t){.reader = {.in = g_byte_array_sized_new(CHUNK), .fill = fill},
+    *peer = (peer_t){.in = {.bytes = g_byte_array_sized_new(CHUNK), .fill = fill},
                      .fd = fd,
                      .name = name,
                      .options = options,
@@ -319,17 +298,18 @@ peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
 }
 
 gboolean
-peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GError **error)
+peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent)
 {
     const relay_end_t end = {
-        .in = peer->fd, .out = peer->fd, .is_socket = TRUE, .write_size = (gsize)peer->options->write_size};
+        .in = peer->fd, .out = peer->fd, .is_socket = TRUE, .write_size = peer->options->write_size};
 
-    if (!peer_flush(peer, error))
+    if (!flush(peer))
         return FALSE;
     peer_expect(peer, NULL);
-    peer->reset = !net_relay(&end, peer->reader.in, other, sent);
+    peer->reset = !net_relay(&end, peer->in.bytes, other, sent);
     peer->at_end = TRUE;
-    return !peer->reset || lost(error, "the connection broke off: %s", g_strerror(errno));
+    return !peer->reset ||
+           fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
 }
 
 /* Closing with bytes unread would reset the connection, and the peer might lose what it was sent last. */
@@ -348,11 +328,13 @@ drain(int fd, gint64 deadline)
 void
 peer_close(peer_t *peer)
 {
+    if (peer->options->fault && !peer->fault.done)
+        log_line(peer->name, "--fault %s did not apply", fault_name(peer->options->fault));
     if (peer->reset)
         net_prepare_reset(peer->fd);
-    else if (peer_flush(peer, NULL) && peer->options->linger > 0 && !peer->at_end)
+    else if (flush(peer) && peer->options->linger > 0 && !peer->at_end)
         drain(peer->fd, g_get_monotonic_time() + (gint64)peer->options->linger * 1000);
-    wipe_and_unref(peer->reader.in);
+    reader_clear(&peer->in);
     wipe_and_unref(peer->out);
     g_free(peer->name);
 }

@@ -1,6 +1,9 @@
 /* peer.h
  * The other side of a connection: what is sent to it, what is read from it and how long that may take
  *
+ * Its first error, in.error, ends a conversation: functions that return FALSE have set it, STATUS_NETWORK for
+ * a connection that is lost or too slow, STATUS_VIOLATION for what breaks the protocol.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -21,16 +24,14 @@ typedef enum oem_place {
 /* How a side talks, the same for each of its connections. Must outlive them. */
 typedef struct peer_options {
     pair_side_t side;
-    int timeout;        /* seconds that the peer has for each message */
+    guint timeout;      /* seconds that the peer has for each message */
     guint login_time;   /* seconds that it has for the whole login */
     guint message_size; /* bytes that a message of the peer may have */
-    int write_size;     /* bytes in one write, a millisecond apart; 0: as many as there are */
+    guint write_size;   /* bytes in one write, a millisecond apart; 0: as many as there are */
+    guint linger;       /* milliseconds that the peer has at the end to read */
     gboolean coalesce;  /* messages that may go together go in one write */
     gboolean verbose;
-    guint
-        linger; /* milliseconds at the end in which the peer may still read before the connection is closed */
-    int revision; /* of the draft: 0, 1, or MAF_REVISION_BY_VER for the one that the peer's first message has
-                   */
+    int revision;          /* of the draft: 0, 1, or MAF_REVISION_BY_VER for that of the first message */
     oem_place_t oem_place; /* of the OEM message that each conversation of revision 01 has */
     method_id_t oem_id;
     const fault_t *fault; /* the rule that each conversation breaks once, or NULL */
@@ -38,7 +39,7 @@ typedef struct peer_options {
 
 /* A conversation. Only its own thread touches it, but for the socket, which another may shut down. */
 typedef struct peer {
-    reader_t reader; /* first, so that it can be taken for the peer */
+    reader_t in; /* first, so that it can be taken for the peer */
     int fd;
     char *name; /* address and port */
     const peer_options_t *options;
@@ -49,75 +50,54 @@ typedef struct peer {
     GByteArray *out;                 /* sent, but kept to go with what follows */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
-    gint64 receive_timeout;          /* of the socket, in microseconds */
+    gint64 receive_timeout;          /* of the socket, in microseconds; 0: none so far */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
 /* A conversation on the connected, blocking socket, which stays the caller's to close. Takes `name`. */
 void peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options);
 
-/*
- * Sends what is kept back and lets the peer read what was sent last, for as long as the options say, before
- * the socket is closed; or has that reset the connection. Frees what the peer holds, but not the peer.
- */
+/* Sends what is kept and lets the peer read it, or has the close to come reset the connection. Frees all. */
 void peer_close(peer_t *peer);
 
-/*
- * Begins to read a message, `expects` in words (NULL for the tunnel's bytes): what was read before is
- * overwritten, and the message has its time from now on. Read it with &peer->reader. Reading fails with
- * PAIR_ERROR_NETWORK for a connection that is lost or too slow, and PAIR_ERROR_VIOLATION when it is closed,
- * or the message is too long.
- */
+/* Begins to read a message, `expects` in words, or the tunnel's bytes, NULL: its time begins. */
 void peer_expect(peer_t *peer, const char *expects);
 
-/* Sends a message. FALSE with PAIR_ERROR_NETWORK when the connection is lost or the peer does not read. */
-gboolean peer_send(peer_t *peer, const GByteArray *message, GError **error);
+/* peer_expect(), and the first byte, which stays to be read; 0 for an error. */
+guint8 peer_peek(peer_t *peer, const char *expects);
 
-/* Sends what is kept to go with what follows. FALSE as for peer_send(). */
-gboolean peer_flush(peer_t *peer, GError **error);
-
-/*
- * Sends a MAF message (Subnegotiation of either draft) in the conversation's revision, whatever pdu->ver is,
- * and without DATA where that has none. FALSE as for peer_send(), and with PAIR_ERROR_FAULT when --fault ends
- * it all.
- */
-gboolean peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu, GError **error);
-
-/* peer_send_pdu() of a message that is nothing but a header. */
-gboolean peer_send_header(peer_t *peer, guint8 instr, guint16 flags, GError **error);
+/* Sends a message. */
+gboolean peer_send(peer_t *peer, const GByteArray *message);
 
 /*
- * Reads a MAF message (Subnegotiation of either draft) as maf_pdu_read() does. Where the peer may send OEM of
- * its own accord, `oem`, those are answered: ids for tests are echoed, others not recognised.
+ * Sends a MAF message (Subnegotiation of either draft) of `data`, or NULL, in the conversation's revision.
+ * Fails with STATUS_NETWORK, too, when --fault ends the conversation.
  */
-gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu, GError **error);
+gboolean peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu);
+gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data);
+gboolean peer_send_header(peer_t *peer, guint8 instr, guint16 flags);
 
 /*
- * Answers OEM messages as peer_read_pdu() does, until the next message is another, and gives its first byte,
- * which stays to be read. FALSE with `error`, as for reading.
+ * Reads a MAF message as maf_pdu_read() does. Where the peer may send OEM of its own accord, `oem`, those are
+ * answered first: ids for tests are echoed, others not recognised. peer_read_instr() wants this INSTR.
  */
-gboolean peer_answer_oems(peer_t *peer, const char *expects, guint8 *next, GError **error);
+gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu);
+gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem);
 
-/* peer_read_pdu() of a message that must be of this INSTR and is nothing but a header, or of no interest. */
-gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, GError **error);
+/* Reads an OEM message that has come, and answers it. */
+gboolean peer_answer_oem(peer_t *peer);
 
-/*
- * If this is the place for it, sends the OEM message of the options and reads the answer (draft-01, Process
- * OEM specific). FALSE as for both.
- */
-gboolean peer_exchange_oem(peer_t *peer, oem_place_t place, GError **error);
-
-/* Are Success and Failure acknowledged in the conversation's revision? (draft-01) */
-gboolean peer_acknowledges(const peer_t *peer);
+/* If this is the place for it, sends the OEM message of the options and reads the answer. */
+gboolean peer_exchange_oem(peer_t *peer, oem_place_t place);
 
 /*
  * Relays between the peer and the other end, after what that has sent already (or NULL), until both have
- * ended; deadlines are over. FALSE with PAIR_ERROR_NETWORK when either broke off, whereupon both are reset.
+ * ended, without deadlines. FALSE when either broke off, whereupon both are reset.
  */
-gboolean peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent, GError **error);
+gboolean peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent);
 
-/* What went wrong, and what was expected instead, in words for the log. The caller frees it. */
-char *peer_explain(const peer_t *peer, const GError *error);
+/* What went wrong, and what was expected instead. The caller frees it. */
+char *peer_explain(const peer_t *peer);
 
 /* A line of the log about this peer when --verbose. */
 void peer_log_verbose(const peer_t *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);

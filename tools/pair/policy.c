@@ -52,16 +52,6 @@ policy_stop(policy_run_t *run)
     g_clear_pointer(&run->offered, g_array_unref);
 }
 
-static gboolean
-is_offered(const policy_run_t *run, const method_id_t *id)
-{
-    for (guint i = 0; i < run->offered->len; i++) {
-        if (method_id_equal(&g_array_index(run->offered, method_id_t, i), id))
-            return TRUE;
-    }
-    return FALSE;
-}
-
 void
 policy_offer(policy_run_t *run, const method_id_t *ids, gsize count)
 {
@@ -69,7 +59,8 @@ policy_offer(policy_run_t *run, const method_id_t *ids, gsize count)
     run->has_more = FALSE;
     for (gsize i = 0; i < count; i++) {
         run->has_more |= method_id_is(&ids[i], MAF_METHOD_MORE_AVAILABLE);
-        if (method_find(&ids[i]) && !is_offered(run, &ids[i]))
+        if (method_find(&ids[i]) &&
+            !method_id_in(&ids[i], (const method_id_t *)(void *)run->offered->data, run->offered->len))
             g_array_append_val(run->offered, ids[i]);
     }
 }

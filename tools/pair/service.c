@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -76,24 +77,23 @@ take_stop_signals(void)
 }
 
 int
-service_listen(const char *host, guint16 port, const char **why)
+service_listen(const char *host, guint16 port)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
-    struct addrinfo *address;
+    struct addrinfo *address = NULL;
     const int on = 1;
+    int fd = -1;
 
     const int status = getaddrinfo(host, service, &hints, &address);
-    if (status != 0) {
-        *why = gai_strerror(status);
-        return -1;
-    }
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (status == 0)
+        fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-        *why = g_strerror(errno);
-        freeaddrinfo(address);
+        log_line(NULL, "cannot listen on %s, port %u: %s", host, port,
+                 status == 0 ? g_strerror(errno) : gai_strerror(status));
+        g_clear_pointer(&address, freeaddrinfo);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -102,8 +102,8 @@ service_listen(const char *host, guint16 port, const char **why)
     net_set_nodelay(fd); /* and so for what it accepts */
     listening = fd;
     take_stop_signals(); /* before anybody knows that it runs */
-    g_autofree char *name = net_own_name(fd);
-    g_print("listening on %s\n", name);
+    g_autofree char *own = net_own_host(fd, &port);
+    g_print(strchr(own, ':') ? "listening on [%s]:%u\n" : "listening on %s:%u\n", own, port);
     fflush(stdout);
     return fd;
 }
@@ -111,16 +111,9 @@ service_listen(const char *host, guint16 port, const char **why)
 gboolean
 service_is_local(int listener)
 {
-    g_autofree char *name = net_own_name(listener);
-    return g_str_has_prefix(name, "127.") || g_str_has_prefix(name, "[::1]:");
-}
-
-static void
-move(slot_t *slot, GQueue *to)
-{
-    g_queue_unlink(slot->queue, &slot->link);
-    slot->queue = to;
-    g_queue_push_tail_link(to, &slot->link);
+    guint16 port;
+    g_autofree char *host = net_own_host(listener, &port);
+    return g_str_has_prefix(host, "127.") || strcmp(host, "::1") == 0;
 }
 
 char *
@@ -133,8 +126,11 @@ void
 service_logged_in(slot_t *slot)
 {
     pthread_mutex_lock(&shared.mutex);
-    if (slot->queue)
-        move(slot, &shared.logged_in);
+    if (slot->queue) {
+        g_queue_unlink(slot->queue, &slot->link);
+        slot->queue = &shared.logged_in;
+        g_queue_push_tail_link(slot->queue, &slot->link);
+    }
     pthread_mutex_unlock(&shared.mutex);
 }
 
@@ -159,6 +155,15 @@ make_room(void)
     return TRUE;
 }
 
+/* Takes the slot out of its queue, with its thread; under the mutex. */
+static void
+forget(slot_t *slot)
+{
+    if (slot->queue)
+        g_queue_unlink(slot->queue, &slot->link);
+    shared.threads--;
+}
+
 static gpointer
 serve_one(gpointer data)
 {
@@ -166,10 +171,8 @@ serve_one(gpointer data)
 
     slot->serve(slot->fd, slot, slot->owner);
     pthread_mutex_lock(&shared.mutex);
-    if (slot->queue)
-        g_queue_unlink(slot->queue, &slot->link);
+    forget(slot);
     close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
-    shared.threads--;
     if (shared.waiting)
         pthread_cond_signal(&shared.ended);
     pthread_mutex_unlock(&shared.mutex);
@@ -201,11 +204,7 @@ enter(slot_t *slot, guint most)
     slot->queue = &shared.logging_in;
     g_queue_push_tail_link(slot->queue, &slot->link);
     shared.threads++;
-    if (start_thread(slot))
-        return TRUE;
-    shared.threads--;
-    g_queue_unlink(slot->queue, &slot->link);
-    return FALSE;
+    return TRUE;
 }
 
 /* Until there are no more threads than that, for so many seconds at most; under the mutex. */
@@ -231,15 +230,22 @@ take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t ser
 
     *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
     pthread_mutex_lock(&shared.mutex);
-    const gboolean entered = enter(slot, most);
     /* Threads whose connection is closed already may still be at a password: they end first. */
     while (shared.threads > 2 * most && !stopping)
         wait_for_threads(2 * most, END_TIME);
+    const gboolean entered = enter(slot, most);
     pthread_mutex_unlock(&shared.mutex);
-    if (entered)
+    if (entered && start_thread(slot)) /* without the mutex, which the thread may want at once */
         return;
     g_autofree char *name = net_name(peer);
-    log_line(name, "closed: all %u connections are logged in", most);
+    if (entered) {
+        log_line(name, "closed: no thread can be started");
+        pthread_mutex_lock(&shared.mutex);
+        forget(slot);
+        pthread_mutex_unlock(&shared.mutex);
+    } else {
+        log_line(name, "closed: all %u connections are logged in", most);
+    }
     g_free(slot);
     close(fd);
 }
@@ -277,8 +283,11 @@ descriptors_for(guint most)
 }
 
 void
-service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
+service_run(int listener, guint most, guint timeout, service_serve_t serve, gconstpointer owner)
 {
+    const struct timeval time = {.tv_sec = timeout};
+
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time); /* what it accepts has it, too */
     most = descriptors_for(most);
     while (!stopping) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};

@@ -9,8 +9,6 @@
 
 #include "bytes.h"
 
-#define SOCKS_VERSION 0x05
-
 /* METHOD (RFC 1928, section 3) */
 #define SOCKS_METHOD_NONE         0x00
 #define SOCKS_METHOD_UNACCEPTABLE 0xFF
@@ -21,72 +19,48 @@
 #define SOCKS_ATYP_DOMAIN 0x03
 #define SOCKS_ATYP_IPV6   0x04
 
-/* REP (RFC 1928, section 6). Each line: constant, value, its meaning in words. */
-#define SOCKS_REPLIES(X)                                                                                     \
-    X(SOCKS_REP_SUCCEEDED, 0x00, "succeeded")                                                                \
-    X(SOCKS_REP_FAILURE, 0x01, "general SOCKS server failure")                                               \
-    X(SOCKS_REP_NOT_ALLOWED, 0x02, "connection not allowed by ruleset")                                      \
-    X(SOCKS_REP_NETWORK_UNREACHABLE, 0x03, "network unreachable")                                            \
-    X(SOCKS_REP_HOST_UNREACHABLE, 0x04, "host unreachable")                                                  \
-    X(SOCKS_REP_REFUSED, 0x05, "connection refused")                                                         \
-    X(SOCKS_REP_TTL_EXPIRED, 0x06, "TTL expired")                                                            \
-    X(SOCKS_REP_COMMAND_NOT_SUPPORTED, 0x07, "command not supported")                                        \
-    X(SOCKS_REP_ATYP_NOT_SUPPORTED, 0x08, "address type not supported")
-
+/* REP (RFC 1928, section 6) */
 enum socks_rep {
-#define SOCKS_REP_ENUM(constant, value, name) constant = value,
-    SOCKS_REPLIES(SOCKS_REP_ENUM)
-#undef SOCKS_REP_ENUM
+    SOCKS_REP_SUCCEEDED,
+    SOCKS_REP_FAILURE,
+    SOCKS_REP_NOT_ALLOWED,
+    SOCKS_REP_NETWORK_UNREACHABLE,
+    SOCKS_REP_HOST_UNREACHABLE,
+    SOCKS_REP_REFUSED,
+    SOCKS_REP_TTL_EXPIRED,
+    SOCKS_REP_COMMAND_NOT_SUPPORTED,
+    SOCKS_REP_ATYP_NOT_SUPPORTED,
 };
 
-/* REP in words, "unassigned reply" for what RFC 1928 does not assign. */
+/* REP in words. */
 const char *socks_rep_name(guint8 rep);
 
-/* The METHODS of a client's first message (RFC 1928, section 3). Reading borrows them from the reader. */
-typedef struct socks_greeting {
-    const guint8 *methods;
-    guint8 n_methods;
-} socks_greeting_t;
-
-/* ADDR and PORT (RFC 1928, section 5): 4 or 16 bytes of an address, or 1 to 255 of a name; the port as a
- * number. */
-typedef struct socks_address {
-    guint8 atyp;
-    guint8 len;
-    guint8 bytes[255];
-    guint16 port;
-} socks_address_t;
-
-/* A request or a reply (RFC 1928, sections 4 and 6): `code` is CMD or REP. */
+/* A request or a reply (RFC 1928, sections 4 to 6). */
 typedef struct socks_message {
-    guint8 code;
-    socks_address_t address;
+    guint8 code; /* CMD or REP */
+    guint8 atyp;
+    guint8 len; /* of the address, 4 or 16, or of a name, 1 to 255; 0 for an unknown ATYP */
+    guint8 address[255];
+    guint16 port;
 } socks_message_t;
 
 /*
- * Each reads one message. FALSE with the reader's error, or PAIR_ERROR_VIOLATION for VER other than 05, no
- * METHODS at all and a name of no bytes. A message with an unknown ATYP has no known end: it is read up to
- * ATYP, and its address has no bytes.
+ * The METHODS of a greeting (RFC 1928, section 3); the reader's until it reads again. NULL, or FALSE, with
+ * the reader's error. A message with an unknown ATYP has no known end, and is read up to that.
  */
-gboolean socks_read_greeting(reader_t *in, socks_greeting_t *greeting, GError **error);
-gboolean socks_read_selection(reader_t *in, guint8 *method, GError **error);
-gboolean socks_read_message(reader_t *in, socks_message_t *message, GError **error);
+const guint8 *socks_read_greeting(reader_t *in, guint8 *n_methods);
+gboolean socks_read_selection(reader_t *in, guint8 *method);
+gboolean socks_read_message(reader_t *in, socks_message_t *message);
 
-/* Each appends a message to `out`. An address must be one that could have been read. */
-void socks_write_greeting(const socks_greeting_t *greeting, GByteArray *out);
+/* Each appends a message to `out`. */
+void socks_write_greeting(const guint8 *methods, guint8 n_methods, GByteArray *out);
 void socks_write_selection(guint8 method, GByteArray *out);
 void socks_write_message(const socks_message_t *message, GByteArray *out);
 
-/* Is this METHOD among those of the greeting? */
-gboolean socks_greeting_offers(const socks_greeting_t *greeting, guint8 method);
+/* A message about a host: an IPv4 or IPv6 address in text, or a name of 1 to 255 bytes. */
+socks_message_t socks_message_of(guint8 code, const char *host, guint16 port);
 
-/* A host as it stands in a request: an IPv4 or IPv6 address in text, or a name of 1 to 255 bytes. */
-socks_address_t socks_address_of(const char *host, guint16 port);
-
-/*
- * The host of a request as text for getaddrinfo(); the caller frees it. NULL for a name with characters that
- * no host name has.
- */
-char *socks_address_host(const socks_address_t *address);
+/* The host as text for getaddrinfo(), freed by the caller; NULL for characters that no host name has. */
+char *socks_message_host(const socks_message_t *message);
 
 #endif /* SOCKS_PDU_H */

@@ -102,9 +102,9 @@ parse_scram(user_t *user, const char *text, GError **error)
 
     if (g_strv_length(parts) != 4 || !is_base64(parts[1], 0) || !is_base64(parts[2], HASH_LEN) ||
         !is_base64(parts[3], HASH_LEN))
-        return violation(error, "expected " SCHEME "iterations,salt,StoredKey,ServerKey");
+        return fail(error, STATUS_VIOLATION, "expected " SCHEME "iterations,salt,StoredKey,ServerKey");
     if (!g_ascii_string_to_unsigned(parts[0], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL))
-        return violation(error, "expected %d to %d iterations", ITERATIONS_MIN, ITERATIONS_MAX);
+        return fail(error, STATUS_VIOLATION, "expected %d to %d iterations", ITERATIONS_MIN, ITERATIONS_MAX);
     user->iterations = g_strdup(parts[0]);
     user->salt = g_strdup(parts[1]);
     user->stored_key = g_strdup(parts[2]);
@@ -118,18 +118,18 @@ fill_in(const users_t *users, user_t *user, const char *scram, const char *passw
 {
     *wrong = NULL;
     if (!user->name)
-        return violation(error, "the name is empty or has characters that SASL does not allow");
+        return fail(error, STATUS_VIOLATION, "the name is empty or has characters that SASL does not allow");
     if (g_hash_table_contains(users->by_name, user->name))
-        return violation(error, "the user is there already");
+        return fail(error, STATUS_VIOLATION, "the user is there already");
     if (!scram && !password)
-        return violation(error, "expected scram= or password=");
+        return fail(error, STATUS_VIOLATION, "expected scram= or password=");
     *wrong = "scram";
     if (scram && !parse_scram(user, scram, error))
         return FALSE;
     *wrong = "password";
     user->password = password ? sasl_prepare(password) : NULL;
     return !password || user->password ||
-           violation(error, "the password is empty or has characters that SASL does not allow");
+           fail(error, STATUS_VIOLATION, "the password is empty or has characters that SASL does not allow");
 }
 
 gboolean
