@@ -28,7 +28,7 @@ maf_direction_span(const maf_direction_t *direction, uint32_t seq, uint32_t leng
         return span;
     span.kind = MAF_SPAN_REPEATED;
     end = direction->consumed;
-    for (const maf_gap_t *gap = direction->gaps; gap; gap = gap->next) {
+    for (maf_gap_t *gap = direction->gaps; gap; gap = gap->next) {
         if (GE_SEQ(seq, gap->begin) && LT_SEQ(seq, gap->end)) {
             span.kind = MAF_SPAN_LATE;
             span.gap = gap;
@@ -43,12 +43,13 @@ maf_direction_span(const maf_direction_t *direction, uint32_t seq, uint32_t leng
 }
 
 maf_gap_t *
-maf_direction_add_gap(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq, uint32_t length)
+maf_direction_add_gap(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq, uint32_t length,
+                      uint8_t expected)
 {
     maf_gap_t *gap = wmem_new(scope, maf_gap_t);
     unsigned count = 0;
 
-    *gap = (maf_gap_t){direction->gaps, seq - length, seq};
+    *gap = (maf_gap_t){direction->gaps, seq - length, seq, expected};
     direction->gaps = gap;
     for (maf_gap_t *last = gap; last; last = last->next) {
         if (++count == GAPS_MAX)
@@ -58,15 +59,25 @@ maf_direction_add_gap(wmem_allocator_t *scope, maf_direction_t *direction, uint3
 }
 
 maf_gap_t *
-maf_direction_skip(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq)
+maf_direction_skip(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq, uint8_t expected)
 {
     maf_gap_t *gap;
 
     if (!direction->known || LE_SEQ(seq, direction->consumed))
         return NULL;
-    gap = maf_direction_add_gap(scope, direction, seq, seq - direction->consumed);
+    gap = maf_direction_add_gap(scope, direction, seq, seq - direction->consumed, expected);
     direction->consumed = seq;
     return gap;
+}
+
+bool
+maf_direction_has_gap(const maf_direction_t *direction, uint32_t length)
+{
+    for (const maf_gap_t *gap = direction->gaps; gap; gap = gap->next) {
+        if (gap->begin != gap->end && direction->seen - gap->end < length)
+            return true;
+    }
+    return false;
 }
 
 void
@@ -82,7 +93,7 @@ maf_direction_read(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t
         if (GT_SEQ(begin, gap->begin) && LT_SEQ(end, gap->end)) {
             maf_gap_t *rest = wmem_new(scope, maf_gap_t);
 
-            *rest = (maf_gap_t){gap->next, end, gap->end};
+            *rest = (maf_gap_t){gap->next, end, gap->end, gap->expected};
             gap->next = rest;
             gap->end = begin;
         } else if (begin == gap->begin) {

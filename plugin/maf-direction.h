@@ -20,6 +20,7 @@ typedef struct maf_gap {
     struct maf_gap *next;
     uint32_t begin;
     uint32_t end;
+    uint8_t expected; /* the caller's: what its first byte belongs to */
 } maf_gap_t;
 
 typedef struct {
@@ -41,8 +42,8 @@ typedef enum {
 /* Bytes in sequence that are all of one kind. */
 typedef struct {
     maf_span_kind_t kind;
-    uint32_t length;      /* in bytes; 0 only if none were asked about */
-    const maf_gap_t *gap; /* LATE: the one they are in */
+    uint32_t length; /* in bytes; 0 only if none were asked about */
+    maf_gap_t *gap;  /* LATE: the one they are in */
 } maf_span_t;
 
 /* The next bytes are those at `seq`, whatever came before. */
@@ -52,13 +53,17 @@ void maf_direction_begin(maf_direction_t *direction, uint32_t seq);
  * new, whether or not there is a gap before them. */
 maf_span_t maf_direction_span(const maf_direction_t *direction, uint32_t seq, uint32_t length);
 
-/* Bytes before `seq` are missing, up to what has been read. Returns the gap, which belongs to `scope`; NULL
- * if nothing is missing. */
-maf_gap_t *maf_direction_skip(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq);
+/* Bytes before `seq` are missing, up to what has been read: first that of which `expected` says what it
+ * belongs to. Returns the gap, which belongs to `scope`; NULL if nothing is missing. */
+maf_gap_t *maf_direction_skip(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq,
+                              uint8_t expected);
 
 /* As maf_direction_skip(), where the first missing byte is not known: `length` at most. */
 maf_gap_t *maf_direction_add_gap(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t seq,
-                                 uint32_t length);
+                                 uint32_t length, uint8_t expected);
+
+/* Is there a gap among the last `length` bytes that TCP has given us? */
+bool maf_direction_has_gap(const maf_direction_t *direction, uint32_t length);
 
 /* Bytes from `begin` to before `end`, all of one span, have been read. */
 void maf_direction_read(wmem_allocator_t *scope, maf_direction_t *direction, uint32_t begin, uint32_t end);

@@ -288,7 +288,6 @@ record_socks_message(const maf_reader_t *reader, uint32_t length)
 static bool
 read_socks_message(maf_reader_t *reader)
 {
-    maf_stream_t *stream = reader->stream;
     const bool is_request = reader->from == MAF_CLIENT;
     const uint32_t length = socks_message_length(reader);
     const uint32_t left = bytes_left(reader);
@@ -309,8 +308,6 @@ read_socks_message(maf_reader_t *reader)
     else
         add_piece(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY, length);
     side_of(reader)->phase = MAF_PHASE_TUNNEL;
-    if (!is_request) /* whatever we have seen of the client, it has sent its request */
-        stream->sides[MAF_CLIENT].phase = MAF_PHASE_TUNNEL;
     return true;
 }
 
@@ -341,6 +338,15 @@ looks_like_message(const maf_message_t *message, maf_side_t from)
     return maf_may_send(from, message->instr) && message->ver <= MAF_VER_01 && message->flags <= highest &&
            message->layout != MAF_LAYOUT_UNKNOWN && message->end != MAF_MESSAGE_BAD_COUNT &&
            message->end != MAF_MESSAGE_BAD_LENGTH && looks_like_id(message);
+}
+
+static maf_sync_t
+sync_after(maf_sync_t sync, const maf_message_t *message)
+{
+    if (message->end == MAF_MESSAGE_BAD_INSTR || message->end == MAF_MESSAGE_BAD_COUNT ||
+        message->end == MAF_MESSAGE_BAD_LENGTH)
+        return MAF_RESYNC;
+    return sync == MAF_RESYNC ? MAF_GUESSED : MAF_IN_SYNC;
 }
 
 bool
@@ -377,7 +383,8 @@ begins_socks(const maf_reader_t *reader)
         return false;
     if (maf_session_has_succeeded(stream->session))
         return bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, SOCKS_ATYP_OFFSET) != 0 ||
-               (reader->from == MAF_SERVER && stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES);
+               (reader->from == MAF_SERVER && !reader->late &&
+                stream->sides[MAF_CLIENT].phase != MAF_PHASE_MESSAGES);
     if (bytes_left(reader) <= SOCKS_ATYP_OFFSET || byte_at(reader, 2) != 0 ||
         socks_message_length(reader) == 0)
         return false;
@@ -417,13 +424,14 @@ hand_back(maf_reader_t *reader)
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
-/* Had the message's last byte been acknowledged before it came? */
+/* Had the message's last byte been acknowledged before it came? Or had it come, and TCP kept it? */
 static bool
 is_late(const maf_reader_t *reader, uint32_t length)
 {
+    const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
     const uint32_t end = reader->seq + (reader->offset + length - reader->carried);
 
-    return reader->late || (reader->is_acked && GE_SEQ(reader->acked, end));
+    return reader->late || left < length + reader->behind || (reader->is_acked && GE_SEQ(reader->acked, end));
 }
 
 static bool
@@ -438,12 +446,6 @@ read_message(maf_reader_t *reader)
     int revision;
     bool late;
 
-    if (reader->from == MAF_CLIENT && reader->late && !stream->greeting_known) {
-        const uint32_t length = maf_greeting_length(reader->tvb, reader->offset);
-
-        if (length > 0 && length != MAF_MISSING_UNKNOWN)
-            return take_greeting(reader, length);
-    }
     if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
         if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
             maf_unfinished_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
@@ -462,8 +464,13 @@ read_message(maf_reader_t *reader)
                    : maf_session_revision(stream->session, byte_at(reader, 0),
                                           bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
-    if (side->resync && !looks_like_message(&message, reader->from)) {
+    if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
         end_pending(reader, true);
+        side->sync = MAF_RESYNC;
+        if (maf_session_has_succeeded(stream->session)) {
+            side->phase = maf_prefs.dissect_socks ? MAF_PHASE_TUNNEL : MAF_PHASE_OPAQUE;
+            return true;
+        }
         maf_stream_lose_track(stream);
         add_rest(reader, MAF_PIECE_UNDECODED);
         return true;
@@ -482,8 +489,7 @@ read_message(maf_reader_t *reader)
     if (missing && !reader->ends)
         message.end = MAF_MESSAGE_UNASSEMBLED;
     side->skip = message.beyond;
-    side->resync = message.end == MAF_MESSAGE_BAD_INSTR || message.end == MAF_MESSAGE_BAD_COUNT ||
-                   message.end == MAF_MESSAGE_BAD_LENGTH;
+    side->sync = sync_after(side->sync, &message);
     late = is_late(reader, message.length);
     if (late)
         maf_stream_lose_track(stream);

@@ -20,9 +20,9 @@ typedef struct {
 
 struct maf_session {
     wmem_allocator_t *allocator;
-    uint8_t state; /* maf_state_t */
-    bool unsure;   /* messages may be missing just before the next one: it is legal whatever it is */
-    bool complete; /* no message is missing since the session began */
+    uint8_t state;  /* maf_state_t */
+    uint8_t unsure; /* whether the next message is legal, whatever it is: UNSURE_* */
+    bool complete;  /* no message is missing since the session began */
     bool begun;
     bool ended;
     bool succeeded;
@@ -49,6 +49,10 @@ struct maf_session {
 
     last_word_t last[2]; /* by maf_side_t */
 };
+
+#define UNSURE_NEXT (1U << 0) /* messages may be missing just before it */
+#define UNSURE_OF(side)                                                                                      \
+    (1U << (1 + (side))) /* that side's last message was late: what is next may have come */
 
 #define BY_CLIENT  (1U << MAF_CLIENT)
 #define BY_SERVER  (1U << MAF_SERVER)
@@ -461,9 +465,9 @@ take_message(maf_session_t *session, const maf_message_t *message, uint32_t numb
         verdict->ending = ending_new(session, when);
     }
     if (rules[message->instr].next != SAME_STATE)
-        session->unsure = false;
+        session->unsure &= (uint8_t)~UNSURE_NEXT;
     if (misplaced & (MAF_VIOLATION_DIRECTION | MAF_VIOLATION_SEQUENCE))
-        session->unsure = true; /* what follows from it is no fault of its own */
+        session->unsure |= UNSURE_NEXT; /* what follows from it is no fault of its own */
     session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
 }
@@ -483,7 +487,7 @@ maf_session_new(wmem_allocator_t *allocator, int revision, bool late)
     session->offered = wmem_map_new(allocator, g_direct_hash, g_direct_equal);
     session->state = late ? MAF_STATE_UNKNOWN : MAF_STATE_AWAITING_LIST;
     session->revision = revision;
-    session->unsure = late;
+    session->unsure = late ? UNSURE_NEXT : 0;
     session->complete = !late;
     return session;
 }
@@ -509,7 +513,7 @@ maf_session_lose_track(maf_session_t *session)
 {
     if (session->round && !session->round->gap)
         session->round->gap = session->round->frames + 1;
-    session->unsure = true;
+    session->unsure |= UNSURE_NEXT;
     session->complete = false;
     session->offered_known = false;
     session->more_known = false;
@@ -545,6 +549,11 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
         verdict->violations = violation_of_end(message);
     if (message->end != MAF_MESSAGE_WHOLE)
         maf_session_lose_track(session);
+
+    if (late)
+        session->unsure |= UNSURE_OF(from);
+    else
+        session->unsure &= (uint8_t)~UNSURE_OF(from);
 
     verdict->state = session->state;
     verdict->round = session->round;

@@ -23,17 +23,17 @@
 /* The most bytes held before a selection: a greeting and the longest list. */
 #define HELD_MAX 65536
 
+/* How much later than its place what is in a gap may come, in bytes: the largest window that is not scaled.
+ */
+#define LATE_MAX 65535
+
 /* A segment that came before MAF was selected, or not */
 typedef struct {
-    maf_segment_t *segment;
-    maf_side_t from;
-    uint32_t seq;
-    uint32_t length; /* in bytes */
+    maf_reader_t reader; /* for when it is read */
     const uint8_t *bytes;
-    nstime_t when;
+    uint32_t length;  /* in bytes */
+    uint32_t order;   /* in which it is read, among those of both sides */
     bool lacks_bytes; /* some were missing when it came */
-    bool is_acked;    /* as in maf_reader_t */
-    uint32_t acked;
 } maf_held_t;
 
 /* Of proto data of the packet's own */
@@ -139,10 +139,16 @@ maf_stream_is_done(const maf_stream_t *stream)
 {
     const maf_phase_t client = stream->sides[MAF_CLIENT].phase;
 
-    if (stream->state == MAF_STREAM_LEFT)
-        return true;
-    return client == stream->sides[MAF_SERVER].phase &&
-           (client == MAF_PHASE_TUNNEL || client == MAF_PHASE_OPAQUE);
+    return stream->state == MAF_STREAM_LEFT ||
+           (client >= MAF_PHASE_TUNNEL && client == stream->sides[MAF_SERVER].phase);
+}
+
+bool
+maf_stream_awaits_late(const maf_stream_t *stream)
+{
+    return stream->state == MAF_STREAM_SELECTED &&
+           (maf_direction_has_gap(&stream->sides[MAF_CLIENT].direction, LATE_MAX) ||
+            maf_direction_has_gap(&stream->sides[MAF_SERVER].direction, LATE_MAX));
 }
 
 void
@@ -241,6 +247,19 @@ add_segment(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
 
 /* Reading */
 
+/* Bytes in a gap belong to what was expected when it opened. */
+static void
+read_late(maf_reader_t *reader, maf_gap_t *gap)
+{
+    maf_side_of_t *side = &reader->stream->sides[reader->from];
+    const maf_phase_t phase = side->phase;
+
+    side->phase = (maf_phase_t)gap->expected;
+    maf_reader_read(reader);
+    gap->expected = (uint8_t)side->phase;
+    side->phase = MAX(phase, side->phase);
+}
+
 /* What follows in a segment, of one kind: NEW, LATE or REPEATED. Returns how many bytes of it have been dealt
  * with. */
 static uint32_t
@@ -273,8 +292,25 @@ read_span(maf_reader_t *reader, tvbuff_t *tvb, uint32_t offset)
         reader->tvb = tvb_new_child_real_data(bytes, buffer, reader->carried + tvb_captured_length(bytes),
                                               (int)(reader->carried + tvb_reported_length(bytes)));
     }
-    maf_reader_read(reader);
+    if (reader->late)
+        read_late(reader, span.gap);
+    else
+        maf_reader_read(reader);
     return reader->offset - reader->carried;
+}
+
+/* There is a gap before the segment. When the server has replied, the client has sent its request. */
+static void
+note_gap(maf_reader_t *reader, const maf_gap_t *gap)
+{
+    maf_side_of_t *side = &reader->stream->sides[reader->from];
+
+    reader->segment->gap = gap;
+    maf_reader_give_up(reader->stream, reader->from, reader->packet);
+    side->sync = MAF_RESYNC;
+    if (reader->from == MAF_CLIENT && reader->stream->sides[MAF_SERVER].phase >= MAF_PHASE_TUNNEL)
+        side->phase = reader->stream->sides[MAF_SERVER].phase;
+    maf_stream_lose_track(reader->stream);
 }
 
 /*
@@ -296,13 +332,10 @@ read_segment(maf_reader_t *reader, tvbuff_t *tvb)
 
     if (!direction->known)
         maf_direction_begin(direction, begin);
-    gap = maf_direction_skip(wmem_file_scope(), direction, begin);
-    if (gap) {
-        reader->segment->gap = gap;
-        maf_reader_give_up(reader->stream, reader->from, reader->packet);
-        reader->stream->sides[reader->from].resync = true;
-        maf_stream_lose_track(reader->stream);
-    }
+    gap = maf_direction_skip(wmem_file_scope(), direction, begin,
+                             (uint8_t)reader->stream->sides[reader->from].phase);
+    if (gap)
+        note_gap(reader, gap);
     while (offset < length && read > 0 && reader->segment->desegment_len == 0) {
         reader->seq = begin + offset;
         reader->last = last;
@@ -333,7 +366,7 @@ note_ack(maf_stream_t *stream, maf_side_t from, uint32_t ack)
         maf_direction_begin(theirs, ack);
         lacks_bytes = from == MAF_SERVER;
         if (lacks_bytes)
-            maf_direction_add_gap(wmem_file_scope(), theirs, ack, GREETING_MAX);
+            maf_direction_add_gap(wmem_file_scope(), theirs, ack, GREETING_MAX, MAF_PHASE_GREETING);
     }
     maf_direction_ack(theirs, ack);
     return lacks_bytes;
@@ -348,8 +381,8 @@ held_byte(const maf_stream_t *stream, maf_side_t from, uint32_t seq)
     for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
         const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
 
-        if (held->from == from && seq - held->seq < held->length)
-            return held->bytes[seq - held->seq];
+        if (held->reader.from == from && seq - held->reader.seq < held->length)
+            return held->bytes[seq - held->reader.seq];
     }
     return -1;
 }
@@ -363,16 +396,30 @@ find_begin(const maf_stream_t *stream, maf_side_t from, uint32_t *begin)
     for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
         const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
 
-        if (held->from == from && (!found || LT_SEQ(held->seq, *begin)))
-            *begin = held->seq;
-        found |= held->from == from;
+        if (held->reader.from == from && (!found || LT_SEQ(held->reader.seq, *begin)))
+            *begin = held->reader.seq;
+        found |= held->reader.from == from;
     }
     return found;
 }
 
+/* Is what the server has sent a selection of MAF? Of a connection that may have begun before the capture its
+ * first two bytes do not say so. */
+static bool
+is_held_selection(const maf_stream_t *stream, tvbuff_t *parent, const packet_info *pinfo, uint32_t begin)
+{
+    uint8_t *bytes = (uint8_t *)wmem_alloc(pinfo->pool, stream->held_bytes);
+    unsigned length = 0;
+
+    for (int byte;
+         length < stream->held_bytes && (byte = held_byte(stream, MAF_SERVER, begin + length)) >= 0;)
+        bytes[length++] = (uint8_t)byte;
+    return maf_is_selection(tvb_new_child_real_data(parent, bytes, length, (int)length));
+}
+
 /* What the segments held say of the connection */
 static maf_stream_state_t
-judge_held(const maf_stream_t *stream, tvbuff_t *tvb, maf_side_t from)
+judge_held(const maf_stream_t *stream, tvbuff_t *tvb, const packet_info *pinfo)
 {
     uint32_t client, server;
     int version, method;
@@ -394,49 +441,63 @@ judge_held(const maf_stream_t *stream, tvbuff_t *tvb, maf_side_t from)
     if (method < 0)
         return MAF_STREAM_PROVISIONAL;
     if (!maf_is_socks_method((uint8_t)method) ||
-        (stream->mid_session && (from != MAF_SERVER || !maf_is_selection(tvb))))
+        (stream->mid_session && !is_held_selection(stream, tvb, pinfo, server)))
         return MAF_STREAM_LEFT;
     return MAF_STREAM_SELECTED;
 }
 
+/* Each side in sequence, the client's first. */
 static int
-compare_held(const void *a, const void *b)
+compare_sequence(const void *a, const void *b)
 {
     const maf_held_t *left = (const maf_held_t *)a;
     const maf_held_t *right = (const maf_held_t *)b;
 
-    if (left->from != right->from)
-        return left->from == MAF_CLIENT ? -1 : 1;
-    if (left->seq != right->seq)
-        return LT_SEQ(left->seq, right->seq) ? -1 : 1;
-    return left->segment->packet < right->segment->packet ? -1 : 1;
+    if (left->reader.from != right->reader.from)
+        return left->reader.from == MAF_CLIENT ? -1 : 1;
+    if (left->reader.seq != right->reader.seq)
+        return LT_SEQ(left->reader.seq, right->reader.seq) ? -1 : 1;
+    return left->reader.packet < right->reader.packet ? -1 : 1;
 }
 
-/* Read what was held: each side in sequence, the client's first. */
+static int
+compare_order(const void *a, const void *b)
+{
+    const maf_held_t *left = (const maf_held_t *)a;
+    const maf_held_t *right = (const maf_held_t *)b;
+
+    if (left->order != right->order)
+        return left->order < right->order ? -1 : 1;
+    return compare_sequence(a, b);
+}
+
+static void
+read_one_held(const maf_held_t *held, tvbuff_t *parent)
+{
+    maf_reader_t reader = held->reader;
+
+    if (held->lacks_bytes)
+        maf_stream_lose_track(reader.stream);
+    if (held->length > 0)
+        read_segment(&reader, tvb_new_child_real_data(parent, held->bytes, held->length, (int)held->length));
+}
+
+/* Read what was held as it came, but each side in sequence: what was late was sent before what follows it. */
 static void
 read_held(maf_stream_t *stream, tvbuff_t *parent)
 {
-    wmem_array_sort(stream->held, compare_held);
-    for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
-        const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
-        maf_reader_t reader = {
-            .stream = stream,
-            .from = held->from,
-            .segment = held->segment,
-            .packet = held->segment->packet,
-            .when = held->when,
-            .seq = held->seq,
-            .held = true,
-            .is_acked = held->is_acked,
-            .acked = held->acked,
-        };
+    const unsigned count = wmem_array_get_count(stream->held);
+    maf_held_t *held = (maf_held_t *)wmem_array_get_raw(stream->held);
 
-        if (held->lacks_bytes)
-            maf_stream_lose_track(stream);
-        if (held->length > 0)
-            read_segment(&reader,
-                         tvb_new_child_real_data(parent, held->bytes, held->length, (int)held->length));
+    wmem_array_sort(stream->held, compare_sequence);
+    for (unsigned i = count; i-- > 0;) {
+        held[i].order = held[i].reader.packet;
+        if (i + 1 < count && held[i].reader.from == held[i + 1].reader.from)
+            held[i].order = MIN(held[i].order, held[i + 1].order);
     }
+    wmem_array_sort(stream->held, compare_order);
+    for (unsigned i = 0; i < count; i++)
+        read_one_held(&held[i], parent);
 }
 
 void
@@ -457,29 +518,26 @@ maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_sessi
 }
 
 static void
-hold(maf_stream_t *stream, maf_segment_t *segment, tvbuff_t *tvb, const packet_info *pinfo, uint32_t seq,
-     bool lacks_bytes)
+hold(const maf_reader_t *reader, tvbuff_t *tvb, const packet_info *pinfo, bool lacks_bytes)
 {
-    const maf_side_t from = maf_stream_side(stream, pinfo);
-    const maf_direction_t *direction = &stream->sides[from].direction;
-    const maf_held_t held = {
-        .segment = segment,
-        .from = from,
-        .seq = seq,
-        .length = tvb_captured_length(tvb),
-        .bytes = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, tvb_captured_length(tvb)),
-        .when = pinfo->abs_ts,
+    maf_stream_t *stream = reader->stream;
+    maf_direction_t *direction = &stream->sides[reader->from].direction;
+    const uint32_t length = tvb_captured_length(tvb);
+    maf_held_t held = {
+        .reader = *reader,
+        .bytes = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length),
+        .length = length,
         .lacks_bytes = lacks_bytes,
-        .is_acked = direction->is_acked,
-        .acked = direction->acked,
     };
 
+    held.reader.held = true;
+    held.reader.ends = held.reader.last = false;
     if (!direction->known)
-        maf_direction_begin(&stream->sides[from].direction, seq);
+        maf_direction_begin(direction, reader->seq);
     wmem_array_append_one(stream->held, held);
-    stream->held_bytes += held.length;
-    maf_direction_see(&stream->sides[from].direction, seq + held.length, 0);
-    stream->state = judge_held(stream, tvb, from);
+    stream->held_bytes += length;
+    maf_direction_see(direction, reader->seq + length, 0);
+    stream->state = judge_held(stream, tvb, pinfo);
     if (stream->state == MAF_STREAM_SELECTED) {
         for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
             uint32_t begin;
@@ -492,6 +550,38 @@ hold(maf_stream_t *stream, maf_segment_t *segment, tvbuff_t *tvb, const packet_i
     }
     if (stream->state != MAF_STREAM_PROVISIONAL)
         stream->held = NULL;
+}
+
+/* When all else is done, only what is late is ours. */
+static bool
+is_behind(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb, const struct tcpinfo *tcpinfo)
+{
+    maf_direction_t *direction = &stream->sides[maf_stream_side(stream, pinfo)].direction;
+
+    if (!maf_stream_is_done(stream))
+        return false;
+    if (!tcpinfo || stream->state == MAF_STREAM_LEFT)
+        return true;
+    maf_direction_see(direction, tcpinfo->seq + tvb_reported_length(tvb), 0);
+    return maf_direction_span(direction, tcpinfo->seq, 1).kind != MAF_SPAN_LATE;
+}
+
+/* Without TCP bytes are counted; while they are held none is consumed. */
+static uint32_t
+next_seq(const maf_stream_t *stream, const maf_direction_t *direction, const struct tcpinfo *tcpinfo)
+{
+    if (tcpinfo)
+        return tcpinfo->seq;
+    return stream->state == MAF_STREAM_PROVISIONAL ? direction->seen : direction->consumed;
+}
+
+/* How many bytes of a segment TCP had kept, because others before them were missing. */
+static uint32_t
+kept_behind(tvbuff_t *tvb, const struct tcpinfo *tcpinfo)
+{
+    const uint32_t end = tcpinfo->seq + tvb_reported_length(tvb);
+
+    return tcpinfo->is_reassembled && GT_SEQ(end, tcpinfo->nxtseq) ? end - tcpinfo->nxtseq : 0;
 }
 
 /* A segment for the first time */
@@ -509,19 +599,18 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
         .segment = segment,
         .packet = pinfo->num,
         .when = pinfo->abs_ts,
-        .seq = tcpinfo ? tcpinfo->seq : direction->consumed,
+        .seq = next_seq(stream, direction, tcpinfo),
         .ends = ends,
         .last = ends || !maf_prefs.desegment || !pinfo->can_desegment,
         .is_acked = direction->is_acked,
         .acked = direction->acked,
+        .behind = tcpinfo ? kept_behind(tvb, tcpinfo) : 0,
     };
 
     if (stream->state == MAF_STREAM_PROVISIONAL) {
-        hold(stream, segment, tvb, pinfo, tcpinfo ? tcpinfo->seq : direction->seen, lacks_bytes);
+        hold(&reader, tvb, pinfo, lacks_bytes);
         return segment;
     }
-    if (stream->state == MAF_STREAM_LEFT)
-        return segment;
     if (lacks_bytes)
         maf_stream_lose_track(stream);
     read_segment(&reader, tvb);
@@ -531,7 +620,9 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
 const maf_segment_t *
 maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
 {
-    return pinfo->fd->visited ? find_segment(stream, pinfo, tvb) : read_new(stream, tvb, pinfo, tcpinfo);
+    if (pinfo->fd->visited)
+        return find_segment(stream, pinfo, tvb);
+    return is_behind(stream, pinfo, tvb, tcpinfo) ? NULL : read_new(stream, tvb, pinfo, tcpinfo);
 }
 
 uint32_t

@@ -104,6 +104,7 @@ typedef enum {
     MAF_BEHIND_TCP,       /* TCP calls SOCKS, and we stand in front of it */
     MAF_BEHIND_TLS,       /* the same for TLS */
     MAF_BEHIND_DECODE_AS, /* nobody: the user chose MAF for it */
+    MAF_BEHIND_HEURISTIC, /* nobody: its greeting offers MAF */
 } maf_place_t;
 
 typedef enum {
@@ -112,11 +113,18 @@ typedef enum {
     MAF_STREAM_LEFT,        /* it is not MAF */
 } maf_stream_state_t;
 
+/* Where the next message begins */
+typedef enum {
+    MAF_IN_SYNC,
+    MAF_GUESSED, /* behind what only looked like a message */
+    MAF_RESYNC,  /* not known */
+} maf_sync_t;
+
 /* One side of the connection */
 typedef struct {
     maf_direction_t direction;
     maf_phase_t phase;
-    bool resync;                 /* where the next message begins is not known */
+    maf_sync_t sync;
     uint32_t skip;               /* bytes of the last message still to come, to be passed over */
     maf_unfinished_t *pending;   /* the last one; NULL if there was none yet */
     wmem_tree_t *pendings;       /* all of them, by `began`; NULL likewise */
@@ -184,15 +192,18 @@ maf_side_t maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 void maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session);
 
 /*
- * The segment in tvb: read it on the first pass, find it later. NULL if it is not ours.
+ * The segment in tvb: read it on the first pass, find it later. NULL if nothing of it is ours.
  *
  * tcpinfo  what TCP says of it; NULL if it did not come in TCP, or not right away
  */
 const maf_segment_t *maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo,
                                      const struct tcpinfo *tcpinfo);
 
-/* Has the SOCKS dissector the rest of the connection to itself, or whoever else follows us? */
+/* Is what follows in sequence the SOCKS dissector's, or whoever's else follows us? */
 bool maf_stream_is_done(const maf_stream_t *stream);
+
+/* Are bytes missing that may still come late? */
+bool maf_stream_awaits_late(const maf_stream_t *stream);
 
 /* Is the rest of a message of that side waited for? */
 bool maf_stream_is_pending(const maf_stream_t *stream, maf_side_t side);

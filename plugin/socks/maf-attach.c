@@ -78,9 +78,7 @@ dissect_segment(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_t
     if (pinfo->flags.in_error_pkt)
         return dissect_quoted(stream, tvb, pinfo, tree);
     segment = maf_stream_read(stream, tvb, pinfo, tcpinfo);
-    if (!segment)
-        return 0;
-    if (!pinfo->fd->visited && maf_stream_is_done(stream))
+    if (!pinfo->fd->visited && maf_stream_is_done(stream) && !maf_stream_awaits_late(stream))
         pass_on(stream, pinfo, next_dissector(stream));
     return maf_show_segment(stream, segment, tvb, pinfo, tree, data);
 }
@@ -189,16 +187,21 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     return dissect_segment(stream, tvb, pinfo, tree, (const struct tcpinfo *)data, data);
 }
 
-/* A port that nobody knows: a greeting that offers MAF is taken for what it looks like, as by Decode As. */
+/* A port that nobody knows: a greeting that offers MAF may begin a connection of ours. */
 static maf_bool_t
 dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
+    conversation_t *conversation;
+
     if (maf_greeting_length(tvb, 0) != tvb_reported_length(tvb) || !maf_greeting_offers_maf(tvb, 0) ||
-        !is_stream_of_its_own(pinfo))
+        !is_stream_of_its_own(pinfo) || pinfo->flags.in_error_pkt)
         return FALSE;
-    if (!pinfo->fd->visited)
-        conversation_set_dissector_from_frame_number(find_or_create_conversation(pinfo), pinfo->num,
-                                                     decode_as_handle);
+    conversation = find_or_create_conversation(pinfo);
+    if (!conversation_get_proto_data(conversation, proto_maf)) {
+        maf_stream_new(conversation, pinfo, MAF_BEHIND_HEURISTIC, &pinfo->src, pinfo->srcport, false);
+        maf_end_listen();
+        conversation_set_dissector_from_frame_number(conversation, pinfo->num, decode_as_handle);
+    }
     return dissect_decode_as(tvb, pinfo, tree, data) > 0;
 }
 

@@ -75,7 +75,7 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
 {
     messages_t messages = {stream, first};
 
-    if (stream->place == MAF_BEHIND_DECODE_AS)
+    if (stream->place >= MAF_BEHIND_DECODE_AS) /* we are called by that name */
         dissect_messages(tvb, pinfo, tree, &messages);
     else
         call_dissector_with_data(messages_handle, tvb, pinfo, tree, &messages);
@@ -102,7 +102,7 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, tvbuff_t *tvb,
     switch ((maf_piece_kind_t)piece->kind) {
     case MAF_PIECE_GREETING:
     case MAF_PIECE_SELECTION:
-        if (piece->whole)
+        if (piece->whole || stream->place == MAF_BEHIND_HEURISTIC) /* SOCKS has not seen it in sequence */
             maf_socks_call_alone(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
         else
             maf_socks_call(stream, piece_tvb, pinfo, tree, data);
@@ -165,8 +165,8 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
 {
     int offset = 0;
 
-    if (!segment->pieces && segment->desegment_len == 0)
-        return stream->place == MAF_BEHIND_DECODE_AS ? maf_socks_call(stream, tvb, pinfo, tree, data) : 0;
+    if (!segment || (!segment->pieces && segment->desegment_len == 0))
+        return maf_socks_next(stream) ? maf_socks_call(stream, tvb, pinfo, tree, data) : 0;
     if (segment->pieces && is_mere_greeting(stream, segment))
         return 0;
     show_remark(stream, segment, tvb, pinfo, tree);

@@ -19,6 +19,7 @@ void maf_show_register(int proto);
 /*
  * Show the pieces of a segment, and ask TCP for the rest of the last one.
  *
+ * segment  NULL if nothing of it is ours
  * tvb      the segment
  * data     what TCP or TLS called us with
  * returns  how many bytes were taken; 0 if the segment is the SOCKS dissector's, which TCP then calls

@@ -179,7 +179,9 @@ maf_socks_call_plainly(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
 dissector_handle_t
 maf_socks_next(const maf_stream_t *stream)
 {
-    return stream->place == MAF_BEHIND_DECODE_AS ? socks_handle : NULL;
+    const bool found = stream->place == MAF_BEHIND_HEURISTIC && stream->state == MAF_STREAM_SELECTED;
+
+    return found || stream->place == MAF_BEHIND_DECODE_AS ? socks_handle : NULL;
 }
 
 bool

@@ -67,12 +67,14 @@ def glued(rng, said):
 
 
 def send(rng, conversation, said, damage):
-    """The conversation's packets as its sides sent them: cut, glued, with probes, keep-alives and repetitions."""
+    """The conversation's packets as its sides sent them: cut, glued, with probes, keep-alives and repetitions. No probe
+    is the first byte of a message: stock TCP takes the segment with all of it for a repetition, on the second pass."""
     conversation.open()
     sent = [b"", b""]
     busy = rng.choice((0, 0.1, 0.3))
     kinds = ["ack", "keep-alive", "probe", "repeated"] + ["overlapping"] * (rng.random() < 0.2)
     for side, data in glued(rng, said):
+        begins = True
         while data:
             size = conversation.mss if rng.random() < 0.8 else rng.choice((1, 2, 3, 5, 11))
             piece, data = data[:size], data[size:]
@@ -84,7 +86,7 @@ def send(rng, conversation, said, damage):
                     conversation.acknowledge(1 - side)
                 elif kind == "keep-alive":
                     conversation.keep_alive(rng.randrange(2))
-                elif kind == "probe":
+                elif kind == "probe" and sent[side] and not begins:
                     conversation.probe(side, piece[:1])
                 elif kind == "repeated" and sent[side]:
                     last = min(len(sent[side]), conversation.mss)
@@ -96,6 +98,7 @@ def send(rng, conversation, said, damage):
             whole = sent[side] + piece
             conversation.segment(side, whole[len(sent[side]) - back:], PSH | ACK, back)
             sent[side] = whole
+            begins = False
     if rng.random() < 0.8:
         conversation.close(rng.randrange(2))
     elif rng.random() < 0.5:
@@ -278,7 +281,7 @@ def differences(trial, kind, early, rows, passes):
                 same = read[name] == said[name]
             if not same:
                 wrong.append(f"{name} of {('client', 'server')[side]}: {read[name]}, expected {said[name]}")
-    if kind == "exact":
+    if kind == "exact" and not {"ports reused", "late"} & set(trial.damage):  # there stock SOCKS is at fault with tunnels
         read = decoded_values([row for _, row in rows], STATE + TUNNEL)
         for name, of_it in (states(trial.expected) | tunnel_values(trial)).items():
             if read[name] != of_it:
@@ -339,8 +342,9 @@ def compare(trials, options=(), mixer=None, folder=None):
             wrong += [f"pass {passes}: {text}" for text in differences(
                 trial, kind, early, [(packet, rows[number - 1]) for number, packet in of_it], passes)]
         if kind == "exact" and not wrong and not early:
+            # what quotes a packet before it comes teaches the SOCKS dissector, in one pass
             wrong += [f"frame {number}: the passes differ: {once[number - 1]} {twice[number - 1]}"
-                      for number, _ in of_it if once[number - 1] != twice[number - 1]]
+                      for number, packet in of_it if once[number - 1] != twice[number - 1] and isinstance(packet, Segment)]
         if wrong:
             result.mismatches.append((trial, kind, wrong))
     return result
@@ -384,7 +388,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sessions", type=int, default=1000)
-    parser.add_argument("--ooo", dest="mode", action="store_const", const="ooo", help="the same as --mode ooo")
     parser.add_argument("--mode", choices=MODES, default="default", help="preferences of tcp (%(default)s)")
     parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("mismatches"), metavar="FOLDER",
                         help="where captures of mismatches go (%(default)s)")

@@ -16,9 +16,10 @@ INFO = re.compile(r"^\d+  MAF  (.*)", re.MULTILINE)
 
 
 def early(capture):
-    """Whether greeting or selection are cut, or a list comes with the greeting."""
-    options = f"{capture.server} {capture.client}"
-    return any(word in options for word in ("--glue", "--write-size")) or "bytes" in capture.name or "records" in capture.name
+    """Whether greeting or selection are cut or on a port that nobody knows, or a list comes with the greeting."""
+    options = f"{capture.server} {capture.client} {capture.tshark}"
+    return any(word in options for word in ("--glue", "--write-size", "heuristic")) or "bytes" in capture.name \
+        or "records" in capture.name
 
 
 def with_text(capture):
