@@ -56,6 +56,7 @@ static int hf_from = -1;
 static int hf_revision = -1;
 static int hf_state = -1;
 static int hf_round = -1;
+static int hf_round_method = -1;
 static int hf_round_duration = -1;
 static int hf_do_in = -1;
 static int hf_response_in = -1;
@@ -564,8 +565,11 @@ show_session(const view_t *view)
     add_generated_uint(view, hf_revision, verdict->revision);
     if (verdict->state != MAF_STATE_UNKNOWN)
         add_generated_uint(view, hf_state, verdict->state);
-    if (verdict->round)
+    if (verdict->round) {
         add_generated_uint(view, hf_round, verdict->round->number);
+        add_generated_string(view, hf_round_method,
+                             maf_method_name(verdict->revision, verdict->round->method));
+    }
     if (maf_begins_round(view->message, verdict) && verdict->round->decision)
         add_generated_time(view, hf_round_duration, &verdict->round->duration);
     if (verdict->do_in)
@@ -777,6 +781,9 @@ maf_tree_register(int proto)
          {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0,
           "Which run of a sub-method this message belongs to: each Do begins a round, the first is 1",
           HFILL}},
+        {&hf_round_method,
+         {"Sub-method run", "maf.round.method", FT_STRING, BASE_NONE, NULL, 0,
+          "Name of the sub-method that this round runs; on the result, of the one that was run last", HFILL}},
         {&hf_round_duration,
          {"Round duration", "maf.round.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
           "How long the round took: from its Do to the server's next decision", HFILL}},

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from logins import connection, plain, success, three_users, write
+from programs import SAMPLES
 from wireshark import BUILD, ROOT
 
 LINT = ROOT / "tools" / "maf-lint"
@@ -82,15 +83,25 @@ def test_no_arguments_on_a_terminal_print_usage():
     assert found.stderr.startswith(b"usage: maf-lint")
 
 
-def test_options_beside_a_capture(tmp_path):
+def test_options_are_tsharks(tmp_path):
     path = write(tmp_path / "port.pcap", [plain(40001, b"u", success())])
     moved = path.read_bytes().replace((1080).to_bytes(2, "big"), (9999).to_bytes(2, "big"))
     path.write_bytes(moved)
-    assert lint("--require-session", path).stdout == b""
-    path.with_suffix(".options").write_text("-d tcp.port==9999,socks -o tcp.check_checksum:FALSE")
-    assert b"user u" in lint(path).stdout
-    path.with_suffix(".options").write_text("-w /dev/null")
-    assert lint(path).returncode == 2
+    assert lint(path).stdout == b""
+    assert b"user u" in lint("-d", "tcp.port==9999,socks", "-o", "tcp.check_checksum:FALSE", path).stdout
+
+
+@pytest.mark.parametrize("sample, status, said", (
+    ("sasl/plain-wrong", 0, b": note: maf.sasl.expert.cleartext (client): "),
+    ("revision-00/failure", 0, b": note: maf.test.expert."),
+    ("violations/00/nmethods_width", 1, b": note: maf.expert.nmethods_width (client): "),
+    ("violations/00/not_offered", 1, b": warning: maf.expert.not_offered (server): ")))
+def test_only_a_violation_is_1(sample, status, said):
+    """Of any severity; a refused login is none, nor is what a sub-method notes."""
+    for options in ((), ("--json",)):
+        found = lint(*options, SAMPLES / f"{sample}.pcapng")
+        assert found.returncode == status
+        assert options or said in found.stdout
 
 
 def test_without_the_plugin_it_says_so(three):

@@ -6,13 +6,12 @@ import functools
 import os
 import pathlib
 import re
-
-import pytest
 import shutil
 import subprocess
 import tempfile
 import unittest
 
+from logins import DO_FAILURE, PLAIN, TEST, WHAT_NEXT, connection, do, failure, offer, process, write
 from programs import CAPTURES, ROOT, SAMPLES, TSHARK
 
 PROFILE = ROOT / "plugin/profile"
@@ -44,8 +43,9 @@ FILTERED = {
     "Cleartext password": ("sasl/composite-3", 1),
 }
 
-COLUMNS = ("No.", "Time", "Stream", "From", "User", "Round", "Response (s)", "Duration (s)", "Info", "Expert info", "Source",
-           "Destination", "Protocol", "Instruction", "Sub-method")
+COLUMNS = ("No.", "Time", "Stream", "From", "User", "Round", "Sub-method", "Response (s)", "Duration (s)", "Info", "Expert info",
+           "Source", "Destination", "Protocol", "Instruction")
+UP_TO_INFO, UP_TO_EXPERT = COLUMNS[:10], COLUMNS[:11]
 
 # In pixels, as Wireshark has them with DejaVu Sans Mono of 10 points at 96 dpi: a character, what a cell keeps free,
 # and at the right of a packet list that is longer than the window the scroll bar with its overview.
@@ -171,12 +171,35 @@ class ProfileTest(unittest.TestCase):
         rows = self.tshark("sasl/composite-3", "-T", "tabs")
         cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
         (do,) = [row for row in cells if "Do: SASL SCRAM-SHA-256" in row]
-        self.assertEqual(do, ["13", "0.003084", "0", "Server", "alice", "2", "0.002292000", "0.005181000", "Do: SASL SCRAM-SHA-256",
-                              "", "127.0.0.1", "→", "127.0.0.1", "MAF", "Do", "SASL SCRAM-SHA-256"])
+        self.assertEqual(do, ["13", "0.003084", "0", "Server", "alice", "2", "SASL SCRAM-SHA-256", "0.002292000", "0.005181000",
+                              "Do: SASL SCRAM-SHA-256", "", "127.0.0.1", "→", "127.0.0.1", "MAF", "Do"])
         (success,) = [row for row in cells if "Success (7 bytes), grade=7" in row]
-        self.assertEqual(success[2:10], ["0", "Server", "alice", "3", "0.000093000", "0.007862000", "Success (7 bytes), grade=7",
-                                        "Authentication succeeded after 3 rounds"])
-        self.assertEqual(success[-2:], ["Success", "SUCCESS"])
+        self.assertEqual(success[2:11], ["0", "Server", "alice", "3", "SASL CRAM-MD5", "0.000093000", "0.007862000",
+                                         "Success (7 bytes), grade=7", "Authentication succeeded after 3 rounds"])
+        self.assertEqual(success[-1], "Success")
+
+    def test_refused(self):
+        """Who was refused, what was run last if anything was, and why; not the sub-method FAILURE."""
+        two_rounds = connection(40001).client(offer(PLAIN, TEST)).server(do(TEST)).client(WHAT_NEXT)
+        two_rounds.server(do(PLAIN)).client(process(PLAIN, b"\0mallory\0guess")).client(WHAT_NEXT).server(DO_FAILURE)
+        nothing_run = connection(40002).client(offer(PLAIN)).server(failure(b"Closed on Sundays."))
+        made = write(self.config / "refused.pcap", [two_rounds, nothing_run])
+        wanted = ("User", "Sub-method", "Info")
+        for capture, rows in (
+                ("sasl/plain-wrong", [("alice", "SASL PLAIN", "Failure, user alice: Ask the help desk.")]),
+                ("sasl/scram-unknown", [("mallory", "SASL SCRAM-SHA-256", "Failure, user mallory: Ask the help desk.")]),
+                ("revision-00/nothing-acceptable", [("", "", "Do: FAILURE (nothing acceptable)")]),
+                (made, [("mallory", "SASL PLAIN", "Do: FAILURE (nothing acceptable)"), ("", "", "Failure: Closed on Sundays.")])):
+            with self.subTest(capture=capture):
+                shown = self.rows(capture, dict(buttons())["Refused"])
+                self.assertEqual([tuple(row[name] for name in wanted) for row in shown], rows)
+
+    def test_two_messages_in_a_packet(self):
+        """They are one side's, of one connection: that is said once."""
+        (row,) = [row for row in self.rows("revision-00/login-glued", "maf") if "What next?" in row["Info"]]
+        self.assertTrue(row["Info"].startswith("Process"))
+        self.assertEqual([row[name] for name in ("Stream", "From", "Round", "Sub-method")],
+                         ["0", "Client", "1", "Internal Test Method"])
 
     def widths(self):
         """Format and pixels of each column, in order."""
@@ -186,34 +209,44 @@ class ProfileTest(unittest.TestCase):
     def test_widths(self):
         """Each column has a width, in the same order (from Wireshark 4.4 on, the order decides)."""
         formats = [form for form, _ in self.widths()]
-        self.assertEqual(formats, [re.sub(r":0:R$", "", form) for form in self.column_format().values()])
+        self.assertEqual(formats, [re.sub(r":-?\d:R$", "", form) for form in self.column_format().values()])
 
-    def readable(self, capture, pixels):
-        """How many characters of each column can be read in a list this wide; the MAF frames, up to Expert info."""
+    def rows(self, capture, expression):
+        """The packets that a filter leaves: what their cells say, by the names of the columns."""
+        return [dict(zip(COLUMNS, (cell.strip() for cell in row.replace("\t→\t", "\t").split("\t"))))
+                for row in self.tshark(capture, "-T", "tabs", "-Y", expression)]
+
+    def room(self, pixels):
+        """How many characters of each column can be read in a list this wide."""
         widths = [width for _, width in self.widths()]
         seen = [min(width, pixels - sum(widths[:number])) for number, width in enumerate(widths)]
-        room = {name: max(0, int((width - MARGIN) / CHARACTER)) for name, width in zip(COLUMNS, seen)}
-        rows = [[cell.strip() for cell in row.split("\t")] for row in self.tshark(capture, "-T", "tabs", "-Y", "maf")]
-        return room, [dict(zip(COLUMNS[:10], row)) for row in rows]
+        return {name: max(0, int((width - MARGIN) / CHARACTER)) for name, width in zip(COLUMNS, seen)}
 
-    @pytest.mark.long
     def test_story(self):
-        """At 1280 pixels: who sent what, and how long it took; at 1600 also what is remarked."""
-        for window, wanted in ((1280, COLUMNS[:9]), (1600, COLUMNS[:10])):
-            room, frames = self.readable("sasl/composite-3", window - SCROLL_BAR)
-            self.assertEqual(len(frames), 14)
-            for frame in frames:
-                for name in wanted:
-                    if name == "Info" and frame["From"] == "Client" and "supported" in frame[name]:
-                        continue  # its length is the client's to choose
-                    with self.subTest(window=window, column=name):
-                        self.assertLessEqual(len(frame[name]), room[name], frame[name])
+        """At 1280 pixels: who sent what, by which sub-method, and how long it took; at 1920 also the expert info."""
+        for window, wanted in ((1280, UP_TO_INFO), (1920, UP_TO_EXPERT)):
+            room = self.room(window - SCROLL_BAR)
+            for capture, count in (("sasl/composite-3", 14), ("sasl/plain-wrong", 5), ("sasl/scram-unknown", 8)):
+                frames = self.rows(capture, "maf")
+                self.assertEqual(len(frames), count)
+                for frame in frames:
+                    for name in wanted:
+                        if name == "Info" and frame["Instruction"] == "Sub-methods supported":
+                            continue  # its length is the client's to choose
+                        with self.subTest(window=window, capture=capture, column=name):
+                            self.assertLessEqual(len(frame[name]), room[name], frame[name])
 
-    def test_remark(self):
+    def test_long_captures(self):
+        """The number of the 999,999th packet, two hours after the first, in the 99,999th connection."""
+        room = self.room(1280 - SCROLL_BAR)
+        for name, cell in (("No.", "999999"), ("Time", "7200.123456"), ("Stream", "99999")):
+            self.assertLessEqual(len(cell), room[name])
+
+    def test_diagnosis(self):
         """How a diagnosis begins can be read."""
-        for window, begin in ((1280, "The server's Do names General au"),
-                              (1600, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
-            room, frames = self.readable("violations/00/not_offered", window)
+        for window, begin in ((1600, "The server's Do names General authentica"),
+                              (1920, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
+            frames, room = self.rows("violations/00/not_offered", "maf"), self.room(window - SCROLL_BAR)
             with self.subTest(window=window):
                 self.assertEqual(frames[-1]["Expert info"][:room["Expert info"]][:len(begin)], begin)
 

@@ -105,10 +105,8 @@ def test_many_captures(terminal, way, monkeypatch):
     done = terminal("sh", "-c", text)
     assert 0 < done.returncode < 100, done.stderr
     assert (terminal.folder / "logins.jsonl").read_text(encoding="utf-8") == expected.stdout
-    for path in [*folder.glob("sasl/plain*.pcapng"), *folder.glob("sasl/composite-*.pcapng"),
-                 folder / "violations/00/not_offered.pcapng"]:
-        path.unlink()
-    assert terminal("sh", "-c", text).returncode == 0, "no rule is broken, and no password in cleartext"
+    (folder / "violations/00/not_offered.pcapng").unlink()
+    assert terminal("sh", "-c", text).returncode == 0, "no rule is broken"
 
 
 @pytest.mark.parametrize("server, client, status", (
