@@ -275,6 +275,16 @@ maf_id_text(wmem_allocator_t *pool, const maf_id_t *id)
 
 /* DATA */
 
+/* The payload dissectors of the reference sub-methods */
+typedef struct {
+    dissector_handle_t handle;
+    dissector_t dissector;
+    protocol_t *protocol;
+} own_t;
+
+static own_t own[8];
+static unsigned own_count;
+
 /* The dissector that the user's table has for it, unless Decode As overrules that; or NULL. */
 static dissector_handle_t
 chosen_for(const maf_id_t *id)
@@ -319,15 +329,28 @@ is_registered(dissector_handle_t handle)
     return !handle;
 }
 
+/* The one of `own` to call without a layer of its own, which nothing would show; or NULL. */
+static dissector_t
+directly_callable(dissector_handle_t handle, const proto_tree *tree)
+{
+    for (unsigned i = 0; i < own_count && !tree; i++) {
+        if (own[i].handle == handle)
+            return proto_is_protocol_enabled(own[i].protocol) ? own[i].dissector : NULL;
+    }
+    return NULL;
+}
+
 /* Not inlined: TRY saves the function's state. */
-bool G_GNUC_NO_INLINE
-maf_try_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+static bool G_GNUC_NO_INLINE
+try_dissector(dissector_handle_t handle, dissector_t directly, tvbuff_t *tvb, packet_info *pinfo,
+              proto_tree *tree, void *data)
 {
     volatile bool taken = true;
 
     TRY
     {
-        taken = call_dissector_only(handle, tvb, pinfo, tree, data) > 0;
+        taken = (directly ? directly(tvb, pinfo, tree, data)
+                          : call_dissector_only(handle, tvb, pinfo, tree, data)) > 0;
     }
     CATCH_NONFATAL_ERRORS
     {
@@ -335,6 +358,12 @@ maf_try_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, 
     }
     ENDTRY;
     return taken;
+}
+
+bool
+maf_try_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    return try_dissector(handle, NULL, tvb, pinfo, tree, data);
 }
 
 bool
@@ -352,14 +381,21 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
         return false;
 
     col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
-    taken = maf_try_dissector(handle, tvb, pinfo, tree, chosen && !is_registered(chosen) ? NULL : payload);
+    taken = try_dissector(handle, chosen ? NULL : directly_callable(handle, tree), tvb, pinfo, tree,
+                          chosen && !is_registered(chosen) ? NULL : payload);
     col_set_writable(pinfo->cinfo, -1, writable);
     return taken;
 }
 
 void
-maf_methods_add(uint32_t number, dissector_handle_t handle)
+maf_methods_add(uint32_t number, const char *name, dissector_t dissector)
 {
+    const dissector_handle_t handle = find_dissector(name);
+
+    if (own_count < G_N_ELEMENTS(own)) {
+        own[own_count++] =
+            (own_t){handle, dissector, find_protocol_by_id(dissector_handle_get_protocol_index(handle))};
+    }
     dissector_add_uint("maf.method", number, handle);
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++) {
         if (references[i].number == number) {

@@ -34,8 +34,9 @@ typedef struct {
 /* Register the dissector tables, Decode As, and the user's table maf_methods among the preferences. */
 void maf_methods_register(int proto, module_t *preferences);
 
-/* Have a reference sub-method's DATA dissected by `handle`, under its number and its UUID. */
-void maf_methods_add(uint32_t number, dissector_handle_t handle);
+/* Have a reference sub-method's DATA dissected, under its number and its UUID, by the dissector registered by
+ * that name. */
+void maf_methods_add(uint32_t number, const char *name, dissector_t dissector);
 
 /*
  * The name of a METHOD: the user's, or its own, or that of its range (draft-00, Current MAF Sub-Methods;

@@ -37,8 +37,9 @@ side_of(const maf_reader_t *reader)
 static maf_piece_t *
 add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
 {
-    maf_piece_t *piece = wmem_new0(wmem_file_scope(), maf_piece_t);
-    maf_piece_t **end = &reader->segment->pieces;
+    maf_segment_t *segment = reader->segment;
+    maf_piece_t *piece = segment->pieces ? wmem_new0(wmem_file_scope(), maf_piece_t) : &segment->first;
+    maf_piece_t **end = &segment->pieces;
     const uint32_t carried = reader->carried > reader->offset ? reader->carried - reader->offset : 0;
 
     while (*end)

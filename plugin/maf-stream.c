@@ -36,17 +36,37 @@ typedef struct {
     bool lacks_bytes; /* some were missing when it came */
 } maf_held_t;
 
+/* How many streams are found without looking their conversation up. */
+#define RECENT 256
+
 /* Of proto data of the packet's own */
 #define CALLS_KEY 3
 
 static int proto_maf;
 static uint32_t stream_count;
 static int pending_count;
+static maf_stream_t *recent[RECENT]; /* by ports: the streams that began last */
+
+/* Which one of the streams found last a packet may belong to */
+static maf_stream_t **
+recent_stream(const packet_info *pinfo)
+{
+    return &recent[(pinfo->srcport ^ pinfo->destport) % RECENT];
+}
+
+static uint32_t
+interface_of(const packet_info *pinfo)
+{
+    return pinfo->rec->presence_flags & WTAP_HAS_INTERFACE_ID
+               ? pinfo->rec->rec_header.packet_header.interface_id
+               : 0;
+}
 
 maf_stream_t *
 maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t place, const address *client,
                uint32_t client_port, bool mid_session)
 {
+    const bool by_client = pinfo->srcport == client_port && addresses_equal(&pinfo->src, client);
     maf_stream_t *stream = wmem_new0(wmem_file_scope(), maf_stream_t);
 
     stream->number = stream_count++;
@@ -60,15 +80,41 @@ maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t pla
     stream->segments = wmem_array_new(wmem_file_scope(), sizeof(maf_segment_t *));
     copy_address_wmem(wmem_file_scope(), &stream->client, client);
     stream->client_port = client_port;
+    copy_address_wmem(wmem_file_scope(), &stream->server, by_client ? &pinfo->dst : &pinfo->src);
+    stream->server_port = by_client ? pinfo->destport : pinfo->srcport;
+    stream->first = pinfo->num;
+    stream->vlan = pinfo->vlan_id;
+    stream->interface = interface_of(pinfo);
+    *recent_stream(pinfo) = stream;
     conversation_add_proto_data(conversation, proto_maf, stream);
     return stream;
 }
 
+/* Is the packet between the ends of the stream, and not before it? Where it was captured matters too:
+ * Wireshark can take what is alike but for that for two connections. */
+static bool
+is_between_ends(const maf_stream_t *stream, const packet_info *pinfo)
+{
+    const bool by_client = pinfo->srcport == stream->client_port;
+    const address *client = by_client ? &pinfo->src : &pinfo->dst;
+    const address *server = by_client ? &pinfo->dst : &pinfo->src;
+
+    return pinfo->num >= stream->first && (by_client || pinfo->destport == stream->client_port) &&
+           (by_client ? pinfo->destport : pinfo->srcport) == stream->server_port &&
+           pinfo->vlan_id == stream->vlan && interface_of(pinfo) == stream->interface &&
+           addresses_equal(client, &stream->client) && addresses_equal(server, &stream->server);
+}
+
+/* To look a conversation up costs as much as to read a message. */
 maf_stream_t *
 maf_stream_find(packet_info *pinfo)
 {
-    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
+    maf_stream_t **found = recent_stream(pinfo);
+    conversation_t *conversation;
 
+    if (*found && is_between_ends(*found, pinfo))
+        return *found;
+    conversation = find_conversation_pinfo(pinfo, 0);
     return conversation ? (maf_stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
 }
 
@@ -243,6 +289,22 @@ add_segment(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
     segment->source = (uint16_t)source_index(pinfo, tvb);
     wmem_array_append_one(stream->segments, segment);
     return segment;
+}
+
+/* Has the segment before the last one messages, and is in the same packet? */
+static bool
+follows_messages(const maf_stream_t *stream)
+{
+    const unsigned count = wmem_array_get_count(stream->segments);
+    const maf_segment_t *before = count > 1 ? segment_at(stream, count - 2) : NULL;
+
+    if (!before || before->packet != segment_at(stream, count - 1)->packet)
+        return false;
+    for (const maf_piece_t *piece = before->pieces; piece; piece = piece->next) {
+        if (piece->kind == MAF_PIECE_MESSAGE || piece->kind == MAF_PIECE_UNDECODED)
+            return true;
+    }
+    return false;
 }
 
 /* Reading */
@@ -503,13 +565,10 @@ read_held(maf_stream_t *stream, tvbuff_t *parent)
 void
 maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session)
 {
-    const bool by_client = maf_stream_side(stream, pinfo) == MAF_CLIENT;
-
     stream->state = MAF_STREAM_SELECTED;
     stream->selected = pinfo->num;
-    stream->login =
-        maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
-                      by_client ? &pinfo->dst : &pinfo->src, by_client ? pinfo->destport : pinfo->srcport);
+    stream->login = maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
+                                  &stream->server, stream->server_port);
     stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, mid_session);
     if (stream->lacks_bytes)
         maf_session_lose_track(stream->session);
@@ -614,6 +673,7 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
     if (lacks_bytes)
         maf_stream_lose_track(stream);
     read_segment(&reader, tvb);
+    segment->follows = follows_messages(stream);
     return segment;
 }
 
@@ -634,6 +694,7 @@ maf_stream_count(void)
 static void
 forget_streams(void)
 {
+    memset(recent, 0, sizeof recent);
     stream_count = 0;
     pending_count = 0;
 }

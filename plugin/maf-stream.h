@@ -82,10 +82,12 @@ typedef struct {
     uint16_t source;      /* index of that data source in the packet */
     uint8_t remark;       /* maf_remark_t */
     uint8_t state;        /* maf_state_t in which an early request comes */
+    bool follows;         /* another one with messages, in the same packet */
     maf_piece_t *pieces;  /* NULL: the segment is the SOCKS dissector's */
     const maf_gap_t *gap; /* bytes missing before it; NULL if none */
     int desegment_offset; /* what TCP is asked for */
     uint32_t desegment_len;
+    maf_piece_t first; /* of the pieces: most segments have no other */
 } maf_segment_t;
 
 /* A message, of MAF or of SOCKS, whose end has not come with its first byte. */
@@ -147,8 +149,13 @@ typedef struct {
     bool mid_session;     /* the capture may have begun after the greeting */
     bool greeting_known;  /* it has been read whole */
     bool greeting_offers; /* and offers MAF */
+    uint32_t first;       /* packet that it is known from */
+    uint32_t vlan;        /* of that packet, as is the next */
+    uint32_t interface;   /* 0 if it is not known */
     address client;
+    address server;
     uint32_t client_port;
+    uint32_t server_port;
     uint16_t target_port;   /* of the SOCKS request */
     maf_side_of_t sides[2]; /* by maf_side_t */
     bool lacks_bytes;       /* that were sent */

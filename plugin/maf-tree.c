@@ -17,6 +17,7 @@
 #include <wsutil/str_util.h>
 
 #include "maf-expert.h"
+#include "maf-info.h"
 #include "maf-methods.h"
 #include "maf-protocol.h"
 
@@ -121,14 +122,8 @@ maf_state_name(uint8_t state)
     return val_to_str_const(state, state_names, "unknown");
 }
 
-/* The most names of a list in the Info column. */
-#define OFFERS_SHOWN 3
-
 /* The most characters of the DATA of a result that the Info column has room for. */
 #define RESULT_TEXT_MAX 60
-
-/* Room for what most summaries are, in characters: to let one grow costs as much as to write it. */
-#define SUMMARY_USUAL 80
 
 /* A message being shown */
 typedef struct {
@@ -139,98 +134,10 @@ typedef struct {
     const maf_message_t *message;
     maf_verdict_t *verdict;
     maf_login_t *login;
-    const char *reason; /* why the server refuses, "" if it does not say; NULL if it does not refuse */
-    const char *note;   /* what the payload dissector has to say, or NULL */
+    const char *reason; /* for the next two see maf_info_t */
+    const char *note;
     proto_item *parts[MAF_PARTS];
 } view_t;
-
-/* Columns, and the top line of the tree */
-
-/* For what most messages have: a printf would take longer than all else that the plugin does for one. */
-static void
-append_with(wmem_strbuf_t *summary, const char *separator, const char *text)
-{
-    wmem_strbuf_append(summary, separator);
-    wmem_strbuf_append(summary, text);
-}
-
-/* "SASL SCRAM-SHA-256, SASL PLAIN, Internal Test Method and 252 more (more available)" */
-static void
-append_list_summary(wmem_strbuf_t *summary, const view_t *view)
-{
-    const maf_message_t *message = view->message;
-    maf_offers_t offers = maf_offers_begin(message);
-    uint32_t methods = 0;
-    bool more_available = false;
-    uint32_t offset;
-    maf_id_t id;
-
-    while (maf_offers_next(&offers, &id, &offset)) {
-        if (maf_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
-            more_available = true;
-        else if (methods++ < OFFERS_SHOWN)
-            append_with(summary, methods == 1 ? ": " : ", ",
-                        maf_method_label(view->pinfo->pool, message->revision, &id));
-    }
-    if (methods == 0)
-        wmem_strbuf_append(summary, ": none");
-    if (methods > OFFERS_SHOWN)
-        wmem_strbuf_append_printf(summary, " and %u more", methods - OFFERS_SHOWN);
-    if (more_available)
-        wmem_strbuf_append(summary, " (more available)");
-}
-
-static const char *
-oem_name(const maf_id_t *id)
-{
-    if (maf_id_is(id, MAF_OEM_NOT_RECOGNISED))
-        return "Not recognised";
-    if (id->length != MAF_COMPACT_ID_LEN)
-        return "OEM";
-    if (id->compact <= MAF_OEM_TEST_LAST)
-        return "Internal test";
-    if (id->compact == MAF_OEM_RESERVED)
-        return "Reserved OEM";
-    return id->compact < MAF_OEM_GENERAL_FIRST ? "Proprietary OEM" : "General OEM";
-}
-
-/* Why the server refuses, and whom: "Do: FAILURE (nothing acceptable)", "Failure, user alice: Ask the help
- * desk." */
-static void
-append_reason(wmem_strbuf_t *summary, const view_t *view)
-{
-    const char *user = maf_login_user_of(view->login, view->verdict, view->pinfo->fd->visited);
-
-    if (view->message->instr != MAF_INSTR_FAILURE) {
-        wmem_strbuf_append_printf(summary, " (%s)", view->reason);
-        return;
-    }
-    if (user)
-        append_with(summary, ", user ", format_text(view->pinfo->pool, (const uint8_t *)user, strlen(user)));
-    if (*view->reason)
-        append_with(summary, ": ", view->reason);
-}
-
-static void
-append_id_summary(wmem_strbuf_t *summary, const view_t *view)
-{
-    const maf_message_t *message = view->message;
-    wmem_allocator_t *pool = view->pinfo->pool;
-
-    if (message->instr == MAF_INSTR_OEM)
-        wmem_strbuf_append_printf(summary, ": %s %s", oem_name(&message->id),
-                                  maf_id_text(pool, &message->id));
-    else if (message->instr == MAF_INSTR_DO || message->instr == MAF_INSTR_PROCESS)
-        append_with(summary, ": ", maf_method_label(pool, message->revision, &message->id));
-    if (view->reason) {
-        append_reason(summary, view);
-        return;
-    }
-    if (message->len > 0)
-        wmem_strbuf_append_printf(summary, " (%u byte%s)", message->len, plurality(message->len, "", "s"));
-    if (view->note)
-        append_with(summary, ", ", view->note);
-}
 
 /* A refusal, and the reason that it has in itself. */
 static const char *
@@ -241,31 +148,6 @@ refusal_of(const maf_message_t *message)
     if (message->instr == MAF_INSTR_DO && maf_id_is(&message->id, MAF_METHOD_FAILURE))
         return "nothing acceptable";
     return message->instr == MAF_INSTR_FAILURE ? "" : NULL;
-}
-
-/* One phrase that says what the message does. */
-static const char *
-summary_of(const view_t *view)
-{
-    const maf_message_t *message = view->message;
-    wmem_strbuf_t *summary;
-
-    if (message->understood < MAF_HEADER_LEN)
-        return "Incomplete message";
-    if (message->layout == MAF_LAYOUT_UNKNOWN)
-        return wmem_strdup_printf(view->pinfo->pool, "Unknown instruction 0x%02x", message->instr);
-
-    summary = wmem_strbuf_new_sized(view->pinfo->pool, SUMMARY_USUAL);
-    wmem_strbuf_append(summary, maf_instr_name(message->revision, message->instr));
-    if (message->list)
-        append_list_summary(summary, view);
-    if (message->id_offset)
-        append_id_summary(summary, view);
-    if (message->instr == MAF_INSTR_REQUEST_MORE)
-        wmem_strbuf_append(summary, message->flags & MAF_FLAGS_ABSOLUTE ? " (absolute)" : " (relative)");
-    if (message->understood < message->length)
-        wmem_strbuf_append(summary, " [incomplete]");
-    return wmem_strbuf_get_str(summary);
 }
 
 /* Ids */
@@ -301,11 +183,12 @@ static void
 show_method(view_t *view)
 {
     const maf_message_t *message = view->message;
-    const char *name = maf_method_name(message->revision, &message->id);
+    const char *name;
     proto_item *item;
 
     if (!view->tree)
         return;
+    name = maf_method_name(message->revision, &message->id);
     view->parts[MAF_PART_METHOD] =
         show_id(view, view->tree, &method_fields, message->id_offset, &message->id, name);
     item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, (int)message->id_offset,
@@ -354,7 +237,9 @@ show_data(view_t *view)
 
     if (message->end != MAF_MESSAGE_WHOLE || message->len == 0)
         return;
-    proto_tree_add_item(view->tree, hf_data, view->tvb, (int)message->data_offset, (int)message->len, ENC_NA);
+    if (view->tree)
+        proto_tree_add_item(view->tree, hf_data, view->tvb, (int)message->data_offset, (int)message->len,
+                            ENC_NA);
     data = tvb_new_subset_length(view->tvb, (int)message->data_offset, (int)message->len);
     if (message->instr != MAF_INSTR_OEM &&
         maf_dissect_data(data, view->pinfo, view->parent, &message->id, &payload)) {
@@ -384,11 +269,12 @@ show_len_and_data(view_t *view, uint32_t after)
 
     if (!message->len_offset)
         return;
-    if (message->len_offset > after)
+    if (view->tree && message->len_offset > after)
         proto_tree_add_item(view->tree, hf_pad, view->tvb, (int)after, (int)(message->len_offset - after),
                             ENC_NA);
-    view->parts[MAF_PART_LEN] = proto_tree_add_item(view->tree, hf_len, view->tvb, (int)message->len_offset,
-                                                    MAF_LEN_LEN, ENC_BIG_ENDIAN);
+    if (view->tree)
+        view->parts[MAF_PART_LEN] = proto_tree_add_item(
+            view->tree, hf_len, view->tvb, (int)message->len_offset, MAF_LEN_LEN, ENC_BIG_ENDIAN);
     show_data(view);
 }
 
@@ -485,7 +371,7 @@ show_oem(view_t *view)
                                                          MAF_RESERVED_LEN, ENC_BIG_ENDIAN);
     proto_tree_add_item(view->tree, hf_idlen, view->tvb, MAF_HEADER_LEN + MAF_RESERVED_LEN, MAF_IDLEN_LEN,
                         ENC_BIG_ENDIAN);
-    show_id(view, view->tree, &oem_fields, message->id_offset, &message->id, oem_name(&message->id));
+    show_id(view, view->tree, &oem_fields, message->id_offset, &message->id, maf_oem_name(&message->id));
     show_len_and_data(view, message->id_offset + message->id.length);
 }
 
@@ -586,21 +472,9 @@ show_session(const view_t *view)
     }
 }
 
-/* Add a phrase to the Info column, after those of the messages before it in the packet. */
-static void
-add_info(packet_info *pinfo, const char *phrase)
-{
-    enum { HAS_INFO_KEY = 1 };
-    const bool has_info = p_get_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY) != NULL;
-
-    col_append_sep_str(pinfo->cinfo, COL_INFO, has_info ? ", " : "", phrase);
-    if (!has_info)
-        p_add_proto_data(pinfo->pool, pinfo, proto_maf, HAS_INFO_KEY, pinfo);
-}
-
 void
 maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
-                 maf_verdict_t *verdict, maf_login_t *login)
+                 maf_verdict_t *verdict, maf_login_t *login, bool is_first)
 {
     view_t view = {.tvb = tvb,
                    .pinfo = pinfo,
@@ -609,10 +483,13 @@ maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
                    .verdict = verdict,
                    .login = login,
                    .reason = refusal_of(message)};
-    proto_item *top = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)message->length, ENC_NA);
+    proto_item *top = NULL;
 
-    view.parts[MAF_PART_MESSAGE] = top;
-    view.tree = proto_item_add_subtree(top, ett_maf);
+    if (tree) {
+        top = proto_tree_add_item(tree, proto_maf, tvb, 0, (int)message->length, ENC_NA);
+        view.parts[MAF_PART_MESSAGE] = top;
+        view.tree = proto_item_add_subtree(top, ett_maf);
+    }
     if (tree && message->understood >= MAF_HEADER_LEN)
         show_header(&view);
     if (message->understood > MAF_HEADER_LEN)
@@ -627,10 +504,16 @@ maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
     verdict->is_recorded = true;
 
     if (tree || col_get_writable(pinfo->cinfo, COL_INFO)) {
-        const char *summary = summary_of(&view);
+        const maf_info_t info = {pinfo, message, verdict, login, view.reason, view.note};
+        char phrase[MAF_INFO_MAX];
 
-        add_info(pinfo, summary);
-        proto_item_append_text(top, ", %s", summary);
+        maf_info_write(&info, phrase);
+        if (is_first)
+            col_add_str(pinfo->cinfo, COL_INFO, phrase);
+        else
+            col_append_sep_str(pinfo->cinfo, COL_INFO, ", ", phrase);
+        if (tree)
+            proto_item_append_text(top, ", %s", phrase);
     }
 }
 
@@ -643,7 +526,7 @@ maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     proto_tree_add_item(proto_item_add_subtree(item, ett_maf), hf_undecoded, tvb, 0, -1, ENC_NA);
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
     col_clear(pinfo->cinfo, COL_INFO);
-    add_info(pinfo, "Undecoded");
+    col_append_str(pinfo->cinfo, COL_INFO, "Undecoded");
 }
 
 /* A line of its own, for what is said of a connection and of no message. */

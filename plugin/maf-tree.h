@@ -32,9 +32,10 @@ const char *maf_state_name(uint8_t state);
  * message  as maf_message_parse() found it in tvb
  * verdict  as the session gave it on the first pass
  * login    whose message it is; gets what is wrong with the message and who logs in, on the first pass
+ * is_first the Info column has nothing to keep but what is behind its fence
  */
 void maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
-                      maf_verdict_t *verdict, maf_login_t *login);
+                      maf_verdict_t *verdict, maf_login_t *login, bool is_first);
 
 /* Show bytes of MAF that no message can be made of, after one whose end is not known; tvb holds just them. */
 void maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);

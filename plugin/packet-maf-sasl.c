@@ -62,8 +62,11 @@ static const true_false_string tfs_echo = {"What the server sent", "Not what the
 static proto_tree *
 add_tree(proto_tree *tree, int proto, int ett, tvbuff_t *tvb, const char *title)
 {
-    proto_item *item = proto_tree_add_item(tree, proto, tvb, 0, -1, ENC_NA);
+    proto_item *item;
 
+    if (!tree)
+        return NULL;
+    item = proto_tree_add_item(tree, proto, tvb, 0, -1, ENC_NA);
     proto_item_append_text(item, ", %s", title);
     return proto_item_add_subtree(item, ett);
 }
@@ -298,7 +301,7 @@ keep_sent(tvbuff_t *tvb, uint32_t place, unsigned length)
 static void
 show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool same, const maf_payload_t *payload)
 {
-    proto_item *item = proto_tree_add_boolean(tree, hf_test_echo, tvb, 0, 0, same);
+    proto_item *item = tree ? proto_tree_add_boolean(tree, hf_test_echo, tvb, 0, 0, same) : NULL;
 
     proto_item_set_generated(item);
     if (!same)
@@ -318,7 +321,8 @@ dissect_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
         (payload->instr != MAF_INSTR_DO && payload->instr != MAF_INSTR_PROCESS))
         return 0;
     tree = add_tree(tree, proto_test, ett_test, tvb, payload->from == MAF_SERVER ? "sent" : "returned");
-    proto_tree_add_item(tree, hf_test_data, tvb, 0, (int)length, ENC_NA);
+    if (tree)
+        proto_tree_add_item(tree, hf_test_data, tvb, 0, (int)length, ENC_NA);
 
     sent = (sent_t *)payload->round->payload;
     if (payload->from == MAF_SERVER) {
@@ -447,8 +451,8 @@ proto_register_maf_sasl(void)
 void
 proto_reg_handoff_maf_sasl(void)
 {
-    maf_methods_add(MAF_METHOD_INTERNAL_TEST, find_dissector("maf.test"));
-    maf_methods_add(MAF_METHOD_SASL_PLAIN, find_dissector("maf.sasl.plain"));
-    maf_methods_add(MAF_METHOD_SASL_CRAM_MD5, find_dissector("maf.sasl.cram_md5"));
-    maf_methods_add(MAF_METHOD_SASL_SCRAM_SHA_256, find_dissector("maf.sasl.scram_sha_256"));
+    maf_methods_add(MAF_METHOD_INTERNAL_TEST, "maf.test", dissect_test);
+    maf_methods_add(MAF_METHOD_SASL_PLAIN, "maf.sasl.plain", dissect_plain);
+    maf_methods_add(MAF_METHOD_SASL_CRAM_MD5, "maf.sasl.cram_md5", dissect_cram_md5);
+    maf_methods_add(MAF_METHOD_SASL_SCRAM_SHA_256, "maf.sasl.scram_sha_256", dissect_scram);
 }

@@ -17,6 +17,7 @@
 #include "stats/maf-tap.h"
 
 static dissector_handle_t messages_handle;
+static protocol_t *maf_protocol;
 
 /* Messages in sequence */
 typedef struct {
@@ -54,13 +55,13 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     int offset = 0;
 
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
-    col_clear(pinfo->cinfo, COL_INFO);
     while (piece && tvb_reported_length_remaining(tvb, offset) > 0) {
         tvbuff_t *message_tvb = whole_of(tvb, pinfo, piece, offset);
         maf_message_t message;
 
         maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
-        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login);
+        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login,
+                         piece == messages->first);
         if (maf_tap_wanted())
             maf_tap_queue(pinfo, messages->stream->login, message_tvb);
         offset += (int)piece->length;
@@ -75,7 +76,8 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
 {
     messages_t messages = {stream, first};
 
-    if (stream->place >= MAF_BEHIND_DECODE_AS) /* we are called by that name */
+    /* Where we are called by that name there is such a layer, and where nothing shows it none is missed. */
+    if (stream->place >= MAF_BEHIND_DECODE_AS || (!tree && proto_is_protocol_enabled(maf_protocol)))
         dissect_messages(tvb, pinfo, tree, &messages);
     else
         call_dissector_with_data(messages_handle, tvb, pinfo, tree, &messages);
@@ -83,7 +85,7 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
 
 /* Show one piece, or as many as there are messages in sequence; returns the first that is not shown yet. */
 static const maf_piece_t *
-show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, tvbuff_t *tvb, int *offset,
+show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, bool follows, tvbuff_t *tvb, int *offset,
             packet_info *pinfo, proto_tree *tree, void *data)
 {
     const maf_piece_t *next = piece->next;
@@ -95,7 +97,7 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, tvbuff_t *tvb,
         next = next->next;
     }
     piece_tvb = part_of(tvb, *offset, length);
-    if (*offset > 0) {
+    if (follows || *offset > 0) {
         col_append_str(pinfo->cinfo, COL_INFO, ", ");
         col_set_fence(pinfo->cinfo, COL_INFO);
     }
@@ -173,7 +175,7 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
     if (segment->gap && segment->gap->begin != segment->gap->end)
         maf_show_gap(tvb, pinfo, tree, stream->login, maf_stream_side(stream, pinfo));
     for (const maf_piece_t *piece = segment->pieces; piece;)
-        piece = show_pieces(stream, piece, tvb, &offset, pinfo, tree, data);
+        piece = show_pieces(stream, piece, segment->follows, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
     pinfo->desegment_len = segment->desegment_len;
     return tvb_captured_length(tvb);
@@ -200,4 +202,5 @@ void
 maf_show_register(int proto)
 {
     messages_handle = create_dissector_handle(dissect_messages, proto);
+    maf_protocol = find_protocol_by_id(proto);
 }
