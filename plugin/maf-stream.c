@@ -57,9 +57,9 @@ recent_stream(const packet_info *pinfo)
 static uint32_t
 interface_of(const packet_info *pinfo)
 {
-    return pinfo->rec->presence_flags & WTAP_HAS_INTERFACE_ID
-               ? pinfo->rec->rec_header.packet_header.interface_id
-               : 0;
+    const bool known = pinfo->rec->presence_flags & WTAP_HAS_INTERFACE_ID;
+
+    return known ? pinfo->rec->rec_header.packet_header.interface_id : 0;
 }
 
 maf_stream_t *

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A short run of the differential test in each mode, and what it and its reader must be able to see."""
+"""A short run of the differential test, and what it and its reader must be able to see. (Where TCP is told to analyse
+nothing, or to go on behind errors, what it delivers is not always what was sent: those modes are for runs by hand.)"""
 import random
 
 import differential
@@ -11,8 +12,7 @@ from packets import CLIENT, SERVER
 SEED = 1
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("mode", differential.MODES)
+@pytest.mark.parametrize("mode", ("default", "ooo"))
 def test_short_run(mode):
     trials = differential.make_trials(f"{SEED}/{mode}", 0, 80)
     result = differential.compare(trials, differential.MODES[mode])

@@ -7,7 +7,6 @@ import programs
 import pytest
 
 
-@pytest.mark.long
 def test_dissector():
     if not (programs.BUILD / "sanitized/plugins").is_dir():
         pytest.skip("no sanitized plugin was built")
@@ -18,6 +17,5 @@ def test_codec():
     programs.run(programs.TOOLS / "tests/fuzz/fuzz-codec")
 
 
-@pytest.mark.long
 def test_costs():
     programs.run(sys.executable, "-B", programs.TOOLS / "dev/bench", "--guard")

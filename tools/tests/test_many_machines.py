@@ -161,7 +161,6 @@ def hosts(readable):
             server.terminate()
 
 
-@pytest.mark.long
 def test_parallel_over_sshd(hosts, readable):
     """It prints what maf-lint prints here, in the same order."""
     folder, home = readable / "shared", readable / "home"  # parallel takes a folder below home to be there for each host

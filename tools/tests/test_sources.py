@@ -37,7 +37,6 @@ def test_manual_page(page):
     assert done.stdout + done.stderr == ""
 
 
-@pytest.mark.long
 def test_manuals(request):
     """The reference in maf(7) is what tshark prints of the plugin, and each option of --help is in its program's page."""
     update = ["--accept"] if request.config.getoption("--update") else []
