@@ -102,10 +102,10 @@ typedef struct {
 /* Steps through the METHODs of a list, in the order of the wire. */
 typedef struct {
     const maf_message_t *message;
-    uint32_t index;  /* of the METHOD to come, from 0 */
-    uint32_t offset; /* where it is, from the message's first byte */
-    uint8_t count;   /* revision 01: how many METHODs to come in the group, itself included */
-    uint8_t length;  /* of an id, in bytes */
+    uint32_t position; /* of the METHOD to come, from 0 */
+    uint32_t offset;   /* where it is, from the message's first byte */
+    uint8_t count;     /* revision 01: how many METHODs to come in the group, itself included */
+    uint8_t length;    /* of an id, in bytes */
 } maf_offers_t;
 
 /* Before the first METHOD of a whole list. */
@@ -122,7 +122,7 @@ maf_offers_next(maf_offers_t *offers, maf_id_t *id, uint32_t *offset)
     const uint8_t *list = offers->message->list;
     const uint32_t begin = offers->message->list_offset;
 
-    if (offers->index == offers->message->nmethods)
+    if (offers->position == offers->message->nmethods)
         return false;
     if (offers->message->layout == MAF_LAYOUT_GROUPS) {
         if (offers->count == 0) {
@@ -135,7 +135,7 @@ maf_offers_next(maf_offers_t *offers, maf_id_t *id, uint32_t *offset)
     *offset = offers->offset;
     *id = maf_id_read(list + (offers->offset - begin), offers->length);
     offers->offset += offers->length;
-    offers->index++;
+    offers->position++;
     return true;
 }
 

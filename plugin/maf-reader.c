@@ -137,6 +137,16 @@ wait_for(maf_reader_t *reader, uint32_t missing)
 
 /* SOCKS */
 
+/* As wait_for(); what there is is kept, to be shown if the rest does not come. */
+static void
+wait_for_socks(maf_reader_t *reader, uint32_t missing)
+{
+    const uint8_t *socks =
+        (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, bytes_left(reader));
+
+    wait_for(reader, missing)->socks = socks;
+}
+
 bool
 maf_is_socks_method(uint8_t method)
 {
@@ -285,6 +295,17 @@ record_socks_message(const maf_reader_t *reader, uint32_t length)
     wmem_free(wmem_file_scope(), host);
 }
 
+static void
+note_early_request(maf_reader_t *reader)
+{
+    const maf_state_t state = maf_session_request(reader->stream->session);
+
+    if (state == MAF_STATE_UNKNOWN)
+        return;
+    reader->segment->remark = MAF_EARLY_REQUEST;
+    reader->segment->state = (uint8_t)state;
+}
+
 /* The SOCKS dissector reassembles nothing, so it gets each message whole. */
 static bool
 read_socks_message(maf_reader_t *reader)
@@ -294,14 +315,12 @@ read_socks_message(maf_reader_t *reader)
     const uint32_t left = bytes_left(reader);
 
     if (length > left && !reader->last) {
-        maf_unfinished_t *pending =
-            wait_for(reader, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
-
-        pending->socks =
-            (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
+        wait_for_socks(reader, left < SOCKS_REQUEST_HEADER ? MAF_MISSING_UNKNOWN : length - left);
         return false;
     }
     end_pending(reader, false);
+    if (is_request)
+        note_early_request(reader);
     if (length > 0 && length <= left)
         record_socks_message(reader, length);
     if (length == 0 || length > left)
@@ -422,27 +441,23 @@ static void
 hand_back(maf_reader_t *reader)
 {
     maf_stream_t *stream = reader->stream;
-    const maf_state_t early = maf_session_request(stream->session);
 
     if (!maf_prefs.dissect_socks) {
         stream->sides[MAF_CLIENT].phase = stream->sides[MAF_SERVER].phase = MAF_PHASE_OPAQUE;
         return;
     }
-    if (reader->from == MAF_CLIENT && early != MAF_STATE_UNKNOWN) {
-        reader->segment->remark = MAF_EARLY_REQUEST;
-        reader->segment->state = (uint8_t)early;
-    }
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
-/* Had the message's last byte been acknowledged before it came? Or had it come, and TCP kept it? */
-static bool
-is_late(const maf_reader_t *reader, uint32_t length)
+static maf_order_t
+order_of(const maf_reader_t *reader, uint32_t length)
 {
     const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
     const uint32_t end = reader->seq + (reader->offset + length - reader->carried);
 
-    return reader->late || left < length + reader->behind || (reader->is_acked && GE_SEQ(reader->acked, end));
+    if (reader->late || (reader->is_acked && GE_SEQ(reader->acked, end)))
+        return MAF_ORDER_LATE;
+    return left < length + reader->behind ? MAF_ORDER_KEPT : MAF_ORDER_IN_SEQUENCE;
 }
 
 static bool
@@ -455,14 +470,11 @@ read_message(maf_reader_t *reader)
     maf_verdict_t *verdict;
     uint32_t missing;
     int revision;
-    bool late;
+    maf_order_t order;
 
     if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
         if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
-            maf_unfinished_t *pending = wait_for(reader, MAF_MISSING_UNKNOWN);
-
-            pending->socks = (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset,
-                                                         pending->have);
+            wait_for_socks(reader, MAF_MISSING_UNKNOWN);
             return false;
         }
         end_pending(reader, false);
@@ -501,18 +513,18 @@ read_message(maf_reader_t *reader)
         message.end = MAF_MESSAGE_UNASSEMBLED;
     side->skip = message.beyond;
     side->sync = sync_after(side->sync, &message);
-    late = is_late(reader, message.length);
-    if (late)
+    order = order_of(reader, message.length);
+    if (order != MAF_ORDER_IN_SEQUENCE)
         maf_stream_lose_track(stream);
     verdict =
-        maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, late);
+        maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, order);
     maf_login_message(
         stream->login, &message, verdict, reader->packet, &reader->when,
         message.end == MAF_MESSAGE_WHOLE && message.len > 0
             ? tvb_get_ptr(reader->tvb, (int)(reader->offset + message.data_offset), (int)message.len)
             : NULL);
     add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
-    if (late)
+    if (order != MAF_ORDER_IN_SEQUENCE)
         maf_stream_lose_track(stream);
     return true;
 }

@@ -50,9 +50,8 @@ struct maf_session {
     last_word_t last[2]; /* by maf_side_t */
 };
 
-#define UNSURE_NEXT (1U << 0) /* messages may be missing just before it */
-#define UNSURE_OF(side)                                                                                      \
-    (1U << (1 + (side))) /* that side's last message was late: what is next may have come */
+#define UNSURE_NEXT     (1U << 0)            /* messages may be missing just before it */
+#define UNSURE_OF(side) (1U << (1 + (side))) /* by that side's last message: what is next may have come */
 
 #define BY_CLIENT  (1U << MAF_CLIENT)
 #define BY_SERVER  (1U << MAF_SERVER)
@@ -241,13 +240,13 @@ take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *v
         verdict->violations |= MAF_VIOLATION_NMETHODS_WIDTH;
     while (maf_offers_next(&offers, &id, &offset)) {
         const uint32_t violation =
-            take_offer(session, message, &id, offers.index == message->nmethods, since);
+            take_offer(session, message, &id, offers.position == message->nmethods, since);
 
         if (!violation)
             continue;
         if (!offer_violations)
             offer_violations = wmem_alloc0_array(session->allocator, uint32_t, message->nmethods);
-        offer_violations[offers.index - 1] = violation;
+        offer_violations[offers.position - 1] = violation;
         verdict->violations |= violation;
     }
     verdict->offer_violations = offer_violations;
@@ -333,9 +332,9 @@ take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t 
 
 /* What comes late does not move the state back; but a result is one whenever it comes. */
 static uint8_t
-state_after(const maf_session_t *session, const maf_message_t *message, bool late)
+state_after(const maf_session_t *session, const maf_message_t *message, maf_order_t order)
 {
-    if (late && !is_result(message) && session->state > MAF_STATE_AWAITING_LIST)
+    if (order == MAF_ORDER_LATE && !is_result(message) && session->state > MAF_STATE_AWAITING_LIST)
         return session->state;
     if (message->instr == MAF_INSTR_DO && maf_id_is(&message->id, MAF_METHOD_FAILURE))
         return MAF_STATE_FAILED;
@@ -437,10 +436,10 @@ link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 /* A message whose instruction is known. */
 static void
 take_message(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
-             bool late, maf_verdict_t *verdict)
+             maf_order_t order, maf_verdict_t *verdict)
 {
     const maf_side_t from = (maf_side_t)verdict->from;
-    const uint8_t state = state_after(session, message, late);
+    const uint8_t state = state_after(session, message, order);
     uint32_t misplaced = judge_place(session, message, from);
     const uint32_t unanswered = link_oem(session, message, from);
 
@@ -530,7 +529,7 @@ maf_session_request(const maf_session_t *session)
 
 maf_verdict_t *
 maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from, uint32_t number,
-                    const nstime_t *when, bool late)
+                    const nstime_t *when, maf_order_t order)
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
 
@@ -546,16 +545,16 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
     link_answer(session, verdict, message->instr, number, when);
 
     if (names_instruction(message))
-        take_message(session, message, number, when, late, verdict);
+        take_message(session, message, number, when, order, verdict);
     if (violation_of_end(message)) /* what else seems wrong with it has the same cause */
         verdict->violations = violation_of_end(message);
     if (message->end != MAF_MESSAGE_WHOLE)
         maf_session_lose_track(session);
 
-    if (late)
-        session->unsure |= UNSURE_OF(from);
-    else
+    if (order == MAF_ORDER_IN_SEQUENCE)
         session->unsure &= (uint8_t)~UNSURE_OF(from);
+    else
+        session->unsure |= UNSURE_OF(from);
 
     verdict->state = session->state;
     verdict->round = session->round;

@@ -127,6 +127,13 @@ maf_begins_round(const maf_message_t *message, const maf_verdict_t *verdict)
     return message->instr == MAF_INSTR_DO && verdict->state == MAF_STATE_EXECUTING && verdict->round;
 }
 
+/* When a message comes. */
+typedef enum {
+    MAF_ORDER_IN_SEQUENCE,
+    MAF_ORDER_KEPT, /* it had come, and TCP kept it until what was missing before it came */
+    MAF_ORDER_LATE, /* behind what follows it, or it had been acknowledged: what it leads to may have come */
+} maf_order_t;
+
 typedef struct maf_session maf_session_t;
 
 /*
@@ -170,10 +177,9 @@ maf_state_t maf_session_request(const maf_session_t *session);
  * from       who sent it
  * number     of the packet that completed it
  * when       its time of capture
- * late       the other side had acknowledged it before it came: what followed from it may have come already
  * returns    the verdict, never NULL
  */
 maf_verdict_t *maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from,
-                                   uint32_t number, const nstime_t *when, bool late);
+                                   uint32_t number, const nstime_t *when, maf_order_t order);
 
 #endif /* MAF_SESSION_H */

@@ -211,19 +211,19 @@ static int
 source_index(const packet_info *pinfo, tvbuff_t *tvb)
 {
     tvbuff_t *source = tvb_get_ds_tvb(tvb);
-    int index = 0;
+    int position = 0;
 
-    for (const GSList *item = pinfo->data_src; item; item = item->next, index++) {
+    for (const GSList *item = pinfo->data_src; item; item = item->next, position++) {
         if (get_data_source_tvb((const struct data_source *)item->data) == source)
-            return index;
+            return position;
     }
-    return index;
+    return position;
 }
 
 static maf_segment_t *
-segment_at(const maf_stream_t *stream, unsigned index)
+segment_at(const maf_stream_t *stream, unsigned position)
 {
-    return *(maf_segment_t **)wmem_array_index(stream->segments, index);
+    return *(maf_segment_t **)wmem_array_index(stream->segments, position);
 }
 
 /* Nothing of it has been read: it is given again, with more. */

@@ -79,7 +79,7 @@ typedef enum {
 typedef struct {
     uint32_t packet;      /* with the next two: which one it is */
     uint32_t offset;      /* of its first byte in its data source */
-    uint16_t source;      /* index of that data source in the packet */
+    uint16_t source;      /* position of that data source in the packet */
     uint8_t remark;       /* maf_remark_t */
     uint8_t state;        /* maf_state_t in which an early request comes */
     bool follows;         /* another one with messages, in the same packet */

@@ -197,15 +197,15 @@ show_method(view_t *view)
 }
 
 static void
-show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t *id, uint32_t index)
+show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t *id, uint32_t position)
 {
     const unsigned revision = view->message->revision;
     proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
 
-    if (view->verdict->offer_violations && view->verdict->offer_violations[index])
+    if (view->verdict->offer_violations && view->verdict->offer_violations[position])
         maf_expert_offer(view->pinfo, item, view->message, view->verdict,
                          view->verdict->is_recorded ? NULL : view->login, id,
-                         view->verdict->offer_violations[index]);
+                         view->verdict->offer_violations[position]);
 }
 
 /* DATA */
@@ -305,7 +305,7 @@ show_list(view_t *view)
                                          "Methods (%u)", message->nmethods);
     offers = maf_offers_begin(message);
     while (maf_offers_next(&offers, &id, &offset))
-        show_offer(view, list, offset, &id, offers.index - 1);
+        show_offer(view, list, offset, &id, offers.position - 1);
 }
 
 static proto_tree *
@@ -336,7 +336,7 @@ show_groups(view_t *view)
     for (bool new_group = true; maf_offers_next(&offers, &id, &offset); new_group = offers.count == 0) {
         if (new_group)
             group = show_group(view, offset - MAF_GROUP_HEADER_LEN, (uint8_t)(offers.count + 1), id.length);
-        show_offer(view, group, offset, &id, offers.index - 1);
+        show_offer(view, group, offset, &id, offers.position - 1);
     }
     view->parts[MAF_PART_NMETHODS] =
         proto_tree_add_item(view->tree, hf_list_end, view->tvb, (int)message->length - 1, 1, ENC_NA);

@@ -60,11 +60,11 @@ add_uint(json_dumper *json, const char *key, uint32_t number)
 
 /* Seconds, with all nine decimals: a double has no room for those of a time since 1970. */
 static void
-add_time(json_dumper *json, const char *key, const nstime_t *time)
+add_time(json_dumper *json, const char *key, const nstime_t *when)
 {
-    const bool is_negative = time->secs < 0 || time->nsecs < 0;
-    int64_t secs = (int64_t)time->secs;
-    int nsecs = time->nsecs;
+    const bool is_negative = when->secs < 0 || when->nsecs < 0;
+    int64_t secs = (int64_t)when->secs;
+    int nsecs = when->nsecs;
 
     if (secs < 0 && nsecs > 0) { /* -1 s and 0.3 s are -0.7 s */
         secs++;

@@ -99,27 +99,27 @@ typedef struct {
 static stat_tap_table_ui ui;
 static GPtrArray
     *old_rows; /* cells of rows that are in the table no more, but that a dialog may still show */
-static GHashTable *row_indices; /* by maf_login_t: index of the row, and one */
+static GHashTable *row_indices; /* by maf_login_t: position of the row, and one */
 
 /* Rows */
 
 static stat_tap_table_item_type *
-cell(const stat_tap_table *table, unsigned index, unsigned column)
+cell(const stat_tap_table *table, unsigned position, unsigned column)
 {
-    return stat_tap_get_field_data(table, index, column);
+    return stat_tap_get_field_data(table, position, column);
 }
 
 static void
-set_text(const stat_tap_table *table, unsigned index, unsigned column, const char *text)
+set_text(const stat_tap_table *table, unsigned position, unsigned column, const char *text)
 {
-    cell(table, index, column)->value.string_value = text;
+    cell(table, position, column)->value.string_value = text;
 }
 
 /* The same with text that belongs to the row, in the place of such text. */
 static void
-set_own_text(const stat_tap_table *table, unsigned index, unsigned column, const row_t *row, char *text)
+set_own_text(const stat_tap_table *table, unsigned position, unsigned column, const row_t *row, char *text)
 {
-    stat_tap_table_item_type *item = cell(table, index, column);
+    stat_tap_table_item_type *item = cell(table, position, column);
 
     wmem_free(row->scope, item->user_data.ptr_value);
     item->user_data.ptr_value = text;
@@ -160,7 +160,7 @@ time_text(wmem_allocator_t *scope, const nstime_t *when)
 static unsigned
 row_new(stat_tap_table *table, const maf_login_t *login)
 {
-    const unsigned index = table->num_elements;
+    const unsigned position = table->num_elements;
     stat_tap_table_item_type cells[COLUMNS] = {0};
     row_t *row = g_new0(row_t, 1);
 
@@ -176,9 +176,9 @@ row_new(stat_tap_table *table, const maf_login_t *login)
     cells[COLUMN_STREAM].value.uint_value = login->tcp_stream;
     cells[COLUMN_CLIENT].value.string_value = maf_end_text(row->scope, &login->client, login->client_port);
     cells[COLUMN_SERVER].value.string_value = maf_end_text(row->scope, &login->server, login->server_port);
-    stat_tap_init_table_row(table, index, COLUMNS, cells);
-    g_hash_table_insert(row_indices, (void *)login, GUINT_TO_POINTER(index + 1));
-    return index;
+    stat_tap_init_table_row(table, position, COLUMNS, cells);
+    g_hash_table_insert(row_indices, (void *)login, GUINT_TO_POINTER(position + 1));
+    return position;
 }
 
 /* Cells */
@@ -274,7 +274,7 @@ expert_text(const row_t *row)
 }
 
 static void
-refresh_experts(const stat_tap_table *table, unsigned index, const maf_login_t *login, row_t *row,
+refresh_experts(const stat_tap_table *table, unsigned position, const maf_login_t *login, row_t *row,
                 bool is_later_pass)
 {
     const maf_diagnosis_t *next;
@@ -300,27 +300,27 @@ refresh_experts(const stat_tap_table *table, unsigned index, const maf_login_t *
         }
     }
     if (has_new)
-        set_own_text(table, index, COLUMN_EXPERT, row, expert_text(row));
+        set_own_text(table, position, COLUMN_EXPERT, row, expert_text(row));
 }
 
 static void
-refresh_texts(const stat_tap_table *table, unsigned index, const maf_login_t *login, row_t *row)
+refresh_texts(const stat_tap_table *table, unsigned position, const maf_login_t *login, row_t *row)
 {
     const maf_round_t *next = row->last_round ? row->last_round->next : login->first_round;
 
     for (; next; next = next->next)
         add_run(row, login, next);
-    set_text(table, index, COLUMN_RUN, wmem_strbuf_get_str(row->run));
+    set_text(table, position, COLUMN_RUN, wmem_strbuf_get_str(row->run));
     if (login->user != row->user)
-        set_own_text(table, index, COLUMN_USER, row, foreign_text(row->scope, login->user));
+        set_own_text(table, position, COLUMN_USER, row, foreign_text(row->scope, login->user));
     if (login->offered != row->offered || login->offers != row->offers)
-        set_own_text(table, index, COLUMN_OFFERED, row, offered_text(row->scope, login));
+        set_own_text(table, position, COLUMN_OFFERED, row, offered_text(row->scope, login));
     if (login->outcome != row->outcome)
-        set_own_text(table, index, COLUMN_RESULT, row, foreign_text(row->scope, login->result));
+        set_own_text(table, position, COLUMN_RESULT, row, foreign_text(row->scope, login->result));
     if (login->target != row->target)
-        set_own_text(table, index, COLUMN_TARGET, row, foreign_text(row->scope, login->target));
+        set_own_text(table, position, COLUMN_TARGET, row, foreign_text(row->scope, login->target));
     if (login->reply != row->reply)
-        set_own_text(table, index, COLUMN_REPLY, row, wmem_strdup_printf(row->scope, "%d", login->reply));
+        set_own_text(table, position, COLUMN_REPLY, row, wmem_strdup_printf(row->scope, "%d", login->reply));
     row->user = login->user;
     row->offered = login->offered;
     row->offers = login->offers;
@@ -330,22 +330,23 @@ refresh_texts(const stat_tap_table *table, unsigned index, const maf_login_t *lo
 }
 
 static void
-refresh(const stat_tap_table *table, unsigned index, const maf_login_t *login, bool is_later_pass)
+refresh(const stat_tap_table *table, unsigned position, const maf_login_t *login, bool is_later_pass)
 {
-    row_t *row = (row_t *)cell(table, index, COLUMN_FRAME)->user_data.ptr_value;
+    row_t *row = (row_t *)cell(table, position, COLUMN_FRAME)->user_data.ptr_value;
 
     if (!row->is_begun && login->first_message) {
         row->is_begun = true;
-        cell(table, index, COLUMN_FRAME)->value.uint_value = login->first;
-        set_own_text(table, index, COLUMN_START, row, time_text(row->scope, &login->begin));
-        set_text(table, index, COLUMN_REVISION, login->revision == MAF_VER_00 ? "00" : "01");
+        cell(table, position, COLUMN_FRAME)->value.uint_value = login->first;
+        set_own_text(table, position, COLUMN_START, row, time_text(row->scope, &login->begin));
+        set_text(table, position, COLUMN_REVISION, login->revision == MAF_VER_00 ? "00" : "01");
     }
-    cell(table, index, COLUMN_DURATION)->value.float_value = nstime_to_sec(&login->duration);
-    cell(table, index, COLUMN_ROUNDS)->value.uint_value = login->last_round ? login->last_round->number : 0;
-    set_text(table, index, COLUMN_OUTCOME, maf_outcome_name(login->outcome));
-    set_text(table, index, COLUMN_CLOSED_BY, login->closed_by ? login->closed_by : "");
-    refresh_texts(table, index, login, row);
-    refresh_experts(table, index, login, row, is_later_pass);
+    cell(table, position, COLUMN_DURATION)->value.float_value = nstime_to_sec(&login->duration);
+    cell(table, position, COLUMN_ROUNDS)->value.uint_value =
+        login->last_round ? login->last_round->number : 0;
+    set_text(table, position, COLUMN_OUTCOME, maf_outcome_name(login->outcome));
+    set_text(table, position, COLUMN_CLOSED_BY, login->closed_by ? login->closed_by : "");
+    refresh_texts(table, position, login, row);
+    refresh_experts(table, position, login, row, is_later_pass);
 }
 
 /* The table */
@@ -370,9 +371,9 @@ static tap_packet_status
 table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const void *data,
              tap_flags_t flags _U_)
 {
-    const stat_data_t *stat = (const stat_data_t *)tapdata;
+    const stat_data_t *shown = (const stat_data_t *)tapdata;
     const maf_login_t *login = ((const maf_tap_t *)data)->login;
-    stat_tap_table *table = g_array_index(stat->stat_tap_data->tables, stat_tap_table *, 0);
+    stat_tap_table *table = g_array_index(shown->stat_tap_data->tables, stat_tap_table *, 0);
 
     if (g_hash_table_contains(row_indices, login))
         return TAP_PACKET_DONT_REDRAW;
@@ -384,8 +385,8 @@ table_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const v
 static void
 table_reset(stat_tap_table *table)
 {
-    for (unsigned index = 0; index < table->num_elements; index++)
-        g_ptr_array_add(old_rows, table->elements[index]);
+    for (unsigned position = 0; position < table->num_elements; position++)
+        g_ptr_array_add(old_rows, table->elements[position]);
     table->num_elements = 0;
     g_hash_table_remove_all(row_indices);
 }
@@ -400,7 +401,7 @@ table_gone(void *table _U_)
 }
 
 static void
-table_free_cell(stat_tap_table *table _U_, unsigned index _U_, unsigned column,
+table_free_cell(stat_tap_table *table _U_, unsigned position _U_, unsigned column,
                 stat_tap_table_item_type *item)
 {
     if (column == COLUMN_FRAME)

@@ -262,18 +262,18 @@ named_row(srt_stat_table *table, const char *name)
 
 /* That took so long, and ended in that packet. */
 static void
-add_time(const srt_data_t *srt, unsigned index, int row, const nstime_t *duration, uint32_t packet)
+add_time(const srt_data_t *srt, unsigned position, int row, const nstime_t *duration, uint32_t packet)
 {
     const nstime_t begin = NSTIME_INIT_ZERO;
     packet_info end = {.num = packet, .abs_ts = *duration};
 
-    add_srt_table_data(g_array_index(srt->srt_array, srt_stat_table *, index), row, &begin, &end);
+    add_srt_table_data(g_array_index(srt->srt_array, srt_stat_table *, position), row, &begin, &end);
 }
 
 static int
-row_in(const srt_data_t *srt, unsigned index, const char *name)
+row_in(const srt_data_t *srt, unsigned position, const char *name)
 {
-    return named_row(g_array_index(srt->srt_array, srt_stat_table *, index), name);
+    return named_row(g_array_index(srt->srt_array, srt_stat_table *, position), name);
 }
 
 static tap_packet_status

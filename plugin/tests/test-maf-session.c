@@ -39,7 +39,7 @@ feed(fixture_t *f, maf_side_t from, const maf_message_t *message)
     const uint32_t number = ++f->number;
     const nstime_t when = {.secs = (time_t)(number + number / 2), .nsecs = number % 2 ? 500000000 : 0};
 
-    return maf_session_message(f->session, message, from, number, &when, false);
+    return maf_session_message(f->session, message, from, number, &when, MAF_ORDER_IN_SEQUENCE);
 }
 
 static maf_message_t

@@ -104,7 +104,9 @@ def maf_lines(run):
 
 
 # What is shown of a frame whose rest the capture lacks, which is known when all has been read.
-LACKING = re.compile(r"^\[Multi-.*Incomplete frame\]\n +\[Expert Info .*: The capture has no more of .*\n(?: {8}.*\n)*", re.MULTILINE)
+LACKING = re.compile(r"^\[Multi-.*Incomplete message\]\n +\[Expert Info .*: The capture ends .*\n(?: {8}.*\n)*", re.MULTILINE)
+# On the second pass a failure also has the user who is named behind it.
+USER = re.compile(r"(?<=^Multi-Authentication Framework, Failure), user [^:]*|(?<= and disconnect), user [^:]*")
 
 
 def maf_trees(run):
@@ -117,7 +119,7 @@ def maf_trees(run):
             if line and not line.startswith(" "):
                 wanted = line.startswith(OUR_LAYERS)
             if wanted and not line.startswith(LATER):
-                ours.append(line)
+                ours.append(USER.sub("", line))
         if number and tcp:
             trees[int(number[1])] = tcp["header"], int(tcp["stream"]), ours
     return trees
