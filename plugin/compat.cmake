@@ -59,8 +59,6 @@ maf_compiles(MAF_HAVE_UAT_DISSECTOR
 maf_compiles(MAF_HAVE_WMEM_BOOL
     "bool freed(wmem_allocator_t *, wmem_cb_event_t, void *);
      wmem_user_cb_t f(void) { return freed; }")
-maf_compiles(MAF_HAVE_WMEM_STRBUF_NEW_SIZED
-    "wmem_strbuf_t *f(void) { return wmem_strbuf_new_sized(NULL, 1); }")
 
 # Since 4.4
 maf_compiles(MAF_HAVE_STAT_INIT_BOOL

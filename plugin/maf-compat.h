@@ -65,10 +65,6 @@ typedef gboolean maf_wmem_bool_t;
 #define dissector_try_uint_with_data dissector_try_uint_new
 #endif
 
-#ifndef MAF_HAVE_WMEM_STRBUF_NEW_SIZED
-#define wmem_strbuf_new_sized(allocator, size) wmem_strbuf_sized_new(allocator, size, 0)
-#endif
-
 /* Its header, epan/dissectors/packet-tls-utils.h, cannot be read without those of libgcrypt. */
 extern void tls_set_appdata_dissector(dissector_handle_t tls_handle, packet_info *pinfo,
                                       dissector_handle_t app_handle);

@@ -103,6 +103,7 @@ static void
 append_reason(phrase_t *phrase, const maf_info_t *info)
 {
     const char *user = maf_login_user_of(info->login, info->verdict, info->pinfo->fd->visited);
+    const void *text = user; /* format_text() takes unsigned char in some versions, char in others */
 
     if (info->message->instr != MAF_INSTR_FAILURE) {
         append(phrase, " (");
@@ -112,7 +113,7 @@ append_reason(phrase_t *phrase, const maf_info_t *info)
     }
     if (user) {
         append(phrase, ", user ");
-        append(phrase, format_text(info->pinfo->pool, (const uint8_t *)user, strlen(user)));
+        append(phrase, format_text(info->pinfo->pool, text, strlen(user)));
     }
     if (*info->reason) {
         append(phrase, ": ");

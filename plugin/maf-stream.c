@@ -9,6 +9,7 @@
 #include "maf-stream.h"
 
 #include <epan/proto_data.h>
+#include <wiretap/wtap.h>
 
 #include "maf-prefs.h"
 #include "maf-protocol.h"
