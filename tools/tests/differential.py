@@ -41,6 +41,7 @@ PASSES = ["maf.revision", "maf.from", "maf.do_in", "maf.response_to", "maf.metho
 MODES = {"default": (), "ooo": OUT_OF_ORDER, "no-analysis": ("-o", "tcp.analyze_sequence_numbers:FALSE"),
          "errors": ("-o", "tcp.no_subdissector_on_error:FALSE")}
 MAF = OWN + STATE + BLAME + PASSES
+TUNNEL_UNSURE = {"ports reused", "ports reused later", "late"}  # what is in the tunnel is stock SOCKS' doing
 REASSEMBLY = "_ws.malformed.reassembly"
 GRADES = ("exact", "crossed", "late", "dropped")
 
@@ -285,7 +286,7 @@ def differences(trial, kind, early, rows, passes):
                 same = read[name] == said[name]
             if not same:
                 wrong.append(f"{name} of {('client', 'server')[side]}: {read[name]}, expected {said[name]}")
-    if kind == "exact" and not {"ports reused", "ports reused later", "late"} & set(trial.damage):  # there stock SOCKS is at fault with tunnels
+    if kind == "exact" and not TUNNEL_UNSURE & set(trial.damage):
         read = decoded_values([row for _, row in rows], STATE + TUNNEL)
         for name, of_it in (states(trial.expected) | tunnel_values(trial)).items():
             if read[name] != of_it:
