@@ -184,8 +184,8 @@ say_nmethods_width(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "The %s sent NMETHODS as one byte, as the text has it; expected four, as the diagram has "
-        "it: a peer that goes by the diagram cannot read this list",
+        "The %s sent NMETHODS as one byte; expected four (the draft's diagram has four, its text one): "
+        "a peer that expects four cannot read this list",
         sender_of(c));
 }
 

@@ -85,7 +85,7 @@ enum maf_instr {
 #define MAF_METHOD_LEN        4 /* a METHOD id of revision 00 */
 #define MAF_LEN_LEN           4 /* LEN, DLEN */
 #define MAF_NMETHODS_LEN      4 /* NMETHODS as the diagram draws it */
-#define MAF_NMETHODS_LEN_BYTE 1 /* NMETHODS as the text has it: "an byte" */
+#define MAF_NMETHODS_LEN_BYTE 1 /* the width of NMETHODS in the draft's text, whose diagram has four */
 #define MAF_NMETHODS_MIN      1
 #define MAF_NMETHODS_MAX      255
 
