@@ -143,8 +143,8 @@ say_instr(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "The %s sent INSTR X'%02X'; expected X'00' to X'%02X' or X'FF'. How long the message is "
-        "cannot be told, so the rest of the segment is not decoded",
+        "The %s sent INSTR X'%02X'; expected X'00' to X'%02X' or X'FF'. The length of the message is "
+        "not known, so the rest of the segment is not decoded",
         sender_of(c), c->message->instr,
         c->message->revision == MAF_VER_00 ? MAF_INSTR_ACKNOWLEDGE : MAF_INSTR_OEM);
 }
@@ -174,7 +174,7 @@ say_nmethods(const case_t *c)
             sender_of(c));
     return wmem_strdup_printf(
         c->pool,
-        "The %s sent NMETHODS %u; expected 1 to 255. How long the list is cannot be told, so the "
+        "The %s sent NMETHODS %u; expected 1 to 255. The length of the list is not known, so the "
         "rest of the segment is not decoded",
         sender_of(c), c->message->nmethods);
 }
@@ -391,7 +391,7 @@ static ei_register_info registered[] = {
       MAF_EXPFILL("FLAGS is not 0, or in a request for more sub-methods neither 0 nor 1")}},
     {&ei_instr,
      {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision",
-      MAF_EXPFILL("How long the message is cannot be told, so the rest of the segment is not decoded")}},
+      MAF_EXPFILL("The length of the message is not known, so the rest of the segment is not decoded")}},
     {&ei_direction,
      {"maf.expert.direction", PI_PROTOCOL, PI_WARN, "Sent by the wrong side",
       MAF_EXPFILL("Only the other side may send this instruction")}},
