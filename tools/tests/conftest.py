@@ -12,7 +12,7 @@ import programs
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update", action="store_true", help="rewrite expected/*.txt and the reference in maf(7)")
+    parser.addoption("--update", action="store_true", help="rewrite the reference in maf(7)")
 
 
 @pytest.fixture(scope="session")
@@ -45,19 +45,6 @@ def readable(tmp_path):
         if folder.owner() == pathlib.Path.home().owner() and folder.parts[:2] == ("/", "tmp") and len(folder.parts) > 2:
             folder.chmod(0o755)
     return tmp_path
-
-
-@pytest.fixture
-def same_as_expected(request):
-    """A function: holds a text to expected/NAME.txt, or with --update puts it there."""
-    def same(name, now):
-        path = programs.EXPECTED / f"{name}.txt"
-        if request.config.getoption("--update"):
-            path.write_text(now, encoding="utf-8")
-        expected = path.read_text(encoding="utf-8")
-        assert now == expected, f"if this is right: tools/check --update -k {name}" + programs.difference(expected, now)
-
-    return same
 
 
 @pytest.fixture(scope="session", autouse=True)
