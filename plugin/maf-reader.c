@@ -28,6 +28,13 @@ byte_at(const maf_reader_t *reader, uint32_t offset)
     return tvb_get_uint8(reader->tvb, (int)(reader->offset + offset));
 }
 
+/* Sequence number after as many bytes from `offset` on */
+static uint32_t
+end_seq(const maf_reader_t *reader, uint32_t length)
+{
+    return reader->seq + (reader->offset + length - reader->carried);
+}
+
 static maf_side_of_t *
 side_of(const maf_reader_t *reader)
 {
@@ -108,6 +115,17 @@ begin_pending(const maf_reader_t *reader)
     return side->pending;
 }
 
+/* Bytes that TCP does not keep for us: it has not given them, or loses those that it had kept out of order
+ * when it is asked for one more segment. */
+static bool
+is_ours_to_keep(const maf_reader_t *reader, uint32_t missing)
+{
+    return reader->held || reader->offset < reader->carried ||
+           (missing == MAF_MISSING_UNKNOWN &&
+            GT_SEQ(end_seq(reader, (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset)),
+                   reader->next));
+}
+
 /*
  * The message at `offset` goes on in a later segment. For the rest of a header TCP is asked for one more
  * segment, for the rest of a body for as many bytes: who asks for the bytes of a header does not get them
@@ -121,7 +139,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
     maf_side_of_t *side = side_of(reader);
 
     pending->have = left;
-    if (reader->held || reader->offset < reader->carried) {
+    if (is_ours_to_keep(reader, missing)) {
         side->carried =
             (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
         side->carried_length = left;
@@ -223,6 +241,8 @@ read_greeting(maf_reader_t *reader)
     if (length > 0 && length != MAF_MISSING_UNKNOWN)
         return take_greeting(reader, length);
     side_of(reader)->phase = MAF_PHASE_MESSAGES;
+    if (reader->stream->mid_session)
+        side_of(reader)->sync = MAF_GUESSED;
     return true;
 }
 
@@ -295,12 +315,33 @@ record_socks_message(const maf_reader_t *reader, uint32_t length)
     wmem_free(wmem_file_scope(), host);
 }
 
+static maf_order_t
+order_of(const maf_reader_t *reader, uint32_t length)
+{
+    const uint32_t end = end_seq(reader, length);
+
+    if (reader->late || (reader->is_acked && GE_SEQ(reader->acked, end)))
+        return MAF_ORDER_LATE;
+    if (side_of(reader)->sync != MAF_IN_SYNC)
+        return MAF_ORDER_GUESSED;
+    return GT_SEQ(end, reader->next) ? MAF_ORDER_KEPT : MAF_ORDER_IN_SEQUENCE;
+}
+
+/* Then it may have sent messages that were not read. */
+static bool
+has_lost_other_side(const maf_reader_t *reader)
+{
+    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync != MAF_IN_SYNC;
+}
+
+/* A request that does not come in sequence may have been sent after a Success that the capture has later. */
 static void
-note_early_request(maf_reader_t *reader)
+note_early_request(maf_reader_t *reader, uint32_t length)
 {
     const maf_state_t state = maf_session_request(reader->stream->session);
 
-    if (state == MAF_STATE_UNKNOWN)
+    if (state == MAF_STATE_UNKNOWN || order_of(reader, length) != MAF_ORDER_IN_SEQUENCE ||
+        has_lost_other_side(reader))
         return;
     reader->segment->remark = MAF_EARLY_REQUEST;
     reader->segment->state = (uint8_t)state;
@@ -320,7 +361,7 @@ read_socks_message(maf_reader_t *reader)
     }
     end_pending(reader, false);
     if (is_request)
-        note_early_request(reader);
+        note_early_request(reader, length);
     if (length > 0 && length <= left)
         record_socks_message(reader, length);
     if (length == 0 || length > left)
@@ -370,13 +411,14 @@ looks_like_message(const maf_message_t *message, maf_side_t from)
            looks_like_id(message);
 }
 
+/* A second guess in sequence is believed if it ends where its segment does. */
 static maf_sync_t
-sync_after(maf_sync_t sync, const maf_message_t *message)
+sync_after(maf_sync_t sync, const maf_message_t *message, bool ends_segment)
 {
     if (message->end == MAF_MESSAGE_BAD_INSTR || message->end == MAF_MESSAGE_BAD_COUNT ||
         message->end == MAF_MESSAGE_BAD_LENGTH)
         return MAF_RESYNC;
-    return sync == MAF_RESYNC ? MAF_GUESSED : MAF_IN_SYNC;
+    return sync == MAF_RESYNC || (sync == MAF_GUESSED && !ends_segment) ? MAF_GUESSED : MAF_IN_SYNC;
 }
 
 bool
@@ -449,17 +491,6 @@ hand_back(maf_reader_t *reader)
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
-static maf_order_t
-order_of(const maf_reader_t *reader, uint32_t length)
-{
-    const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
-    const uint32_t end = reader->seq + (reader->offset + length - reader->carried);
-
-    if (reader->late || (reader->is_acked && GE_SEQ(reader->acked, end)))
-        return MAF_ORDER_LATE;
-    return left < length + reader->behind ? MAF_ORDER_KEPT : MAF_ORDER_IN_SEQUENCE;
-}
-
 static bool
 read_message(maf_reader_t *reader)
 {
@@ -512,9 +543,9 @@ read_message(maf_reader_t *reader)
     if (missing && !reader->ends)
         message.end = MAF_MESSAGE_UNASSEMBLED;
     side->skip = message.beyond;
-    side->sync = sync_after(side->sync, &message);
     order = order_of(reader, message.length);
-    if (order != MAF_ORDER_IN_SEQUENCE)
+    side->sync = sync_after(side->sync, &message, end_seq(reader, message.length) == reader->next);
+    if (order != MAF_ORDER_IN_SEQUENCE || has_lost_other_side(reader))
         maf_stream_lose_track(stream);
     verdict =
         maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, order);

@@ -29,7 +29,7 @@ typedef struct {
     bool held;             /* TCP cannot give them again: the pending message's are carried */
     bool is_acked;         /* all before `acked` was acknowledged before they came */
     uint32_t acked;
-    uint32_t behind; /* as many bytes at the end came in earlier packets, out of order */
+    uint32_t next;   /* sequence number after the packet's last byte: those behind came earlier, out of order */
     uint32_t offset; /* in tvb, of what has not been read */
 } maf_reader_t;
 

@@ -220,8 +220,6 @@ take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *v
     uint32_t offset;
     maf_id_t id;
 
-    if (session->revision == MAF_REVISION_BY_LIST)
-        session->revision = message->revision;
     session->list++;
     if (session->list == 1 || begins_anew) {
         session->download = session->list;
@@ -450,6 +448,9 @@ take_message(maf_session_t *session, const maf_message_t *message, uint32_t numb
         session->round->decision = verdict;
         nstime_delta(&session->round->duration, when, &session->round->begin);
     }
+    if (message->instr == MAF_INSTR_SUPPORTED && session->revision == MAF_REVISION_BY_LIST &&
+        order != MAF_ORDER_GUESSED)
+        session->revision = message->revision;
     take_instruction(session, message, number, when, verdict);
     if (misplaced || unanswered) /* one fault, one diagnosis */
         verdict->violations &= OWN_FAULTS;
@@ -541,7 +542,7 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
     verdict->state_before = session->state;
     verdict->revision = message->revision;
     verdict->running = session->running;
-    session->has_seen_01 |= message->revision == MAF_VER_01;
+    session->has_seen_01 |= message->revision == MAF_VER_01 && order != MAF_ORDER_GUESSED;
     link_answer(session, verdict, message->instr, number, when);
 
     if (names_instruction(message))
@@ -550,6 +551,10 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
         verdict->violations = violation_of_end(message);
     if (message->end != MAF_MESSAGE_WHOLE)
         maf_session_lose_track(session);
+    if (order == MAF_ORDER_GUESSED) {
+        verdict->violations = 0;
+        verdict->offer_violations = NULL;
+    }
 
     if (order == MAF_ORDER_IN_SEQUENCE)
         session->unsure &= (uint8_t)~UNSURE_OF(from);

@@ -132,6 +132,7 @@ typedef enum {
     MAF_ORDER_IN_SEQUENCE,
     MAF_ORDER_KEPT, /* it had come, and TCP kept it until what was missing before it came */
     MAF_ORDER_LATE, /* behind what follows it, or it had been acknowledged: what it leads to may have come */
+    MAF_ORDER_GUESSED, /* behind a gap: it looks like a message, which is no proof */
 } maf_order_t;
 
 typedef struct maf_session maf_session_t;

@@ -635,15 +635,6 @@ next_seq(const maf_stream_t *stream, const maf_direction_t *direction, const str
     return stream->state == MAF_STREAM_PROVISIONAL ? direction->seen : direction->consumed;
 }
 
-/* How many bytes of a segment TCP had kept, because others before them were missing. */
-static uint32_t
-kept_behind(tvbuff_t *tvb, const struct tcpinfo *tcpinfo)
-{
-    const uint32_t end = tcpinfo->seq + tvb_reported_length(tvb);
-
-    return tcpinfo->is_reassembled && GT_SEQ(end, tcpinfo->nxtseq) ? end - tcpinfo->nxtseq : 0;
-}
-
 /* A segment for the first time */
 static maf_segment_t *
 read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct tcpinfo *tcpinfo)
@@ -653,18 +644,19 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
     const bool ends = tcpinfo && (tcpinfo->flags & TH_FIN);
     maf_segment_t *segment = add_segment(stream, pinfo, tvb);
     const bool lacks_bytes = tcpinfo && note_ack(stream, from, tcpinfo->lastackseq);
+    const uint32_t seq = next_seq(stream, direction, tcpinfo);
     maf_reader_t reader = {
         .stream = stream,
         .from = from,
         .segment = segment,
         .packet = pinfo->num,
         .when = pinfo->abs_ts,
-        .seq = next_seq(stream, direction, tcpinfo),
+        .seq = seq,
         .ends = ends,
         .last = ends || !maf_prefs.desegment || !pinfo->can_desegment,
         .is_acked = direction->is_acked,
         .acked = direction->acked,
-        .behind = tcpinfo ? kept_behind(tvb, tcpinfo) : 0,
+        .next = tcpinfo ? tcpinfo->nxtseq : seq + tvb_reported_length(tvb),
     };
 
     if (stream->state == MAF_STREAM_PROVISIONAL) {

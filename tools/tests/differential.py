@@ -10,8 +10,8 @@ each session is one of these:
            messages must be equal, not the state
   late     TCP delivers all bytes, but some behind later ones of their side: the messages must be equal in two passes;
            in one pass some may be missing, none may be added
-  dropped  TCP keeps bytes to itself ("spurious retransmission"), or its reassembly fails where segments overlap:
-           nobody may be blamed
+  dropped  TCP keeps bytes to itself ("spurious retransmission", or a byte that looks like a keep-alive), or its
+           reassembly fails where segments overlap: nobody may be blamed
 Nobody may be blamed in any of them, and both passes must say the same where it is exact.
 """
 import argparse
@@ -42,6 +42,7 @@ MODES = {"default": (), "ooo": OUT_OF_ORDER, "no-analysis": ("-o", "tcp.analyze_
          "errors": ("-o", "tcp.no_subdissector_on_error:FALSE")}
 MAF = OWN + STATE + BLAME + PASSES
 TUNNEL_UNSURE = {"ports reused", "ports reused later", "late"}  # what is in the tunnel is stock SOCKS' doing
+KEEP_ALIVE = "tcp.analysis.keep_alive"
 REASSEMBLY = "_ws.malformed.reassembly"
 GRADES = ("exact", "crossed", "late", "dropped")
 
@@ -193,13 +194,14 @@ def mixed(rng, trials):
 
 def delivered(trial, frames, rows):
     """The bytes that TCP gives its subdissector, [(frame, side, start, end)], in the order of the capture. TCP may
-    have cut them at the front, or put what it held behind them."""
+    have cut them at the front, or put what it held behind them. What it takes for a keep-alive it does not give to
+    whoever waits for the rest of a message."""
     chunks, streams, next_byte = [], honest.bytes_of(trial.said), [0, 0]
     for frame, packet in frames:
         if not isinstance(packet, Segment) or not packet.payload:
             continue
         data = bytes.fromhex("".join(rows[frame - 1]["data.data"]))
-        if not data:
+        if not data or any(rows[frame - 1][KEEP_ALIVE]):
             continue
         side, stream = packet.side, streams[packet.side]
         first = packet.seq - trial.conversation.first[side]
@@ -319,7 +321,7 @@ def compare(trials, options=(), mixer=None, folder=None):
         pathlib.Path(scratch).chmod(0o755)
         path = pathlib.Path(scratch, "trials.pcap")
         write_pcap(path, [packet for _, packet in capture])
-        tcp = fields(path, ["data.data"], "-d", "tcp.port==1080,data", *options, plugin=False)
+        tcp = fields(path, ["data.data", KEEP_ALIVE], "-d", "tcp.port==1080,data", *options, plugin=False)
         names = MAF + TUNNEL + [REASSEMBLY]
         once, twice = (fields(path, names, *passes, *options) for passes in ((), ("-2",)))
         # by themselves: stock SOCKS gives what is in a tunnel, of MAF too, a tcp.stream of its own

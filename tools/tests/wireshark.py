@@ -50,7 +50,7 @@ def fields(capture, names, *arguments, plugin=True):
     output = tshark(capture, *arguments, "-T", "fields", "-E", "separator=/t", "-E", "aggregator=;", *wanted,
                     plugin=plugin)
     rows = []
-    for line in output.decode("utf-8", "replace").splitlines():
+    for line in output.decode("utf-8", "replace").removesuffix("\n").split("\n") if output else ():
         values = line.split("\t")
         rows.append({name: value.split(";") if value else [] for name, value in zip(names, values, strict=True)})
     return rows
