@@ -18,21 +18,40 @@ typedef struct {
     nstime_t when;
 } last_word_t;
 
+/* How far the session has come, whatever was said since */
+typedef enum {
+    PROGRESS_NONE,
+    PROGRESS_BEGUN,
+    PROGRESS_FAILED,
+    PROGRESS_SUCCEEDED,
+} progress_t;
+
+/* How much of the session has been seen */
+typedef enum {
+    SEEN_PARTLY, /* messages may be missing */
+    SEEN_OFFERS, /* but no list of the download in force */
+    SEEN_ALL,    /* no message is missing since the session began */
+} seen_t;
+
+/* What the last list says of sub-methods that are not in it */
+typedef enum {
+    MORE_UNKNOWN,
+    MORE_NONE,
+    MORE_AVAILABLE,
+} more_t;
+
 struct maf_session {
     wmem_allocator_t *allocator;
     uint8_t state;  /* maf_state_t */
     uint8_t unsure; /* whether the next message is legal, whatever it is: UNSURE_* */
-    bool complete;  /* no message is missing since the session began */
-    bool begun;
-    bool ended;
-    bool succeeded;
+    progress_t progress;
+    seen_t seen;
     nstime_t begin; /* time of the first message */
 
-    int revision;     /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
-    bool has_seen_01; /* some message was of revision 01 */
+    int revision;   /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
+    uint8_t newest; /* the highest revision that a message was read by */
 
     maf_round_t *round;      /* the last one; NULL before the first do */
-    bool has_run_method;     /* in some round: not a do with an id that is none's */
     uint32_t do_number;      /* message number of the do in force, 0 if there is none */
     const maf_id_t *running; /* its METHOD */
     uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
@@ -42,10 +61,8 @@ struct maf_session {
     uint32_t download;        /* the list that the download in force began with */
     wmem_map_t *offered;      /* METHOD of 4 bytes to the last list that offered it */
     wmem_map_t *offered_long; /* the same for ids of other lengths; NULL until there is one */
-    bool offered_known;       /* no list of the download is missing */
-    bool more_known;          /* more_available is what the last list said */
-    bool more_available;
-    bool relative; /* the list awaited was asked for as a relative download */
+    more_t more;
+    uint16_t asked; /* FLAGS of the last request for more: what kind of download */
 
     last_word_t last[2]; /* by maf_side_t */
 };
@@ -107,7 +124,7 @@ static uint32_t
 judge_place(const maf_session_t *session, const maf_message_t *message, maf_side_t from)
 {
     const rule_t *rule = &rules[message->instr];
-    const uint32_t states = IN(session->state) | (session->ended ? IN_ENDED : 0);
+    const uint32_t states = IN(session->state) | (session->progress >= PROGRESS_FAILED ? IN_ENDED : 0);
     const bool answers_oem =
         message->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
 
@@ -200,7 +217,7 @@ take_offer(maf_session_t *session, const maf_message_t *message, const maf_id_t 
     if (maf_id_is(id, MAF_METHOD_SUCCESS) || maf_id_is(id, MAF_METHOD_FAILURE))
         return MAF_VIOLATION_RESERVED_OFFER;
     if (maf_id_is(id, MAF_METHOD_MORE_AVAILABLE)) {
-        session->more_available = true;
+        session->more = MORE_AVAILABLE;
         return is_last || message->revision != MAF_VER_00 ? 0 : MAF_VIOLATION_MORE_NOT_LAST;
     }
     before = list_that_offered(session, id);
@@ -213,7 +230,7 @@ static void
 take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *verdict)
 {
     const bool asked_for_more = session->state == MAF_STATE_AWAITING_MORE;
-    const bool begins_anew = asked_for_more && !session->relative;
+    const bool begins_anew = asked_for_more && session->asked == MAF_FLAGS_ABSOLUTE;
     maf_offers_t offers = maf_offers_begin(message);
     uint32_t *offer_violations = NULL;
     uint32_t since;
@@ -223,17 +240,14 @@ take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *v
     session->list++;
     if (session->list == 1 || begins_anew) {
         session->download = session->list;
-        session->offered_known = session->complete || begins_anew;
+        if (begins_anew)
+            session->seen = MAX(session->seen, SEEN_OFFERS);
     }
     since = asked_for_more ? session->download : session->list;
 
-    session->more_known = message->end == MAF_MESSAGE_WHOLE;
-    session->more_available = false;
-    if (message->end != MAF_MESSAGE_WHOLE) {
-        session->offered_known = false;
+    session->more = message->end == MAF_MESSAGE_WHOLE ? MORE_NONE : MORE_UNKNOWN;
+    if (message->end != MAF_MESSAGE_WHOLE)
         return;
-    }
-
     if (message->nmethods_width == MAF_NMETHODS_LEN_BYTE)
         verdict->violations |= MAF_VIOLATION_NMETHODS_WIDTH;
     while (maf_offers_next(&offers, &id, &offset)) {
@@ -252,6 +266,22 @@ take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *v
 
 /* Instructions */
 
+static bool
+is_method(const maf_id_t *id)
+{
+    return !maf_id_is(id, MAF_METHOD_SUCCESS) && !maf_id_is(id, MAF_METHOD_MORE_AVAILABLE);
+}
+
+static bool
+has_run_method(const maf_session_t *session)
+{
+    for (const maf_round_t *round = session->round; round; round = round->previous) {
+        if (is_method(round->method))
+            return true;
+    }
+    return false;
+}
+
 static uint32_t
 take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when)
 {
@@ -267,10 +297,9 @@ take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, c
     session->round = round;
     session->do_number = number;
     session->running = round->method;
-    if (maf_id_is(&message->id, MAF_METHOD_SUCCESS) || maf_id_is(&message->id, MAF_METHOD_MORE_AVAILABLE))
+    if (!is_method(&message->id))
         return MAF_VIOLATION_NOT_A_METHOD;
-    session->has_run_method = true;
-    return session->offered_known && list_that_offered(session, &message->id) < session->download
+    return session->seen >= SEEN_OFFERS && list_that_offered(session, &message->id) < session->download
                ? MAF_VIOLATION_NOT_OFFERED
                : 0;
 }
@@ -287,8 +316,8 @@ take_process(maf_session_t *session, const maf_message_t *message)
 static uint32_t
 take_request_more(maf_session_t *session, const maf_message_t *message)
 {
-    session->relative = message->flags != MAF_FLAGS_ABSOLUTE;
-    return session->more_known && !session->more_available ? MAF_VIOLATION_NO_MORE_AVAILABLE : 0;
+    session->asked = message->flags;
+    return session->more == MORE_NONE ? MAF_VIOLATION_NO_MORE_AVAILABLE : 0;
 }
 
 static uint32_t
@@ -298,7 +327,7 @@ take_result(const maf_session_t *session, const maf_message_t *message)
         return maf_id_is(&message->id, MAF_METHOD_FAILURE) ? 0 : MAF_VIOLATION_RESULT_MISMATCH;
     if (!maf_id_is(&message->id, MAF_METHOD_SUCCESS))
         return MAF_VIOLATION_RESULT_MISMATCH;
-    return session->complete && !session->has_run_method ? MAF_VIOLATION_SUCCESS_WITHOUT_METHOD : 0;
+    return session->seen == SEEN_ALL && !has_run_method(session) ? MAF_VIOLATION_SUCCESS_WITHOUT_METHOD : 0;
 }
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
@@ -462,15 +491,16 @@ take_message(maf_session_t *session, const maf_message_t *message, uint32_t numb
         session->do_number = 0;
         session->running = NULL;
     }
-    if (has_ended(state) && !session->ended && misplaced != MAF_VIOLATION_DIRECTION) {
-        session->ended = true;
-        verdict->ending = ending_new(session, when);
+    if (has_ended(state) && misplaced != MAF_VIOLATION_DIRECTION) {
+        if (session->progress < PROGRESS_FAILED)
+            verdict->ending = ending_new(session, when);
+        session->progress =
+            MAX(session->progress, state == MAF_STATE_SUCCEEDED ? PROGRESS_SUCCEEDED : PROGRESS_FAILED);
     }
     if (rules[message->instr].next != SAME_STATE)
         session->unsure &= (uint8_t)~UNSURE_NEXT;
     if (misplaced & (MAF_VIOLATION_DIRECTION | MAF_VIOLATION_SEQUENCE))
         session->unsure |= UNSURE_NEXT; /* what follows from it is no fault of its own */
-    session->succeeded |= state == MAF_STATE_SUCCEEDED;
     session->state = state;
 }
 
@@ -490,7 +520,7 @@ maf_session_new(wmem_allocator_t *allocator, int revision, bool late)
     session->state = late ? MAF_STATE_UNKNOWN : MAF_STATE_AWAITING_LIST;
     session->revision = revision;
     session->unsure = late ? UNSURE_NEXT : 0;
-    session->complete = !late;
+    session->seen = late ? SEEN_PARTLY : SEEN_ALL;
     return session;
 }
 
@@ -500,14 +530,14 @@ maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver)
     if (session->revision != MAF_REVISION_BY_LIST)
         return session->revision;
     if (instr == MAF_INSTR_SUCCESS || instr == MAF_INSTR_FAILURE) /* draft-01 has VER 00 in these */
-        return session->has_seen_01 || ver == MAF_VER_01;
+        return session->newest == MAF_VER_01 || ver == MAF_VER_01;
     return ver == MAF_VER_01;
 }
 
 bool
 maf_session_has_succeeded(const maf_session_t *session)
 {
-    return session->state == MAF_STATE_SUCCEEDED && session->ended;
+    return session->state == MAF_STATE_SUCCEEDED && session->progress >= PROGRESS_FAILED;
 }
 
 void
@@ -516,16 +546,15 @@ maf_session_lose_track(maf_session_t *session)
     if (session->round && !session->round->gap)
         session->round->gap = session->round->frames + 1;
     session->unsure |= UNSURE_NEXT;
-    session->complete = false;
-    session->offered_known = false;
-    session->more_known = false;
+    session->seen = SEEN_PARTLY;
+    session->more = MORE_UNKNOWN;
     session->oem_from = 0;
 }
 
 maf_state_t
 maf_session_request(const maf_session_t *session)
 {
-    return session->succeeded || session->unsure ? MAF_STATE_UNKNOWN : (maf_state_t)session->state;
+    return session->progress == PROGRESS_SUCCEEDED || session->unsure ? MAF_STATE_UNKNOWN : (maf_state_t)session->state;
 }
 
 maf_verdict_t *
@@ -534,15 +563,16 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
 
-    if (!session->begun) {
-        session->begun = true;
+    if (session->progress == PROGRESS_NONE) {
+        session->progress = PROGRESS_BEGUN;
         session->begin = *when;
     }
     verdict->from = (uint8_t)from;
     verdict->state_before = session->state;
     verdict->revision = message->revision;
     verdict->running = session->running;
-    session->has_seen_01 |= message->revision == MAF_VER_01 && order != MAF_ORDER_GUESSED;
+    if (order != MAF_ORDER_GUESSED)
+        session->newest = MAX(session->newest, message->revision);
     link_answer(session, verdict, message->instr, number, when);
 
     if (names_instruction(message))

@@ -97,7 +97,7 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, bool follows, 
         next = next->next;
     }
     piece_tvb = part_of(tvb, *offset, length);
-    if (follows || *offset > 0) {
+    if (piece->kind != MAF_PIECE_DATA && (follows || *offset > 0)) {
         col_append_str(pinfo->cinfo, COL_INFO, ", ");
         col_set_fence(pinfo->cinfo, COL_INFO);
     }

@@ -16,6 +16,7 @@ typedef struct {
     wmem_allocator_t *allocator;
     maf_session_t *session;
     uint32_t number;
+    maf_order_t order; /* in which messages come */
 } fixture_t;
 
 static void
@@ -24,6 +25,7 @@ set_up(fixture_t *f, const void *late)
     f->allocator = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
     f->session = maf_session_new(f->allocator, MAF_REVISION_BY_LIST, late != NULL);
     f->number = 0;
+    f->order = MAF_ORDER_IN_SEQUENCE;
 }
 
 static void
@@ -39,7 +41,7 @@ feed(fixture_t *f, maf_side_t from, const maf_message_t *message)
     const uint32_t number = ++f->number;
     const nstime_t when = {.secs = (time_t)(number + number / 2), .nsecs = number % 2 ? 500000000 : 0};
 
-    return maf_session_message(f->session, message, from, number, &when, MAF_ORDER_IN_SEQUENCE);
+    return maf_session_message(f->session, message, from, number, &when, f->order);
 }
 
 static maf_message_t
@@ -701,6 +703,32 @@ test_late_01(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 0);
 }
 
+/* What only looks like a message breaks no rule, sets no revision, and what follows it may be anything. */
+static void
+test_guessed(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    f->order = MAF_ORDER_GUESSED;
+    check(send_list(f, TEST, MAF_METHOD_SUCCESS), MAF_STATE_AWAITING_DECISION, 0);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 1), ==, 1);
+    check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
+    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 0);
+    maf_session_lose_track(f->session);
+    f->order = MAF_ORDER_IN_SEQUENCE;
+    check(send_process(f, MAF_SERVER, OTHER), MAF_STATE_EXECUTING, 0);
+}
+
+/* What comes late does not move the state back; a result is one whenever it comes. */
+static void
+test_late_message(fixture_t *f, const void *late G_GNUC_UNUSED)
+{
+    reach(f, MAF_STATE_EXECUTING);
+    maf_session_lose_track(f->session);
+    f->order = MAF_ORDER_LATE;
+    check(send_list(f, OTHER), MAF_STATE_EXECUTING, 0);
+    maf_session_lose_track(f->session);
+    check(send_success(f), MAF_STATE_SUCCEEDED, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -737,6 +765,8 @@ main(int argc, char **argv)
     ADD("version-01", test_version_01, NULL);
     ADD("oem", test_oem, NULL);
     ADD("late-01", test_late_01, late);
+    ADD("guessed", test_guessed, NULL);
+    ADD("late-message", test_late_message, NULL);
     ADD("many-lists", test_many_lists, NULL);
 #undef ADD
     result = g_test_run();

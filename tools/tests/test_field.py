@@ -74,7 +74,7 @@ def test_as_stock(name, passes, ooo):
 @PASSES
 @pytest.mark.parametrize("name,options", (
     ("02-icmp-quotes-greeting", ()), ("02-icmp-quotes-greeting", OUT_OF_ORDER),
-    ("icmp-first", ()), pytest.param("icmp-first", OUT_OF_ORDER, marks=pytest.mark.xfail(reason="open: nothing is decoded")),
+    ("icmp-first", ()),
     ("03-ooo-list-late", OUT_OF_ORDER), ("late-list-reassembled-ooo", OUT_OF_ORDER),
     ("greeting-split-after-selection", OUT_OF_ORDER),
     ("overlap-late-request", ()), ("overlap-late-request", OUT_OF_ORDER),
@@ -87,6 +87,21 @@ def test_all_messages(name, options, passes):
     assert_decoded(rows, sides, maf_reader.read_session(*both))
     tunnel_is_http = name != "overlap-late-request"
     assert [code for row in rows for code in row["http.response.code"]] == ["200"] * tunnel_is_http
+
+
+@PASSES
+def test_quoted_before_syn_out_of_order(passes):
+    """Stock TCP takes the quoted packet for the client's first, and then keeps all that the client sends for good: what
+    the server sends is decoded, and nobody blamed."""
+    capture = FIELD / "icmp-first.pcap"
+    delivered = fields(capture, ["data.data", "tcp.dstport"], "-d", "tcp.port==1080,data", *OUT_OF_ORDER, *passes,
+                       plugin=False)
+    assert not [row for row in delivered if row["data.data"] and row["tcp.dstport"] == ["1080"]]
+    both, sides = streams(capture)
+    server = [message for message in maf_reader.read_session(*both).messages if message.side == SERVER]
+    rows = decode(capture, *OUT_OF_ORDER, *passes)
+    assert blame(rows) == set()
+    assert decoded_values(rows, OWN) == {name: expected_values(server, SERVER)[name] for name in OWN}
 
 
 @PASSES
