@@ -107,7 +107,6 @@ begin_pending(const maf_reader_t *reader)
         return side->pending;
     side->pending = wmem_new0(wmem_file_scope(), maf_unfinished_t);
     side->pending->began = reader->packet;
-    side->pending->revision = -1;
     if (!side->pendings)
         side->pendings = wmem_tree_new(wmem_file_scope());
     wmem_tree_insert32(side->pendings, reader->packet, side->pending);
@@ -116,14 +115,13 @@ begin_pending(const maf_reader_t *reader)
 }
 
 /* Bytes that TCP does not keep for us: it has not given them, or loses those that it had kept out of order
- * when it is asked for one more segment. */
+ * when it is asked for more. */
 static bool
-is_ours_to_keep(const maf_reader_t *reader, uint32_t missing)
+is_ours_to_keep(const maf_reader_t *reader)
 {
-    return reader->held || reader->offset < reader->carried ||
-           (missing == MAF_MISSING_UNKNOWN &&
-            GT_SEQ(end_seq(reader, (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset)),
-                   reader->next));
+    const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
+
+    return reader->held || reader->offset < reader->carried || GT_SEQ(end_seq(reader, left), reader->next);
 }
 
 /*
@@ -139,7 +137,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
     maf_side_of_t *side = side_of(reader);
 
     pending->have = left;
-    if (is_ours_to_keep(reader, missing)) {
+    if (is_ours_to_keep(reader)) {
         side->carried =
             (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
         side->carried_length = left;
@@ -503,7 +501,7 @@ read_message(maf_reader_t *reader)
     int revision;
     maf_order_t order;
 
-    if ((!goes_on || side->pending->revision < 0) && begins_socks(reader)) {
+    if ((!goes_on || !side->pending->header_known) && begins_socks(reader)) {
         if (may_begin_socks(reader) && !reader->last && maf_prefs.dissect_socks) {
             wait_for_socks(reader, MAF_MISSING_UNKNOWN);
             return false;
@@ -513,10 +511,8 @@ read_message(maf_reader_t *reader)
         return true;
     }
 
-    revision = goes_on && side->pending->revision >= 0
-                   ? side->pending->revision
-                   : maf_session_revision(stream->session, byte_at(reader, 0),
-                                          bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
+    revision = maf_session_revision(stream->session, byte_at(reader, 0),
+                                    bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
     if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
         end_pending(reader, true);
@@ -536,7 +532,7 @@ read_message(maf_reader_t *reader)
         pending->is_message = true;
         maf_login_waits(stream->login, reader->from, pending->began, &reader->when, &message, pending->have,
                         missing);
-        pending->revision = message.understood ? revision : -1;
+        pending->header_known = message.understood > 0;
         return false;
     }
     end_pending(reader, false);

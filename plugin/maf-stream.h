@@ -96,7 +96,7 @@ typedef struct {
     uint32_t done;        /* packet that has its last byte; 0 if it is still pending */
     bool given_up;        /* in packet `done`: its rest will not come */
     bool is_message;      /* of MAF */
-    int revision;         /* it is read by, once its header is there; else -1 */
+    bool header_known;    /* of MAF, so that it is no message of SOCKS */
     uint32_t have;        /* bytes there were when it was last read */
     const uint8_t *socks; /* of a SOCKS message: its bytes; else NULL */
 } maf_unfinished_t;
