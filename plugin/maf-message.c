@@ -4,19 +4,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-compat.h"
-
 #include "maf-message.h"
+
+#include <glib.h>
 
 #include "maf-protocol.h"
 
-#include <string.h>
-
 typedef struct {
-    tvbuff_t *tvb;
-    uint32_t offset;   /* of the message in tvb */
-    uint32_t captured; /* bytes there are to look at, from the message's first on */
-    uint32_t sent;     /* bytes there were on the wire, from the message's first on */
+    maf_bytes_t bytes; /* from the message's first on */
     const maf_message_options_t *options;
 } reader_t;
 
@@ -36,7 +31,7 @@ static uint32_t
 bad(const reader_t *reader, maf_message_t *message, maf_message_end_t why)
 {
     message->end = why;
-    message->length = reader->sent;
+    message->length = reader->bytes.sent;
     return 0;
 }
 
@@ -48,32 +43,37 @@ static uint32_t
 cut(const reader_t *reader, maf_message_t *message, uint32_t length, bool length_known)
 {
     message->end = MAF_MESSAGE_CUT;
-    message->length = length_known ? MIN(length, reader->sent) : reader->sent;
-    message->beyond = length_known && length > reader->sent ? length - reader->sent : 0;
-    message->snapped = reader->sent > reader->captured;
+    message->length = length_known ? MIN(length, reader->bytes.sent) : reader->bytes.sent;
+    message->beyond = length_known && length > reader->bytes.sent ? length - reader->bytes.sent : 0;
+    message->snapped = reader->bytes.sent > reader->bytes.captured;
     if (message->snapped)
         return 0;
     /* Whoever once asks TCP for a number of bytes must not ask it for a segment after that: it would not
      * look at the rest of this one. */
-    return length_known ? length - reader->sent : MAF_MISSING_UNKNOWN;
+    return length_known ? length - reader->bytes.sent : MAF_MISSING_UNKNOWN;
 }
 
 static uint8_t
 octet_at(const reader_t *reader, uint32_t at)
 {
-    return tvb_get_uint8(reader->tvb, (int)(reader->offset + at));
+    return reader->bytes.at[at];
 }
 
+/* Of so many bytes, the first the highest. */
 static uint32_t
-number_at(const reader_t *reader, uint32_t at)
+number_at(const reader_t *reader, uint32_t at, unsigned width)
 {
-    return tvb_get_ntohl(reader->tvb, (int)(reader->offset + at));
+    uint32_t number = 0;
+
+    for (unsigned i = 0; i < width; i++)
+        number = number << 8 | octet_at(reader, at + i);
+    return number;
 }
 
 static const uint8_t *
-octets_at(const reader_t *reader, uint32_t at, uint32_t length)
+octets_at(const reader_t *reader, uint32_t at)
 {
-    return tvb_get_ptr(reader->tvb, (int)(reader->offset + at), (int)length);
+    return reader->bytes.at + at;
 }
 
 static uint32_t
@@ -88,7 +88,7 @@ end_after(const reader_t *reader, maf_message_t *message, uint32_t at, uint32_t 
 {
     if (length > reader->options->max_length || length > INT32_MAX - at)
         return bad(reader, message, MAF_MESSAGE_BAD_LENGTH);
-    return reader->captured < at + length ? cut(reader, message, at + length, true)
+    return reader->bytes.captured < at + length ? cut(reader, message, at + length, true)
                                           : whole(message, at + length);
 }
 
@@ -98,10 +98,10 @@ end_after_data(const reader_t *reader, maf_message_t *message, uint32_t at)
 {
     const uint32_t data_offset = at + MAF_LEN_LEN;
 
-    if (reader->captured < data_offset)
+    if (reader->bytes.captured < data_offset)
         return cut(reader, message, data_offset, false);
     message->len_offset = at;
-    message->len = number_at(reader, at);
+    message->len = number_at(reader, at, MAF_LEN_LEN);
     message->data_offset = message->understood = data_offset;
     return end_after(reader, message, data_offset, message->len);
 }
@@ -112,14 +112,14 @@ take_id(const reader_t *reader, maf_message_t *message, uint32_t at)
 {
     uint8_t length;
 
-    if (reader->captured < at + MAF_IDLEN_LEN)
+    if (reader->bytes.captured < at + MAF_IDLEN_LEN)
         return cut(reader, message, at + MAF_IDLEN_LEN, false);
     length = octet_at(reader, at);
     at += MAF_IDLEN_LEN;
-    if (reader->captured < at + length)
+    if (reader->bytes.captured < at + length)
         return cut(reader, message, at + length, message->layout == MAF_LAYOUT_ID);
     message->id_offset = at;
-    message->id = maf_id_read(length ? octets_at(reader, at, length) : NULL, length);
+    message->id = maf_id_read(octets_at(reader, at), length);
     message->understood = at + length;
     return 0;
 }
@@ -131,7 +131,7 @@ layout_unknown(const reader_t *reader, maf_message_t *message)
 }
 
 static uint32_t
-layout_header(const reader_t *reader _U_, maf_message_t *message)
+layout_header(const reader_t *reader G_GNUC_UNUSED, maf_message_t *message)
 {
     return whole(message, MAF_HEADER_LEN);
 }
@@ -141,7 +141,7 @@ layout_list(const reader_t *reader, maf_message_t *message)
 {
     uint32_t length;
 
-    if (reader->captured < MAF_HEADER_LEN + 1)
+    if (reader->bytes.captured < MAF_HEADER_LEN + 1)
         return cut(reader, message, MAF_HEADER_LEN + 1, false);
 
     message->nmethods_width = (uint8_t)reader->options->nmethods_width;
@@ -149,20 +149,20 @@ layout_list(const reader_t *reader, maf_message_t *message)
         message->nmethods_width = octet_at(reader, MAF_HEADER_LEN) ? MAF_NMETHODS_1 : MAF_NMETHODS_4;
 
     message->list_offset = MAF_HEADER_LEN + message->nmethods_width;
-    if (reader->captured < message->list_offset)
+    if (reader->bytes.captured < message->list_offset)
         return cut(reader, message, message->list_offset, false);
 
     message->nmethods = message->nmethods_width == MAF_NMETHODS_1 ? octet_at(reader, MAF_HEADER_LEN)
-                                                                  : number_at(reader, MAF_HEADER_LEN);
+                                                                  : number_at(reader, MAF_HEADER_LEN, MAF_NMETHODS_LEN);
     message->understood = message->list_offset;
     if (message->nmethods < MAF_NMETHODS_MIN || message->nmethods > MAF_NMETHODS_MAX)
         return bad(reader, message, MAF_MESSAGE_BAD_COUNT);
 
     length = message->nmethods * MAF_METHOD_LEN;
-    if (reader->captured < message->list_offset + length)
+    if (reader->bytes.captured < message->list_offset + length)
         return cut(reader, message, message->list_offset + length, true);
 
-    message->list = octets_at(reader, message->list_offset, length);
+    message->list = octets_at(reader, message->list_offset);
     return whole(message, message->list_offset + length);
 }
 
@@ -171,10 +171,10 @@ layout_method_data(const reader_t *reader, maf_message_t *message)
 {
     const uint32_t len_offset = MAF_HEADER_LEN + MAF_METHOD_LEN;
 
-    if (reader->captured < len_offset + MAF_LEN_LEN)
+    if (reader->bytes.captured < len_offset + MAF_LEN_LEN)
         return cut(reader, message, len_offset + MAF_LEN_LEN, false);
     message->id_offset = MAF_HEADER_LEN;
-    message->id = maf_id_read(octets_at(reader, MAF_HEADER_LEN, MAF_METHOD_LEN), MAF_METHOD_LEN);
+    message->id = maf_id_read(octets_at(reader, MAF_HEADER_LEN), MAF_METHOD_LEN);
     return end_after_data(reader, message, len_offset);
 }
 
@@ -187,12 +187,12 @@ layout_groups(const reader_t *reader, maf_message_t *message)
     for (;;) {
         uint32_t count, length;
 
-        if (reader->captured < at + 1)
+        if (reader->bytes.captured < at + 1)
             return cut(reader, message, at + 1, false);
         count = octet_at(reader, at);
         if (count == 0)
             break;
-        if (reader->captured < at + MAF_GROUP_HEADER_LEN)
+        if (reader->bytes.captured < at + MAF_GROUP_HEADER_LEN)
             return cut(reader, message, at + MAF_GROUP_HEADER_LEN, false);
         length = octet_at(reader, at + 1);
         if (length == 0)
@@ -202,7 +202,7 @@ layout_groups(const reader_t *reader, maf_message_t *message)
         if (at > MAF_LIST_MAX)
             return bad(reader, message, MAF_MESSAGE_BAD_LENGTH);
     }
-    message->list = octets_at(reader, MAF_HEADER_LEN, at + 1 - MAF_HEADER_LEN);
+    message->list = octets_at(reader, MAF_HEADER_LEN);
     return whole(message, at + 1);
 }
 
@@ -230,7 +230,7 @@ layout_oem(const reader_t *reader, maf_message_t *message)
     const uint32_t missing = take_id(reader, message, MAF_HEADER_LEN + MAF_RESERVED_LEN);
 
     if (message->id_offset > 0)
-        message->reserved = tvb_get_ntoh24(reader->tvb, (int)reader->offset + MAF_HEADER_LEN);
+        message->reserved = number_at(reader, MAF_HEADER_LEN, MAF_RESERVED_LEN);
     if (missing || message->end == MAF_MESSAGE_CUT)
         return missing;
     return end_after_data(reader, message, aligned(message->understood));
@@ -271,28 +271,22 @@ static const uint8_t layouts[][UINT8_MAX + 1] = {
 };
 
 uint32_t
-maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_message_options_t *options,
+maf_message_parse(maf_bytes_t bytes, int revision, const maf_message_options_t *options,
                   maf_message_t *message)
 {
-    const reader_t reader = {
-        .tvb = tvb,
-        .offset = offset,
-        .captured = (uint32_t)tvb_captured_length_remaining(tvb, (int)offset),
-        .sent = (uint32_t)tvb_reported_length_remaining(tvb, (int)offset),
-        .options = options,
-    };
+    const reader_t reader = {.bytes = bytes, .options = options};
 
     memset(message, 0, sizeof *message);
-    if (reader.captured > 0)
+    if (bytes.captured > 0)
         message->instr = octet_at(&reader, 0);
-    if (reader.captured > 1)
+    if (bytes.captured > 1)
         message->ver = octet_at(&reader, 1);
     message->revision = (uint8_t)revision;
     message->layout = layouts[message->revision][message->instr];
-    if (reader.captured < MAF_HEADER_LEN)
+    if (bytes.captured < MAF_HEADER_LEN)
         return cut(&reader, message, MAF_HEADER_LEN, false);
 
-    message->flags = tvb_get_ntohs(tvb, (int)offset + 2);
+    message->flags = (uint16_t)number_at(&reader, 2, sizeof message->flags);
     message->understood = MAF_HEADER_LEN;
     return layout_fns[message->layout](&reader, message);
 }

@@ -11,9 +11,32 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <epan/tvbuff.h>
-
 #include "maf-protocol.h"
+
+/* Bytes in sequence, of which the last may not have been captured. */
+typedef struct {
+    const uint8_t *at; /* those captured */
+    uint32_t captured; /* how many those are */
+    uint32_t sent;     /* how many there were on the wire */
+} maf_bytes_t;
+
+/* The same without the first ones. */
+static inline maf_bytes_t
+maf_bytes_after(maf_bytes_t bytes, uint32_t length)
+{
+    const uint32_t captured = length < bytes.captured ? length : bytes.captured;
+
+    return (maf_bytes_t){bytes.at + captured, bytes.captured - captured,
+                         length < bytes.sent ? bytes.sent - length : 0};
+}
+
+/* The first ones only. */
+static inline maf_bytes_t
+maf_bytes_first(maf_bytes_t bytes, uint32_t length)
+{
+    return (maf_bytes_t){bytes.at, length < bytes.captured ? length : bytes.captured,
+                         length < bytes.sent ? length : bytes.sent};
+}
 
 /* A METHOD or an OEM id (draft-00, Current MAF Sub-Methods; draft-01 adds those that are not 4 bytes long).
  */
@@ -158,17 +181,15 @@ typedef struct {
 #define MAF_MISSING_UNKNOWN UINT32_MAX
 
 /*
- * Take apart the message that begins at an offset (draft-00, Subnegotiation; draft-01).
+ * Take apart the message that bytes begin with (draft-00, Subnegotiation; draft-01).
  *
  * revision  0 or 1: whose layouts to go by
- * message     is filled in with whatever is known; its pointers are into tvb
+ * message   is filled in with whatever is known; its pointers are into the bytes
  * returns   0 if the message is whole, or can never be (message->end says why, and message->length then
- * covers all that is left of tvb); else the number of bytes that must still come, or MAF_MISSING_UNKNOWN;
+ *           covers all the bytes); else the number of bytes that must still come, or MAF_MISSING_UNKNOWN;
  *           message->end is then MAF_MESSAGE_CUT, for callers who know that none will.
- *
- * Never throws: only bytes that were captured are looked at.
  */
-uint32_t maf_message_parse(tvbuff_t *tvb, uint32_t offset, int revision, const maf_message_options_t *options,
+uint32_t maf_message_parse(maf_bytes_t bytes, int revision, const maf_message_options_t *options,
                            maf_message_t *message);
 
 /* The first part of a message that is not there whole: "the header", "NMETHODS", "METHODS", "METHOD",

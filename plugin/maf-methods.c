@@ -280,10 +280,12 @@ typedef struct {
     dissector_handle_t handle;
     dissector_t dissector;
     protocol_t *protocol;
+    int fields; /* id of the protocol whose fields it adds */
 } own_t;
 
 static own_t own[8];
 static unsigned own_count;
+static int hf_frame_protocols = -1;
 
 /* The dissector that the user's table has for it, unless Decode As overrules that; or NULL. */
 static dissector_handle_t
@@ -329,27 +331,43 @@ is_registered(dissector_handle_t handle)
     return !handle;
 }
 
-/* The one of `own` to call without a layer of its own, which nothing would show; or NULL. */
-static dissector_t
-directly_callable(dissector_handle_t handle, const proto_tree *tree)
+bool
+maf_shows_layers(proto_tree *tree)
 {
-    for (unsigned i = 0; i < own_count && !tree; i++) {
+    return tree && proto_field_is_referenced(tree, hf_frame_protocols);
+}
+
+/* The one of `own` to call without a layer of its own, which nothing would show; or NULL. */
+static const own_t *
+directly_callable(dissector_handle_t handle, proto_tree *tree)
+{
+    if (maf_shows_layers(tree))
+        return NULL;
+    for (unsigned i = 0; i < own_count; i++) {
         if (own[i].handle == handle)
-            return proto_is_protocol_enabled(own[i].protocol) ? own[i].dissector : NULL;
+            return proto_is_protocol_enabled(own[i].protocol) ? &own[i] : NULL;
     }
     return NULL;
 }
 
+static int
+call_directly(const own_t *callee, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const bool wanted = tree && proto_field_is_referenced(tree, callee->fields);
+
+    return callee->dissector(tvb, pinfo, wanted ? tree : NULL, data);
+}
+
 /* Not inlined: TRY saves the function's state. */
 static bool G_GNUC_NO_INLINE
-try_dissector(dissector_handle_t handle, dissector_t directly, tvbuff_t *tvb, packet_info *pinfo,
+try_dissector(dissector_handle_t handle, const own_t *directly, tvbuff_t *tvb, packet_info *pinfo,
               proto_tree *tree, void *data)
 {
     volatile bool taken = true;
 
     TRY
     {
-        taken = (directly ? directly(tvb, pinfo, tree, data)
+        taken = (directly ? call_directly(directly, tvb, pinfo, tree, data)
                           : call_dissector_only(handle, tvb, pinfo, tree, data)) > 0;
     }
     CATCH_NONFATAL_ERRORS
@@ -388,13 +406,13 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
 }
 
 void
-maf_methods_add(uint32_t number, const char *name, dissector_t dissector)
+maf_methods_add(uint32_t number, const char *name, dissector_t dissector, int fields)
 {
     const dissector_handle_t handle = find_dissector(name);
 
     if (own_count < G_N_ELEMENTS(own)) {
         own[own_count++] =
-            (own_t){handle, dissector, find_protocol_by_id(dissector_handle_get_protocol_index(handle))};
+            (own_t){handle, dissector, find_protocol_by_id(dissector_handle_get_protocol_index(handle)), fields};
     }
     dissector_add_uint("maf.method", number, handle);
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++) {
@@ -444,6 +462,7 @@ maf_methods_register(int proto, module_t *preferences)
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++)
         parse_uuid(references[i].uuid, references[i].octets);
     proto_maf = proto;
+    hf_frame_protocols = proto_registrar_get_id_byname("frame.protocols");
     numbers = register_dissector_table("maf.method", "MAF sub-method", proto, FT_UINT32, BASE_HEX);
     uuids = register_dissector_table("maf.method.uuid", "MAF sub-method UUID", proto, FT_GUID, 0);
     register_decode_as(&decode_as);

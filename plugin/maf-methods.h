@@ -34,9 +34,16 @@ typedef struct {
 /* Register the dissector tables, Decode As, and the user's table maf_methods among the preferences. */
 void maf_methods_register(int proto, module_t *preferences);
 
-/* Have a reference sub-method's DATA dissected, under its number and its UUID, by the dissector registered by
- * that name. */
-void maf_methods_add(uint32_t number, const char *name, dissector_t dissector);
+/* Does anybody look at which dissectors are called? If not, a layer of its own is worth nothing. */
+bool maf_shows_layers(proto_tree *tree);
+
+/*
+ * Have a reference sub-method's DATA dissected, under its number and its UUID.
+ *
+ * name    that the dissector is registered by
+ * fields  id of the protocol whose fields it adds: without a tree if nobody wants these
+ */
+void maf_methods_add(uint32_t number, const char *name, dissector_t dissector, int fields);
 
 /*
  * The name of a METHOD: the user's, or its own, or that of its range (draft-00, Current MAF Sub-Methods;

@@ -11,6 +11,7 @@
 
 #include "maf-reader.h"
 
+#include <epan/charsets.h>
 #include <epan/to_str.h>
 
 #include "maf-prefs.h"
@@ -19,13 +20,32 @@
 static uint32_t
 bytes_left(const maf_reader_t *reader)
 {
-    return (uint32_t)tvb_captured_length_remaining(reader->tvb, (int)reader->offset);
+    return reader->bytes.captured - MIN(reader->offset, reader->bytes.captured);
+}
+
+/* How many were sent, captured or not */
+static uint32_t
+sent_left(const maf_reader_t *reader)
+{
+    return reader->bytes.sent - reader->offset;
 }
 
 static uint8_t
 byte_at(const maf_reader_t *reader, uint32_t offset)
 {
-    return tvb_get_uint8(reader->tvb, (int)(reader->offset + offset));
+    return reader->bytes.at[reader->offset + offset];
+}
+
+static uint16_t
+number_at(const maf_reader_t *reader, uint32_t offset)
+{
+    return (uint16_t)(byte_at(reader, offset) << 8 | byte_at(reader, offset + 1));
+}
+
+static maf_bytes_t
+rest(const maf_reader_t *reader)
+{
+    return maf_bytes_after(reader->bytes, reader->offset);
 }
 
 /* Sequence number after as many bytes from `offset` on */
@@ -55,7 +75,7 @@ add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
     piece->kind = (uint8_t)kind;
     piece->length = length - MIN(carried, length);
     if (carried > 0) {
-        piece->whole = reader->buffer + reader->offset;
+        piece->whole = rest(reader).at;
         piece->whole_length = length;
     }
     reader->offset += length;
@@ -65,7 +85,7 @@ add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
 static void
 add_rest(maf_reader_t *reader, maf_piece_kind_t kind)
 {
-    add_piece(reader, kind, (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset));
+    add_piece(reader, kind, sent_left(reader));
 }
 
 void
@@ -119,9 +139,8 @@ begin_pending(const maf_reader_t *reader)
 static bool
 is_ours_to_keep(const maf_reader_t *reader)
 {
-    const uint32_t left = (uint32_t)tvb_reported_length_remaining(reader->tvb, (int)reader->offset);
-
-    return reader->held || reader->offset < reader->carried || GT_SEQ(end_seq(reader, left), reader->next);
+    return reader->held || reader->offset < reader->carried ||
+           GT_SEQ(end_seq(reader, sent_left(reader)), reader->next);
 }
 
 /*
@@ -138,8 +157,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
 
     pending->have = left;
     if (is_ours_to_keep(reader)) {
-        side->carried =
-            (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, left);
+        side->carried = (const uint8_t *)wmem_memdup(wmem_file_scope(), rest(reader).at, left);
         side->carried_length = left;
         maf_reader_skip(reader, left);
         reader->segment->desegment_len = 0;
@@ -157,8 +175,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
 static void
 wait_for_socks(maf_reader_t *reader, uint32_t missing)
 {
-    const uint8_t *socks =
-        (const uint8_t *)tvb_memdup(wmem_file_scope(), reader->tvb, (int)reader->offset, bytes_left(reader));
+    const uint8_t *socks = (const uint8_t *)wmem_memdup(wmem_file_scope(), rest(reader).at, bytes_left(reader));
 
     wait_for(reader, missing)->socks = socks;
 }
@@ -170,41 +187,94 @@ maf_is_socks_method(uint8_t method)
 }
 
 bool
-maf_greeting_offers_maf(tvbuff_t *tvb, uint32_t offset)
+maf_greeting_offers_maf(maf_bytes_t bytes)
 {
-    const uint8_t nmethods = tvb_get_uint8(tvb, (int)offset + 1);
+    const uint8_t nmethods = bytes.at[1];
 
     for (uint32_t i = 0; i < nmethods; i++) {
-        if (maf_is_socks_method(tvb_get_uint8(tvb, (int)(offset + SOCKS_GREETING_HEADER + i))))
+        if (maf_is_socks_method(bytes.at[SOCKS_GREETING_HEADER + i]))
             return true;
     }
     return false;
 }
 
 uint32_t
-maf_greeting_length(tvbuff_t *tvb, uint32_t offset)
+maf_greeting_length(maf_bytes_t bytes)
 {
-    const uint32_t left = (uint32_t)tvb_captured_length_remaining(tvb, (int)offset);
-    uint32_t nmethods, length;
-    uint8_t next;
+    uint32_t length;
+    uint8_t nmethods, next;
 
-    if (left == 0 || tvb_get_uint8(tvb, (int)offset) != SOCKS_VERSION)
+    if (bytes.captured == 0 || bytes.at[0] != SOCKS_VERSION)
         return 0;
-    if (left < SOCKS_GREETING_HEADER)
+    if (bytes.captured < SOCKS_GREETING_HEADER)
         return MAF_MISSING_UNKNOWN;
-    nmethods = tvb_get_uint8(tvb, (int)offset + 1);
+    nmethods = bytes.at[1];
     length = SOCKS_GREETING_HEADER + nmethods;
     if (nmethods == 0)
         return 0;
-    if (left < length)
+    if (bytes.captured < length)
         return MAF_MISSING_UNKNOWN;
-    if (left == length || nmethods > MAF_VER_01)
+    if (bytes.captured == length || nmethods > MAF_VER_01)
         return length;
-    next = tvb_get_uint8(tvb, (int)(offset + length));
-    return maf_greeting_offers_maf(tvb, offset) && (next == MAF_INSTR_SUPPORTED || next == MAF_INSTR_OEM)
-               ? length
-               : 0;
+    next = bytes.at[length];
+    return maf_greeting_offers_maf(bytes) && (next == MAF_INSTR_SUPPORTED || next == MAF_INSTR_OEM) ? length : 0;
 }
+
+/* What looks like a message */
+
+static bool
+looks_like_id(const maf_message_t *message)
+{
+    if (message->id_offset == 0)
+        return true; /* not there yet, or there is none in such a message */
+    switch (message->instr) {
+    case MAF_INSTR_SUCCESS:
+        return maf_id_is(&message->id, MAF_METHOD_SUCCESS);
+    case MAF_INSTR_FAILURE:
+        return maf_id_is(&message->id, MAF_METHOD_FAILURE);
+    default:
+        return message->id.length > 0;
+    }
+}
+
+/* Results of either revision may have VER 00 (draft-01). */
+static bool
+has_version(const maf_message_t *message)
+{
+    const bool is_result = message->instr == MAF_INSTR_SUCCESS || message->instr == MAF_INSTR_FAILURE;
+
+    return message->ver == message->revision || (is_result && message->ver == MAF_VER_00);
+}
+
+static bool
+has_no_end(const maf_message_t *message)
+{
+    return message->end == MAF_MESSAGE_BAD_INSTR || message->end == MAF_MESSAGE_BAD_COUNT ||
+           message->end == MAF_MESSAGE_BAD_LENGTH;
+}
+
+/* After a message whose end is not known, and after a gap, only what looks like a message is taken for one.
+ */
+static bool
+looks_like_message(const maf_message_t *message, maf_side_t from)
+{
+    const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
+
+    return maf_may_send(from, message->instr) && has_version(message) && message->flags <= highest &&
+           !message->reserved && message->layout != MAF_LAYOUT_UNKNOWN && !has_no_end(message) && looks_like_id(message);
+}
+
+static bool
+begins_message(const maf_reader_t *reader)
+{
+    const bool is_01 = bytes_left(reader) > 1 && byte_at(reader, 1) == MAF_VER_01;
+    maf_message_t message;
+
+    maf_message_parse(rest(reader), is_01 ? MAF_VER_01 : MAF_VER_00, &maf_prefs.framing, &message);
+    return looks_like_message(&message, reader->from);
+}
+
+/* SOCKS */
 
 /*
  * One function per phase takes what it knows. It returns true to go on with what follows; false if the rest
@@ -219,7 +289,7 @@ take_greeting(maf_reader_t *reader, uint32_t length)
 
     end_pending(reader, false);
     stream->greeting_known = true;
-    stream->greeting_offers = maf_greeting_offers_maf(reader->tvb, reader->offset);
+    stream->greeting_offers = maf_greeting_offers_maf(rest(reader));
     add_piece(reader, MAF_PIECE_GREETING, length);
     if (stream->sides[MAF_CLIENT].phase == MAF_PHASE_GREETING)
         stream->sides[MAF_CLIENT].phase = MAF_PHASE_MESSAGES;
@@ -230,7 +300,7 @@ take_greeting(maf_reader_t *reader, uint32_t length)
 static bool
 read_greeting(maf_reader_t *reader)
 {
-    const uint32_t length = maf_greeting_length(reader->tvb, reader->offset);
+    const uint32_t length = maf_greeting_length(rest(reader));
 
     if (length == MAF_MISSING_UNKNOWN && !reader->last) {
         wait_for(reader, MAF_MISSING_UNKNOWN);
@@ -239,8 +309,8 @@ read_greeting(maf_reader_t *reader)
     if (length > 0 && length != MAF_MISSING_UNKNOWN)
         return take_greeting(reader, length);
     side_of(reader)->phase = MAF_PHASE_MESSAGES;
-    if (reader->stream->mid_session)
-        side_of(reader)->sync = MAF_GUESSED;
+    if (reader->stream->mid_session && !begins_message(reader))
+        side_of(reader)->sync = MAF_RESYNC;
     return true;
 }
 
@@ -283,34 +353,41 @@ socks_message_length(const maf_reader_t *reader)
     }
 }
 
+/* The address of a request as text, which the caller frees (RFC 1928, section 5). */
+static char *
+target_host(const maf_reader_t *reader)
+{
+    const uint8_t *octets = rest(reader).at + SOCKS_ATYP_OFFSET + 1;
+    address ip;
+
+    switch (byte_at(reader, SOCKS_ATYP_OFFSET)) {
+    case SOCKS_ATYP_IPV4:
+        set_address(&ip, AT_IPv4, 4, octets);
+        return address_to_str(NULL, &ip);
+    case SOCKS_ATYP_IPV6:
+        set_address(&ip, AT_IPv6, 16, octets);
+        return address_to_str(NULL, &ip);
+    default:
+        return (char *)get_utf_8_string(NULL, octets + 1, octets[0]);
+    }
+}
+
 /* The target of a request, or the reply to it, is part of the record of the login (RFC 1928, sections 4 and
  * 6). */
 static void
 record_socks_message(const maf_reader_t *reader, uint32_t length)
 {
-    const uint32_t at = reader->offset + SOCKS_ATYP_OFFSET + 1;
-    maf_login_t *login = reader->stream->login;
+    maf_stream_t *stream = reader->stream;
     char *host;
 
     if (reader->from == MAF_SERVER) {
-        maf_login_reply(login, byte_at(reader, 1));
+        maf_login_reply(stream->login, byte_at(reader, 1));
         return;
     }
-    switch (byte_at(reader, SOCKS_ATYP_OFFSET)) {
-    case SOCKS_ATYP_IPV4:
-        host = tvb_ip_to_str(wmem_file_scope(), reader->tvb, (int)at);
-        break;
-    case SOCKS_ATYP_IPV6:
-        host = tvb_ip6_to_str(wmem_file_scope(), reader->tvb, (int)at);
-        break;
-    default:
-        host = (char *)tvb_get_string_enc(wmem_file_scope(), reader->tvb, (int)at + 1,
-                                          tvb_get_uint8(reader->tvb, (int)at), ENC_UTF_8);
-        break;
-    }
-    reader->stream->target_port = tvb_get_ntohs(reader->tvb, (int)(reader->offset + length) - 2);
-    maf_login_target(login, host, reader->stream->target_port);
-    wmem_free(wmem_file_scope(), host);
+    host = target_host(reader);
+    stream->target_port = number_at(reader, length - 2);
+    maf_login_target(stream->login, host, stream->target_port);
+    wmem_free(NULL, host);
 }
 
 static maf_order_t
@@ -320,7 +397,7 @@ order_of(const maf_reader_t *reader, uint32_t length)
 
     if (reader->late || (reader->is_acked && GE_SEQ(reader->acked, end)))
         return MAF_ORDER_LATE;
-    if (side_of(reader)->sync != MAF_IN_SYNC)
+    if (side_of(reader)->sync >= MAF_GUESSED)
         return MAF_ORDER_GUESSED;
     return GT_SEQ(end, reader->next) ? MAF_ORDER_KEPT : MAF_ORDER_IN_SEQUENCE;
 }
@@ -329,7 +406,7 @@ order_of(const maf_reader_t *reader, uint32_t length)
 static bool
 has_lost_other_side(const maf_reader_t *reader)
 {
-    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync != MAF_IN_SYNC;
+    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync >= MAF_GUESSED;
 }
 
 /* A request that does not come in sequence may have been sent after a Success that the capture has later. */
@@ -372,66 +449,44 @@ read_socks_message(maf_reader_t *reader)
 
 /* MAF */
 
+/* Where the place of a message was guessed, what cannot be read is more likely none. */
 static bool
-looks_like_id(const maf_message_t *message)
+is_none(maf_sync_t sync, const maf_message_t *message, maf_side_t from)
 {
-    if (message->id_offset == 0)
-        return true; /* not there yet, or there is none in such a message */
-    switch (message->instr) {
-    case MAF_INSTR_SUCCESS:
-        return maf_id_is(&message->id, MAF_METHOD_SUCCESS);
-    case MAF_INSTR_FAILURE:
-        return maf_id_is(&message->id, MAF_METHOD_FAILURE);
-    default:
-        return message->id.length > 0;
+    switch (sync) {
+    case MAF_IN_SYNC:
+        return false;
+    case MAF_REGAINED:
+        return has_no_end(message);
+    case MAF_GUESSED:
+    case MAF_RESYNC:
+        break;
     }
-}
-
-/* Results of either revision may have VER 00 (draft-01). */
-static bool
-has_version(const maf_message_t *message)
-{
-    const bool is_result = message->instr == MAF_INSTR_SUCCESS || message->instr == MAF_INSTR_FAILURE;
-
-    return message->ver == message->revision || (is_result && message->ver == MAF_VER_00);
-}
-
-/* After a message whose end is not known, and after a gap, only what looks like a message is taken for one.
- */
-static bool
-looks_like_message(const maf_message_t *message, maf_side_t from)
-{
-    const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
-
-    return maf_may_send(from, message->instr) && has_version(message) && message->flags <= highest &&
-           !message->reserved && message->layout != MAF_LAYOUT_UNKNOWN &&
-           message->end != MAF_MESSAGE_BAD_COUNT && message->end != MAF_MESSAGE_BAD_LENGTH &&
-           looks_like_id(message);
+    return !looks_like_message(message, from);
 }
 
 /* A second guess in sequence is believed if it ends where its segment does. */
 static maf_sync_t
 sync_after(maf_sync_t sync, const maf_message_t *message, bool ends_segment)
 {
-    if (message->end == MAF_MESSAGE_BAD_INSTR || message->end == MAF_MESSAGE_BAD_COUNT ||
-        message->end == MAF_MESSAGE_BAD_LENGTH)
+    if (has_no_end(message))
         return MAF_RESYNC;
-    return sync == MAF_RESYNC || (sync == MAF_GUESSED && !ends_segment) ? MAF_GUESSED : MAF_IN_SYNC;
+    if (sync == MAF_RESYNC)
+        return MAF_GUESSED;
+    return sync == MAF_GUESSED && ends_segment ? MAF_REGAINED : sync;
 }
 
 bool
-maf_is_selection(tvbuff_t *tvb)
+maf_is_selection(maf_bytes_t bytes)
 {
-    const uint32_t length = tvb_captured_length(tvb);
+    const maf_bytes_t behind = maf_bytes_after(bytes, SOCKS_SELECTION_LEN);
     maf_message_t message;
 
-    if (length < SOCKS_SELECTION_LEN || tvb_get_uint8(tvb, 0) != SOCKS_VERSION ||
-        !maf_is_socks_method(tvb_get_uint8(tvb, 1)))
+    if (bytes.captured < SOCKS_SELECTION_LEN || bytes.at[0] != SOCKS_VERSION || !maf_is_socks_method(bytes.at[1]))
         return false;
-    if (length < SOCKS_SELECTION_LEN + MAF_HEADER_LEN)
-        return length == SOCKS_SELECTION_LEN;
-    maf_message_parse(tvb, SOCKS_SELECTION_LEN, tvb_get_uint8(tvb, SOCKS_SELECTION_LEN + 1) == MAF_VER_01,
-                      &maf_prefs.framing, &message);
+    if (behind.captured < MAF_HEADER_LEN)
+        return behind.captured == 0;
+    maf_message_parse(behind, behind.at[1] == MAF_VER_01, &maf_prefs.framing, &message);
     return message.end == MAF_MESSAGE_WHOLE && looks_like_message(&message, MAF_SERVER);
 }
 
@@ -465,7 +520,7 @@ begins_socks(const maf_reader_t *reader)
         return false;
     if (may_be || command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command))
         return true;
-    maf_message_parse(reader->tvb, reader->offset, command, &maf_prefs.framing, &message);
+    maf_message_parse(rest(reader), command, &maf_prefs.framing, &message);
     return message.end != MAF_MESSAGE_WHOLE;
 }
 
@@ -513,8 +568,8 @@ read_message(maf_reader_t *reader)
 
     revision = maf_session_revision(stream->session, byte_at(reader, 0),
                                     bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
-    missing = maf_message_parse(reader->tvb, reader->offset, revision, &maf_prefs.framing, &message);
-    if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
+    missing = maf_message_parse(rest(reader), revision, &maf_prefs.framing, &message);
+    if (is_none(side->sync, &message, reader->from)) {
         end_pending(reader, true);
         side->sync = MAF_RESYNC;
         if (maf_session_has_succeeded(stream->session)) {
@@ -548,7 +603,7 @@ read_message(maf_reader_t *reader)
     maf_login_message(
         stream->login, &message, verdict, reader->packet, &reader->when,
         message.end == MAF_MESSAGE_WHOLE && message.len > 0
-            ? tvb_get_ptr(reader->tvb, (int)(reader->offset + message.data_offset), (int)message.len)
+            ? rest(reader).at + message.data_offset
             : NULL);
     add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
     if (order != MAF_ORDER_IN_SEQUENCE)
@@ -585,7 +640,7 @@ maf_reader_read(maf_reader_t *reader)
     maf_side_of_t *side = side_of(reader);
 
     if (side->skip > 0) {
-        const uint32_t length = MIN(side->skip, (uint32_t)tvb_reported_length(reader->tvb));
+        const uint32_t length = MIN(side->skip, reader->bytes.sent);
 
         side->skip -= length;
         maf_reader_skip(reader, length);

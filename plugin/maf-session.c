@@ -172,15 +172,23 @@ id_equal(const void *a, const void *b)
     return maf_id_equal((const maf_id_t *)a, (const maf_id_t *)b);
 }
 
-static const maf_id_t *
+static maf_id_t
 id_keep(wmem_allocator_t *allocator, const maf_id_t *id)
+{
+    maf_id_t kept = *id;
+
+    kept.octets = id->length == MAF_COMPACT_ID_LEN
+                      ? NULL
+                      : (const uint8_t *)wmem_memdup(allocator, id->octets, id->length);
+    return kept;
+}
+
+static const maf_id_t *
+id_new(wmem_allocator_t *allocator, const maf_id_t *id)
 {
     maf_id_t *kept = wmem_new(allocator, maf_id_t);
 
-    *kept = *id;
-    kept->octets = id->length == MAF_COMPACT_ID_LEN
-                       ? NULL
-                       : (const uint8_t *)wmem_memdup(allocator, id->octets, id->length);
+    *kept = id_keep(allocator, id);
     return kept;
 }
 
@@ -204,7 +212,7 @@ note_offer(maf_session_t *session, const maf_id_t *id)
     }
     if (!session->offered_long)
         session->offered_long = wmem_map_new(session->allocator, id_hash, id_equal);
-    wmem_map_insert(session->offered_long, id_keep(session->allocator, id), list);
+    wmem_map_insert(session->offered_long, id_new(session->allocator, id), list);
 }
 
 /* One METHOD of a list; offered in a list from `since` on, it is offered again. */
@@ -276,7 +284,7 @@ static bool
 has_run_method(const maf_session_t *session)
 {
     for (const maf_round_t *round = session->round; round; round = round->previous) {
-        if (is_method(round->method))
+        if (is_method(&round->method))
             return true;
     }
     return false;
@@ -296,7 +304,7 @@ take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, c
     round->previous = session->round;
     session->round = round;
     session->do_number = number;
-    session->running = round->method;
+    session->running = &round->method;
     if (!is_method(&message->id))
         return MAF_VIOLATION_NOT_A_METHOD;
     return session->seen >= SEEN_OFFERS && list_that_offered(session, &message->id) < session->download
@@ -308,7 +316,7 @@ static uint32_t
 take_process(maf_session_t *session, const maf_message_t *message)
 {
     if (session->unsure)
-        session->running = id_keep(session->allocator, &message->id);
+        session->running = id_new(session->allocator, &message->id);
     return session->running && maf_id_equal(&message->id, session->running) ? 0
                                                                             : MAF_VIOLATION_METHOD_MISMATCH;
 }

@@ -75,7 +75,7 @@ typedef struct maf_round {
     uint32_t gap;    /* place of the first message before which bytes may be missing; 0: none */
     bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
     void *payload;   /* for the same, to keep what it needs */
-    const maf_id_t *method;
+    maf_id_t method;
     nstime_t begin;                   /* time of the do */
     const struct maf_round *previous; /* NULL in the first round */
     /* Of the message by which the server went on after what next?; NULL if it has not come. */

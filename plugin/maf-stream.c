@@ -31,8 +31,7 @@
 /* A segment that came before MAF was selected, or not */
 typedef struct {
     maf_reader_t reader; /* for when it is read */
-    const uint8_t *bytes;
-    uint32_t length;  /* in bytes */
+    maf_bytes_t bytes;
     uint32_t order;   /* in which it is read, among those of both sides */
     bool lacks_bytes; /* some were missing when it came */
 } maf_held_t;
@@ -122,9 +121,10 @@ maf_stream_find(packet_info *pinfo)
 maf_side_t
 maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 {
-    if (pinfo->srcport == stream->client_port && addresses_equal(&pinfo->src, &stream->client))
-        return MAF_CLIENT;
-    return MAF_SERVER;
+    const bool by_client = pinfo->srcport == stream->client_port &&
+                           (stream->client_port != stream->server_port || addresses_equal(&pinfo->src, &stream->client));
+
+    return by_client ? MAF_CLIENT : MAF_SERVER;
 }
 
 /* Pending messages */
@@ -310,6 +310,15 @@ follows_messages(const maf_stream_t *stream)
 
 /* Reading */
 
+maf_bytes_t
+maf_bytes_of(tvbuff_t *tvb)
+{
+    const uint32_t captured = tvb_captured_length(tvb);
+
+    return (maf_bytes_t){captured > 0 ? tvb_get_ptr(tvb, 0, (int)captured) : NULL, captured,
+                         tvb_reported_length(tvb)};
+}
+
 /* Bytes in a gap belong to what was expected when it opened. */
 static void
 read_late(maf_reader_t *reader, maf_gap_t *gap)
@@ -323,37 +332,39 @@ read_late(maf_reader_t *reader, maf_gap_t *gap)
     side->phase = MAX(phase, side->phase);
 }
 
+/* Those carried before these; they live as long as the capture file. */
+static maf_bytes_t
+after_carried(const maf_side_of_t *side, maf_bytes_t bytes)
+{
+    uint8_t *buffer = (uint8_t *)wmem_alloc(wmem_file_scope(), side->carried_length + bytes.captured);
+
+    memcpy(buffer, side->carried, side->carried_length);
+    memcpy(buffer + side->carried_length, bytes.at, bytes.captured);
+    return (maf_bytes_t){buffer, side->carried_length + bytes.captured, side->carried_length + bytes.sent};
+}
+
 /* What follows in a segment, of one kind: NEW, LATE or REPEATED. Returns how many bytes of it have been dealt
  * with. */
 static uint32_t
-read_span(maf_reader_t *reader, tvbuff_t *tvb, uint32_t offset)
+read_span(maf_reader_t *reader, maf_bytes_t bytes, uint32_t offset)
 {
     maf_side_of_t *side = &reader->stream->sides[reader->from];
-    const uint32_t left = (uint32_t)tvb_reported_length_remaining(tvb, (int)offset);
-    const maf_span_t span = maf_direction_span(&side->direction, reader->seq, left);
-    const bool is_all = span.length == left;
-    tvbuff_t *bytes = offset == 0 && is_all ? tvb : tvb_new_subset_length(tvb, (int)offset, (int)span.length);
+    const maf_bytes_t left = maf_bytes_after(bytes, offset);
+    const maf_span_t span = maf_direction_span(&side->direction, reader->seq, left.sent);
 
     reader->base = offset;
     reader->offset = reader->carried = 0;
     reader->late = span.kind == MAF_SPAN_LATE;
-    reader->tvb = bytes;
+    reader->bytes = maf_bytes_first(left, span.length);
     if (span.kind == MAF_SPAN_REPEATED) {
         maf_reader_skip(reader, span.length);
         return span.length;
     }
-    if (reader->late && !is_all) /* what is behind the gap has been read */
+    if (reader->late && span.length < left.sent) /* what is behind the gap has been read */
         reader->last = true;
     if (side->carried && maf_stream_is_pending(reader->stream, reader->from)) {
-        uint8_t *buffer =
-            (uint8_t *)wmem_alloc(wmem_file_scope(), side->carried_length + tvb_captured_length(bytes));
-
-        memcpy(buffer, side->carried, side->carried_length);
-        tvb_memcpy(bytes, buffer + side->carried_length, 0, tvb_captured_length(bytes));
         reader->carried = side->carried_length;
-        reader->buffer = buffer;
-        reader->tvb = tvb_new_child_real_data(bytes, buffer, reader->carried + tvb_captured_length(bytes),
-                                              (int)(reader->carried + tvb_reported_length(bytes)));
+        reader->bytes = after_carried(side, reader->bytes);
     }
     if (reader->late)
         read_late(reader, span.gap);
@@ -380,13 +391,12 @@ note_gap(maf_reader_t *reader, const maf_gap_t *gap)
  * Read a segment from its first byte on, but for what has been read.
  *
  * reader  with all that does not depend on the span
- * tvb     the segment, no more and no less
+ * bytes   of the segment
  */
 static void
-read_segment(maf_reader_t *reader, tvbuff_t *tvb)
+read_segment(maf_reader_t *reader, maf_bytes_t bytes)
 {
     maf_direction_t *direction = &reader->stream->sides[reader->from].direction;
-    const uint32_t length = tvb_reported_length(tvb);
     const uint32_t begin = reader->seq;
     uint32_t offset = 0;
     uint32_t read = 1;
@@ -399,17 +409,17 @@ read_segment(maf_reader_t *reader, tvbuff_t *tvb)
                              (uint8_t)reader->stream->sides[reader->from].phase);
     if (gap)
         note_gap(reader, gap);
-    while (offset < length && read > 0 && reader->segment->desegment_len == 0) {
+    while (offset < bytes.sent && read > 0 && reader->segment->desegment_len == 0) {
         reader->seq = begin + offset;
         reader->last = last;
-        read = read_span(reader, tvb, offset);
+        read = read_span(reader, bytes, offset);
         maf_direction_read(wmem_file_scope(), direction, begin + offset, begin + offset + read);
         offset += read;
     }
     maf_direction_see(
-        direction, begin + length,
+        direction, begin + bytes.sent,
         reader->segment->desegment_len == DESEGMENT_ONE_MORE_SEGMENT ? 0 : reader->segment->desegment_len);
-    if (tvb_captured_length(tvb) < length)
+    if (bytes.captured < bytes.sent)
         maf_stream_lose_track(reader->stream);
 }
 
@@ -444,8 +454,8 @@ held_byte(const maf_stream_t *stream, maf_side_t from, uint32_t seq)
     for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
         const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
 
-        if (held->reader.from == from && seq - held->reader.seq < held->length)
-            return held->bytes[seq - held->reader.seq];
+        if (held->reader.from == from && seq - held->reader.seq < held->bytes.sent)
+            return held->bytes.at[seq - held->reader.seq];
     }
     return -1;
 }
@@ -469,20 +479,20 @@ find_begin(const maf_stream_t *stream, maf_side_t from, uint32_t *begin)
 /* Is what the server has sent a selection of MAF? Of a connection that may have begun before the capture its
  * first two bytes do not say so. */
 static bool
-is_held_selection(const maf_stream_t *stream, tvbuff_t *parent, const packet_info *pinfo, uint32_t begin)
+is_held_selection(const maf_stream_t *stream, const packet_info *pinfo, uint32_t begin)
 {
     uint8_t *bytes = (uint8_t *)wmem_alloc(pinfo->pool, stream->held_bytes);
-    unsigned length = 0;
+    uint32_t length = 0;
 
     for (int byte;
          length < stream->held_bytes && (byte = held_byte(stream, MAF_SERVER, begin + length)) >= 0;)
         bytes[length++] = (uint8_t)byte;
-    return maf_is_selection(tvb_new_child_real_data(parent, bytes, length, (int)length));
+    return maf_is_selection((maf_bytes_t){bytes, length, length});
 }
 
 /* What the segments held say of the connection */
 static maf_stream_state_t
-judge_held(const maf_stream_t *stream, tvbuff_t *tvb, const packet_info *pinfo)
+judge_held(const maf_stream_t *stream, const packet_info *pinfo)
 {
     uint32_t client, server;
     int version, method;
@@ -504,7 +514,7 @@ judge_held(const maf_stream_t *stream, tvbuff_t *tvb, const packet_info *pinfo)
     if (method < 0)
         return MAF_STREAM_PROVISIONAL;
     if (!maf_is_socks_method((uint8_t)method) ||
-        (stream->mid_session && !is_held_selection(stream, tvb, pinfo, server)))
+        (stream->mid_session && !is_held_selection(stream, pinfo, server)))
         return MAF_STREAM_LEFT;
     return MAF_STREAM_SELECTED;
 }
@@ -535,19 +545,19 @@ compare_order(const void *a, const void *b)
 }
 
 static void
-read_one_held(const maf_held_t *held, tvbuff_t *parent)
+read_one_held(const maf_held_t *held)
 {
     maf_reader_t reader = held->reader;
 
     if (held->lacks_bytes)
         maf_stream_lose_track(reader.stream);
-    if (held->length > 0)
-        read_segment(&reader, tvb_new_child_real_data(parent, held->bytes, held->length, (int)held->length));
+    if (held->bytes.sent > 0)
+        read_segment(&reader, held->bytes);
 }
 
 /* Read what was held as it came, but each side in sequence: what was late was sent before what follows it. */
 static void
-read_held(maf_stream_t *stream, tvbuff_t *parent)
+read_held(maf_stream_t *stream)
 {
     const unsigned count = wmem_array_get_count(stream->held);
     maf_held_t *held = (maf_held_t *)wmem_array_get_raw(stream->held);
@@ -560,7 +570,7 @@ read_held(maf_stream_t *stream, tvbuff_t *parent)
     }
     wmem_array_sort(stream->held, compare_order);
     for (unsigned i = 0; i < count; i++)
-        read_one_held(&held[i], parent);
+        read_one_held(&held[i]);
 }
 
 void
@@ -578,15 +588,14 @@ maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_sessi
 }
 
 static void
-hold(const maf_reader_t *reader, tvbuff_t *tvb, const packet_info *pinfo, bool lacks_bytes)
+hold(const maf_reader_t *reader, maf_bytes_t bytes, const packet_info *pinfo, bool lacks_bytes)
 {
     maf_stream_t *stream = reader->stream;
     maf_direction_t *direction = &stream->sides[reader->from].direction;
-    const uint32_t length = tvb_captured_length(tvb);
+    const uint32_t length = bytes.captured;
     maf_held_t held = {
         .reader = *reader,
-        .bytes = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length),
-        .length = length,
+        .bytes = {(const uint8_t *)wmem_memdup(wmem_file_scope(), bytes.at, length), length, length},
         .lacks_bytes = lacks_bytes,
     };
 
@@ -597,7 +606,7 @@ hold(const maf_reader_t *reader, tvbuff_t *tvb, const packet_info *pinfo, bool l
     wmem_array_append_one(stream->held, held);
     stream->held_bytes += length;
     maf_direction_see(direction, reader->seq + length, 0);
-    stream->state = judge_held(stream, tvb, pinfo);
+    stream->state = judge_held(stream, pinfo);
     if (stream->state == MAF_STREAM_SELECTED) {
         for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
             uint32_t begin;
@@ -606,7 +615,7 @@ hold(const maf_reader_t *reader, tvbuff_t *tvb, const packet_info *pinfo, bool l
                 maf_direction_begin(&stream->sides[side].direction, begin);
         }
         maf_stream_select(stream, pinfo, false);
-        read_held(stream, tvb);
+        read_held(stream);
     }
     if (stream->state != MAF_STREAM_PROVISIONAL)
         stream->held = NULL;
@@ -642,6 +651,7 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
     const maf_side_t from = maf_stream_side(stream, pinfo);
     const maf_direction_t *direction = &stream->sides[from].direction;
     const bool ends = tcpinfo && (tcpinfo->flags & TH_FIN);
+    const maf_bytes_t bytes = maf_bytes_of(tvb);
     maf_segment_t *segment = add_segment(stream, pinfo, tvb);
     const bool lacks_bytes = tcpinfo && note_ack(stream, from, tcpinfo->lastackseq);
     const uint32_t seq = next_seq(stream, direction, tcpinfo);
@@ -656,16 +666,16 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
         .last = ends || !maf_prefs.desegment || !pinfo->can_desegment,
         .is_acked = direction->is_acked,
         .acked = direction->acked,
-        .next = tcpinfo ? tcpinfo->nxtseq : seq + tvb_reported_length(tvb),
+        .next = tcpinfo ? tcpinfo->nxtseq : seq + bytes.sent,
     };
 
     if (stream->state == MAF_STREAM_PROVISIONAL) {
-        hold(&reader, tvb, pinfo, lacks_bytes);
+        hold(&reader, bytes, pinfo, lacks_bytes);
         return segment;
     }
     if (lacks_bytes)
         maf_stream_lose_track(stream);
-    read_segment(&reader, tvb);
+    read_segment(&reader, bytes);
     segment->follows = follows_messages(stream);
     return segment;
 }

@@ -118,8 +118,9 @@ typedef enum {
 /* Where the next message begins */
 typedef enum {
     MAF_IN_SYNC,
-    MAF_GUESSED, /* behind what only looked like a message */
-    MAF_RESYNC,  /* not known */
+    MAF_REGAINED, /* behind guesses that were believed */
+    MAF_GUESSED,  /* behind what only looked like a message */
+    MAF_RESYNC,   /* not known */
 } maf_sync_t;
 
 /* One side of the connection */
@@ -230,7 +231,7 @@ bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
 #define MAF_STREAM_RST 0x20
 unsigned maf_stream_closing(maf_stream_t *stream, packet_info *pinfo);
 
-/* Is it two bytes that could be a server's selection of MAF, and nothing else or a message after them? */
-bool maf_is_selection(tvbuff_t *tvb);
+/* What is in a tvbuff; lives as long as that. */
+maf_bytes_t maf_bytes_of(tvbuff_t *tvb);
 
 #endif /* MAF_STREAM_H */

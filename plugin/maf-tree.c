@@ -454,7 +454,7 @@ show_session(const view_t *view)
     if (verdict->round) {
         add_generated_uint(view, hf_round, verdict->round->number);
         add_generated_string(view, hf_round_method,
-                             maf_method_name(verdict->revision, verdict->round->method));
+                             maf_method_name(verdict->revision, &verdict->round->method));
     }
     if (maf_begins_round(view->message, verdict) && verdict->round->decision)
         add_generated_time(view, hf_round_duration, &verdict->round->duration);

@@ -284,17 +284,16 @@ typedef struct {
     uint32_t place;
     uint32_t again;  /* place of what the server sent next; 0 if there is nothing */
     unsigned length; /* in bytes */
-    const uint8_t *octets;
+    uint8_t octets[];
 } sent_t;
 
 static sent_t *
 keep_sent(tvbuff_t *tvb, uint32_t place, unsigned length)
 {
-    sent_t *sent = wmem_new0(wmem_file_scope(), sent_t);
+    sent_t *sent = (sent_t *)wmem_alloc(wmem_file_scope(), sizeof *sent + length);
 
-    sent->place = place;
-    sent->length = length;
-    sent->octets = (const uint8_t *)tvb_memdup(wmem_file_scope(), tvb, 0, length);
+    *sent = (sent_t){.place = place, .length = length};
+    tvb_memcpy(tvb, sent->octets, 0, length);
     return sent;
 }
 
@@ -451,8 +450,8 @@ proto_register_maf_sasl(void)
 void
 proto_reg_handoff_maf_sasl(void)
 {
-    maf_methods_add(MAF_METHOD_INTERNAL_TEST, "maf.test", dissect_test);
-    maf_methods_add(MAF_METHOD_SASL_PLAIN, "maf.sasl.plain", dissect_plain);
-    maf_methods_add(MAF_METHOD_SASL_CRAM_MD5, "maf.sasl.cram_md5", dissect_cram_md5);
-    maf_methods_add(MAF_METHOD_SASL_SCRAM_SHA_256, "maf.sasl.scram_sha_256", dissect_scram);
+    maf_methods_add(MAF_METHOD_INTERNAL_TEST, "maf.test", dissect_test, proto_test);
+    maf_methods_add(MAF_METHOD_SASL_PLAIN, "maf.sasl.plain", dissect_plain, proto_sasl);
+    maf_methods_add(MAF_METHOD_SASL_CRAM_MD5, "maf.sasl.cram_md5", dissect_cram_md5, proto_sasl);
+    maf_methods_add(MAF_METHOD_SASL_SCRAM_SHA_256, "maf.sasl.scram_sha_256", dissect_scram, proto_sasl);
 }

@@ -125,9 +125,10 @@ likely_server_port(packet_info *pinfo)
 static maf_stream_t *
 stream_of_decode_as(conversation_t *conversation, tvbuff_t *tvb, packet_info *pinfo)
 {
+    const maf_bytes_t bytes = maf_bytes_of(tvb);
     const uint8_t first = tvb_get_uint8(tvb, 0);
-    const bool is_selection = maf_is_selection(tvb);
-    const bool is_greeting = !is_selection && maf_greeting_length(tvb, 0) > 0;
+    const bool is_selection = maf_is_selection(bytes);
+    const bool is_greeting = !is_selection && maf_greeting_length(bytes) > 0;
     maf_stream_t *stream;
     bool client_sends;
 
@@ -191,9 +192,10 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
 static maf_bool_t
 dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
+    const maf_bytes_t bytes = maf_bytes_of(tvb);
     conversation_t *conversation;
 
-    if (maf_greeting_length(tvb, 0) != tvb_reported_length(tvb) || !maf_greeting_offers_maf(tvb, 0) ||
+    if (maf_greeting_length(bytes) != bytes.sent || !maf_greeting_offers_maf(bytes) ||
         !is_stream_of_its_own(pinfo) || pinfo->flags.in_error_pkt)
         return FALSE;
     conversation = find_or_create_conversation(pinfo);

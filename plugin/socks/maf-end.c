@@ -39,14 +39,10 @@ maf_end_listen(void)
     }
 }
 
-/* TCP's header, if the packet closes the connection; else NULL. There is none when only a packet's details
- * are drawn again. */
-static const struct tcpheader *
-closing_header(void)
+static bool
+closes(const struct tcpheader *header)
 {
-    const struct tcpheader *header = listens ? (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0) : NULL;
-
-    return header && (header->th_flags & (TH_FIN | TH_RST)) ? header : NULL;
+    return header && (header->th_flags & (TH_FIN | TH_RST));
 }
 
 /* Up to where the sender of the packet, or the other side, has sent for all that the packet says. */
@@ -98,18 +94,19 @@ note_close_untapped(packet_info *pinfo)
 void
 maf_end_see(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const struct tcpheader *header = closing_header();
+    /* NULL when only a packet's details are drawn again */
+    const struct tcpheader *header = listens ? (const struct tcpheader *)fetch_tapped_data(tcp_tap, 0) : NULL;
     const bool may_be_last = pinfo->fd->visited && maf_stream_pending_count() > 0;
     maf_stream_t *stream;
 
-    if (!pinfo->fd->visited && maf_login_count() > 0 && !(listens && fetch_tapped_data(tcp_tap, 0)))
+    if (!pinfo->fd->visited && maf_login_count() > 0 && !header)
         note_close_untapped(pinfo);
-    if (!header && cut_streams == 0 && !may_be_last)
+    if (!closes(header) && cut_streams == 0 && !may_be_last)
         return;
     stream = maf_stream_find(pinfo);
     if (!stream || stream->state != MAF_STREAM_SELECTED)
         return;
-    if (header)
+    if (closes(header))
         note_close(stream, pinfo, header);
     for (int i = MAF_CLIENT; i <= MAF_SERVER; i++) {
         const maf_side_of_t *side = &stream->sides[i];

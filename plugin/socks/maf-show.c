@@ -10,8 +10,9 @@
 
 #include <epan/proto_data.h>
 
-#include "maf-prefs.h"
 #include "maf-login.h"
+#include "maf-methods.h"
+#include "maf-prefs.h"
 #include "maf-tree.h"
 #include "socks/maf-socks.h"
 #include "stats/maf-tap.h"
@@ -59,7 +60,7 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
         tvbuff_t *message_tvb = whole_of(tvb, pinfo, piece, offset);
         maf_message_t message;
 
-        maf_message_parse(message_tvb, 0, piece->verdict->revision, &maf_prefs.framing, &message);
+        maf_message_parse(maf_bytes_of(message_tvb), piece->verdict->revision, &maf_prefs.framing, &message);
         maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login,
                          piece == messages->first);
         if (maf_tap_wanted())
@@ -77,7 +78,8 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
     messages_t messages = {stream, first};
 
     /* Where we are called by that name there is such a layer, and where nothing shows it none is missed. */
-    if (stream->place >= MAF_BEHIND_DECODE_AS || (!tree && proto_is_protocol_enabled(maf_protocol)))
+    if (stream->place >= MAF_BEHIND_DECODE_AS ||
+        (!maf_shows_layers(tree) && proto_is_protocol_enabled(maf_protocol)))
         dissect_messages(tvb, pinfo, tree, &messages);
     else
         call_dissector_with_data(messages_handle, tvb, pinfo, tree, &messages);

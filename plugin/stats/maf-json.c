@@ -106,7 +106,7 @@ add_methods(json_dumper *json, wmem_allocator_t *pool, const maf_login_t *login)
     json_dumper_begin_array(json);
     for (unsigned i = 0; round && i < METHODS_MAX; round = round->next, i++) {
         json_dumper_begin_object(json);
-        add_id(json, pool, (unsigned)login->revision, round->method);
+        add_id(json, pool, (unsigned)login->revision, &round->method);
         add_string(json, "outcome", maf_outcome_name(round->outcome));
         if (round->decision)
             add_time(json, "duration", &round->duration);

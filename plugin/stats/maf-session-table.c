@@ -229,7 +229,7 @@ offered_text(wmem_allocator_t *scope, const maf_login_t *login)
 static void
 add_run(row_t *row, const maf_login_t *login, const maf_round_t *round)
 {
-    const bool again = row->last_round && maf_id_equal(round->method, row->last_round->method);
+    const bool again = row->last_round && maf_id_equal(&round->method, &row->last_round->method);
 
     row->last_round = round;
     if (again && row->named <= LIST_MAX) {
@@ -244,7 +244,7 @@ add_run(row_t *row, const maf_login_t *login, const maf_round_t *round)
         wmem_strbuf_append_printf(row->run, " and %u more", row->named - LIST_MAX);
         return;
     }
-    append_method(row->run, row->scope, (unsigned)login->revision, round->method);
+    append_method(row->run, row->scope, (unsigned)login->revision, &round->method);
     row->fixed = wmem_strbuf_get_len(row->run);
     row->repeats = 1;
 }

@@ -133,11 +133,11 @@ count_rounds(stats_tree *tree, wmem_allocator_t *pool, const maf_login_t *login,
 
     for (; begun; begun = begun->next) {
         tick_stat_node(tree, "Sub-methods run", 0, TRUE);
-        tick_stat_node(tree, maf_method_label(pool, revision, begun->method), node_methods, TRUE);
+        tick_stat_node(tree, maf_method_label(pool, revision, &begun->method), node_methods, TRUE);
         progress->begun = begun;
     }
     while ((decided = next_decided(login, progress)) != NULL) {
-        const char *method = maf_method_label(pool, revision, decided->method);
+        const char *method = maf_method_label(pool, revision, &decided->method);
 
         tick_stat_node(tree, outcome_label(decided->outcome),
                        stats_tree_manip_node_int(MN_INCREASE, tree, method, node_methods, TRUE, 0), FALSE);
@@ -299,7 +299,7 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
                      message->packet);
     }
     while ((round = next_decided(login, progress)) != NULL) {
-        const char *method = maf_method_label(pinfo->pool, (unsigned)login->revision, round->method);
+        const char *method = maf_method_label(pinfo->pool, (unsigned)login->revision, &round->method);
 
         add_time(srt, SRT_METHODS, row_in(srt, SRT_METHODS, method), &round->duration,
                  round->decision->packet);

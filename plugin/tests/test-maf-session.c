@@ -257,7 +257,7 @@ test_decisions(fixture_t *f, const void *late G_GNUC_UNUSED)
 
     send_list(f, TEST, OTHER, MAF_METHOD_MORE_AVAILABLE);
     first = send_do(f, TEST)->round;
-    g_assert_true(maf_id_is(first->method, TEST));
+    g_assert_true(maf_id_is(&first->method, TEST));
     g_assert_cmpint(first->begin.secs, ==, 3);
     g_assert_null(first->previous);
     g_assert_cmpuint(send_process(f, MAF_CLIENT, TEST)->answers, ==, MAF_INSTR_DO);
