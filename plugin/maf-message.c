@@ -89,7 +89,7 @@ end_after(const reader_t *reader, maf_message_t *message, uint32_t at, uint32_t 
     if (length > reader->options->max_length || length > INT32_MAX - at)
         return bad(reader, message, MAF_MESSAGE_BAD_LENGTH);
     return reader->bytes.captured < at + length ? cut(reader, message, at + length, true)
-                                          : whole(message, at + length);
+                                                : whole(message, at + length);
 }
 
 /* DATA, after its length at an offset. */
@@ -152,8 +152,9 @@ layout_list(const reader_t *reader, maf_message_t *message)
     if (reader->bytes.captured < message->list_offset)
         return cut(reader, message, message->list_offset, false);
 
-    message->nmethods = message->nmethods_width == MAF_NMETHODS_1 ? octet_at(reader, MAF_HEADER_LEN)
-                                                                  : number_at(reader, MAF_HEADER_LEN, MAF_NMETHODS_LEN);
+    message->nmethods = message->nmethods_width == MAF_NMETHODS_1
+                            ? octet_at(reader, MAF_HEADER_LEN)
+                            : number_at(reader, MAF_HEADER_LEN, MAF_NMETHODS_LEN);
     message->understood = message->list_offset;
     if (message->nmethods < MAF_NMETHODS_MIN || message->nmethods > MAF_NMETHODS_MAX)
         return bad(reader, message, MAF_MESSAGE_BAD_COUNT);

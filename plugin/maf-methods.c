@@ -411,8 +411,8 @@ maf_methods_add(uint32_t number, const char *name, dissector_t dissector, int fi
     const dissector_handle_t handle = find_dissector(name);
 
     if (own_count < G_N_ELEMENTS(own)) {
-        own[own_count++] =
-            (own_t){handle, dissector, find_protocol_by_id(dissector_handle_get_protocol_index(handle)), fields};
+        own[own_count++] = (own_t){handle, dissector,
+                                   find_protocol_by_id(dissector_handle_get_protocol_index(handle)), fields};
     }
     dissector_add_uint("maf.method", number, handle);
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++) {

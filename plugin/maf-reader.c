@@ -17,6 +17,9 @@
 #include "maf-prefs.h"
 #include "maf-protocol.h"
 
+/* How many messages behind a gap, one after the other, are no coincidence. */
+#define GUESSES_BELIEVED 4
+
 static uint32_t
 bytes_left(const maf_reader_t *reader)
 {
@@ -175,7 +178,8 @@ wait_for(maf_reader_t *reader, uint32_t missing)
 static void
 wait_for_socks(maf_reader_t *reader, uint32_t missing)
 {
-    const uint8_t *socks = (const uint8_t *)wmem_memdup(wmem_file_scope(), rest(reader).at, bytes_left(reader));
+    const uint8_t *socks =
+        (const uint8_t *)wmem_memdup(wmem_file_scope(), rest(reader).at, bytes_left(reader));
 
     wait_for(reader, missing)->socks = socks;
 }
@@ -217,7 +221,8 @@ maf_greeting_length(maf_bytes_t bytes)
     if (bytes.captured == length || nmethods > MAF_VER_01)
         return length;
     next = bytes.at[length];
-    return maf_greeting_offers_maf(bytes) && (next == MAF_INSTR_SUPPORTED || next == MAF_INSTR_OEM) ? length : 0;
+    return maf_greeting_offers_maf(bytes) && (next == MAF_INSTR_SUPPORTED || next == MAF_INSTR_OEM) ? length
+                                                                                                    : 0;
 }
 
 /* What looks like a message */
@@ -261,7 +266,8 @@ looks_like_message(const maf_message_t *message, maf_side_t from)
     const uint16_t highest = message->instr == MAF_INSTR_REQUEST_MORE ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_NONE;
 
     return maf_may_send(from, message->instr) && has_version(message) && message->flags <= highest &&
-           !message->reserved && message->layout != MAF_LAYOUT_UNKNOWN && !has_no_end(message) && looks_like_id(message);
+           !message->reserved && message->layout != MAF_LAYOUT_UNKNOWN && !has_no_end(message) &&
+           looks_like_id(message);
 }
 
 static bool
@@ -397,7 +403,7 @@ order_of(const maf_reader_t *reader, uint32_t length)
 
     if (reader->late || (reader->is_acked && GE_SEQ(reader->acked, end)))
         return MAF_ORDER_LATE;
-    if (side_of(reader)->sync >= MAF_GUESSED)
+    if (side_of(reader)->sync != MAF_IN_SYNC)
         return MAF_ORDER_GUESSED;
     return GT_SEQ(end, reader->next) ? MAF_ORDER_KEPT : MAF_ORDER_IN_SEQUENCE;
 }
@@ -406,7 +412,7 @@ order_of(const maf_reader_t *reader, uint32_t length)
 static bool
 has_lost_other_side(const maf_reader_t *reader)
 {
-    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync >= MAF_GUESSED;
+    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync != MAF_IN_SYNC;
 }
 
 /* A request that does not come in sequence may have been sent after a Success that the capture has later. */
@@ -449,31 +455,18 @@ read_socks_message(maf_reader_t *reader)
 
 /* MAF */
 
-/* Where the place of a message was guessed, what cannot be read is more likely none. */
-static bool
-is_none(maf_sync_t sync, const maf_message_t *message, maf_side_t from)
+/* Where the next message begins is known again behind several guesses, if the last one ends its segment. */
+static void
+note_sync(maf_side_of_t *side, const maf_message_t *message, bool ends_segment)
 {
-    switch (sync) {
-    case MAF_IN_SYNC:
-        return false;
-    case MAF_REGAINED:
-        return has_no_end(message);
-    case MAF_GUESSED:
-    case MAF_RESYNC:
-        break;
+    if (has_no_end(message)) {
+        side->sync = MAF_RESYNC;
+        return;
     }
-    return !looks_like_message(message, from);
-}
-
-/* A second guess in sequence is believed if it ends where its segment does. */
-static maf_sync_t
-sync_after(maf_sync_t sync, const maf_message_t *message, bool ends_segment)
-{
-    if (has_no_end(message))
-        return MAF_RESYNC;
-    if (sync == MAF_RESYNC)
-        return MAF_GUESSED;
-    return sync == MAF_GUESSED && ends_segment ? MAF_REGAINED : sync;
+    if (side->sync == MAF_IN_SYNC)
+        return;
+    side->guesses = side->sync == MAF_RESYNC ? 1 : side->guesses + 1;
+    side->sync = side->guesses >= GUESSES_BELIEVED && ends_segment ? MAF_IN_SYNC : MAF_GUESSED;
 }
 
 bool
@@ -482,7 +475,8 @@ maf_is_selection(maf_bytes_t bytes)
     const maf_bytes_t behind = maf_bytes_after(bytes, SOCKS_SELECTION_LEN);
     maf_message_t message;
 
-    if (bytes.captured < SOCKS_SELECTION_LEN || bytes.at[0] != SOCKS_VERSION || !maf_is_socks_method(bytes.at[1]))
+    if (bytes.captured < SOCKS_SELECTION_LEN || bytes.at[0] != SOCKS_VERSION ||
+        !maf_is_socks_method(bytes.at[1]))
         return false;
     if (behind.captured < MAF_HEADER_LEN)
         return behind.captured == 0;
@@ -569,7 +563,7 @@ read_message(maf_reader_t *reader)
     revision = maf_session_revision(stream->session, byte_at(reader, 0),
                                     bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(rest(reader), revision, &maf_prefs.framing, &message);
-    if (is_none(side->sync, &message, reader->from)) {
+    if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
         end_pending(reader, true);
         side->sync = MAF_RESYNC;
         if (maf_session_has_succeeded(stream->session)) {
@@ -595,16 +589,14 @@ read_message(maf_reader_t *reader)
         message.end = MAF_MESSAGE_UNASSEMBLED;
     side->skip = message.beyond;
     order = order_of(reader, message.length);
-    side->sync = sync_after(side->sync, &message, end_seq(reader, message.length) == reader->next);
+    note_sync(side, &message, end_seq(reader, message.length) == reader->next);
     if (order != MAF_ORDER_IN_SEQUENCE || has_lost_other_side(reader))
         maf_stream_lose_track(stream);
     verdict =
         maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, order);
     maf_login_message(
         stream->login, &message, verdict, reader->packet, &reader->when,
-        message.end == MAF_MESSAGE_WHOLE && message.len > 0
-            ? rest(reader).at + message.data_offset
-            : NULL);
+        message.end == MAF_MESSAGE_WHOLE && message.len > 0 ? rest(reader).at + message.data_offset : NULL);
     add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
     if (order != MAF_ORDER_IN_SEQUENCE)
         maf_stream_lose_track(stream);

@@ -20,15 +20,15 @@ typedef struct {
     nstime_t when;
     maf_bytes_t bytes; /* those carried first; if there are any, they live as long as the capture file */
     uint32_t carried;  /* bytes in front that came in earlier packets */
-    uint32_t base;         /* offset of the first byte that is not carried in the segment */
-    uint32_t seq;          /* of the same byte */
-    bool late;             /* they are in a gap */
-    bool ends;             /* nothing follows them */
-    bool last;             /* nothing follows, or nobody would put it together */
-    bool held;             /* TCP cannot give them again: the pending message's are carried */
-    bool is_acked;         /* all before `acked` was acknowledged before they came */
+    uint32_t base;     /* offset of the first byte that is not carried in the segment */
+    uint32_t seq;      /* of the same byte */
+    bool late;         /* they are in a gap */
+    bool ends;         /* nothing follows them */
+    bool last;         /* nothing follows, or nobody would put it together */
+    bool held;         /* TCP cannot give them again: the pending message's are carried */
+    bool is_acked;     /* all before `acked` was acknowledged before they came */
     uint32_t acked;
-    uint32_t next;   /* sequence number after the packet's last byte: those behind came earlier, out of order */
+    uint32_t next; /* sequence number after the packet's last byte: those behind came earlier, out of order */
     uint32_t offset; /* in the bytes, of what has not been read */
 } maf_reader_t;
 

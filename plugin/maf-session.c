@@ -562,7 +562,8 @@ maf_session_lose_track(maf_session_t *session)
 maf_state_t
 maf_session_request(const maf_session_t *session)
 {
-    return session->progress == PROGRESS_SUCCEEDED || session->unsure ? MAF_STATE_UNKNOWN : (maf_state_t)session->state;
+    return session->progress == PROGRESS_SUCCEEDED || session->unsure ? MAF_STATE_UNKNOWN
+                                                                      : (maf_state_t)session->state;
 }
 
 maf_verdict_t *

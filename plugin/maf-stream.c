@@ -121,8 +121,9 @@ maf_stream_find(packet_info *pinfo)
 maf_side_t
 maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 {
-    const bool by_client = pinfo->srcport == stream->client_port &&
-                           (stream->client_port != stream->server_port || addresses_equal(&pinfo->src, &stream->client));
+    const bool by_client =
+        pinfo->srcport == stream->client_port &&
+        (stream->client_port != stream->server_port || addresses_equal(&pinfo->src, &stream->client));
 
     return by_client ? MAF_CLIENT : MAF_SERVER;
 }
@@ -315,7 +316,7 @@ maf_bytes_of(tvbuff_t *tvb)
 {
     const uint32_t captured = tvb_captured_length(tvb);
 
-    return (maf_bytes_t){captured > 0 ? tvb_get_ptr(tvb, 0, (int)captured) : NULL, captured,
+    return (maf_bytes_t){captured > 0 ? tvb_get_ptr(tvb, 0, (int)captured) : (const uint8_t *)"", captured,
                          tvb_reported_length(tvb)};
 }
 

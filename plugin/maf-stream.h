@@ -118,9 +118,8 @@ typedef enum {
 /* Where the next message begins */
 typedef enum {
     MAF_IN_SYNC,
-    MAF_REGAINED, /* behind guesses that were believed */
-    MAF_GUESSED,  /* behind what only looked like a message */
-    MAF_RESYNC,   /* not known */
+    MAF_GUESSED, /* behind what only looked like a message */
+    MAF_RESYNC,  /* not known */
 } maf_sync_t;
 
 /* One side of the connection */
@@ -128,6 +127,7 @@ typedef struct {
     maf_direction_t direction;
     maf_phase_t phase;
     maf_sync_t sync;
+    unsigned guesses;            /* that follow each other, while guessed */
     uint32_t skip;               /* bytes of the last message still to come, to be passed over */
     maf_unfinished_t *pending;   /* the last one; NULL if there was none yet */
     wmem_tree_t *pendings;       /* all of them, by `began`; NULL likewise */
