@@ -477,6 +477,20 @@ find_begin(const maf_stream_t *stream, maf_side_t from, uint32_t *begin)
     return found;
 }
 
+/* What is held of a side is about to be read. What is not the client's greeting comes behind it. */
+static void
+begin_held(maf_stream_t *stream, maf_side_t from)
+{
+    maf_direction_t *direction = &stream->sides[from].direction;
+    uint32_t begin;
+
+    if (!find_begin(stream, from, &begin))
+        return;
+    maf_direction_begin(direction, begin);
+    if (from == MAF_CLIENT && !stream->mid_session && held_byte(stream, from, begin) != SOCKS_VERSION)
+        maf_direction_add_gap(wmem_file_scope(), direction, begin, GREETING_MAX, MAF_PHASE_GREETING);
+}
+
 /* Is what the server has sent a selection of MAF? Of a connection that may have begun before the capture its
  * first two bytes do not say so. */
 static bool
@@ -495,13 +509,10 @@ is_held_selection(const maf_stream_t *stream, const packet_info *pinfo, uint32_t
 static maf_stream_state_t
 judge_held(const maf_stream_t *stream, const packet_info *pinfo)
 {
-    uint32_t client, server;
+    uint32_t server;
     int version, method;
 
     if (stream->held_bytes > HELD_MAX)
-        return MAF_STREAM_LEFT;
-    if (find_begin(stream, MAF_CLIENT, &client) && !stream->mid_session &&
-        held_byte(stream, MAF_CLIENT, client) != SOCKS_VERSION)
         return MAF_STREAM_LEFT;
     if (!find_begin(stream, MAF_SERVER, &server))
         return MAF_STREAM_PROVISIONAL;
@@ -609,12 +620,8 @@ hold(const maf_reader_t *reader, maf_bytes_t bytes, const packet_info *pinfo, bo
     maf_direction_see(direction, reader->seq + length, 0);
     stream->state = judge_held(stream, pinfo);
     if (stream->state == MAF_STREAM_SELECTED) {
-        for (int side = MAF_CLIENT; side <= MAF_SERVER; side++) {
-            uint32_t begin;
-
-            if (find_begin(stream, (maf_side_t)side, &begin))
-                maf_direction_begin(&stream->sides[side].direction, begin);
-        }
+        begin_held(stream, MAF_CLIENT);
+        begin_held(stream, MAF_SERVER);
         maf_stream_select(stream, pinfo, false);
         read_held(stream);
     }

@@ -160,7 +160,7 @@ is_mere_greeting(const maf_stream_t *stream, const maf_segment_t *segment)
     const maf_piece_t *piece = segment->pieces;
 
     return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole &&
-           !piece->next;
+           !piece->next && segment->desegment_len == 0;
 }
 
 int

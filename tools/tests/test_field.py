@@ -9,7 +9,7 @@ import honest
 import maf_reader
 import pytest
 from differential import BLAME, MODES, OWN, TUNNEL, Trial, compare, decoded_values, expected_values
-from packets import CLIENT, SERVER, Conversation, Quote, cut, double, late, lose, write_pcap
+from packets import ACK, CLIENT, PSH, SERVER, Conversation, Quote, cut, double, late, lose, write_pcap
 from wireshark import OUT_OF_ORDER, ROOT, fields, reads_as_stock
 
 FIELD = ROOT / "test-captures" / "partial" / "field"
@@ -303,6 +303,24 @@ def test_cut_at_each_byte(revision, mode):
             trials.append(trial(said, conversation, packets, f"message {message} at {place}"))
     result = assert_read(trials, mode)
     assert result.sessions["exact"] == len(trials) > 100
+
+
+@REVISIONS
+@BOTH_MODES
+def test_greeting_glued_to_part_of_list(revision, mode):
+    """Behind the selection: the greeting with the first bytes of the list, for each number of these."""
+    said = honest.login(revision)
+    (_, greeting), (_, selection), (_, messages) = said[:3]
+    trials = []
+    for place in range(1, len(messages)):
+        conversation = Conversation(2000 + len(trials)).open()
+        conversation.next[CLIENT] += len(greeting)  # the server has seen it, the capture has it later
+        conversation.segment(SERVER, selection, PSH | ACK)
+        conversation.next[CLIENT] -= len(greeting)
+        conversation.say(CLIENT, greeting + messages[:place]).say(CLIENT, messages[place:])
+        conversation.say_all(said[3:]).close(CLIENT)
+        trials.append(trial(said, conversation, conversation.packets, f"at {place}"))
+    assert_read(trials, mode)
 
 
 def assert_incomplete(trials, tmp_path, mode, allowed=lambda one: ()):
