@@ -315,7 +315,7 @@ read_greeting(maf_reader_t *reader)
     if (length > 0 && length != MAF_MISSING_UNKNOWN)
         return take_greeting(reader, length);
     side_of(reader)->phase = MAF_PHASE_MESSAGES;
-    if (reader->stream->mid_session && !begins_message(reader))
+    if (!begins_message(reader))
         side_of(reader)->sync = MAF_RESYNC;
     return true;
 }

@@ -487,8 +487,10 @@ begin_held(maf_stream_t *stream, maf_side_t from)
     if (!find_begin(stream, from, &begin))
         return;
     maf_direction_begin(direction, begin);
-    if (from == MAF_CLIENT && !stream->mid_session && held_byte(stream, from, begin) != SOCKS_VERSION)
+    if (from == MAF_CLIENT && !stream->mid_session && held_byte(stream, from, begin) != SOCKS_VERSION) {
         maf_direction_add_gap(wmem_file_scope(), direction, begin, GREETING_MAX, MAF_PHASE_GREETING);
+        maf_stream_lose_track(stream);
+    }
 }
 
 /* Is what the server has sent a selection of MAF? Of a connection that may have begun before the capture its
