@@ -294,8 +294,8 @@ take_greeting(maf_reader_t *reader, uint32_t length)
     maf_stream_t *stream = reader->stream;
 
     end_pending(reader, false);
-    stream->greeting_known = true;
-    stream->greeting_offers = maf_greeting_offers_maf(rest(reader));
+    stream->greeting =
+        maf_greeting_offers_maf(rest(reader)) ? MAF_GREETING_WITH_MAF : MAF_GREETING_WITHOUT_MAF;
     add_piece(reader, MAF_PIECE_GREETING, length);
     if (stream->sides[MAF_CLIENT].phase == MAF_PHASE_GREETING)
         stream->sides[MAF_CLIENT].phase = MAF_PHASE_MESSAGES;
@@ -330,7 +330,7 @@ read_selection(maf_reader_t *reader)
         return false;
     }
     end_pending(reader, false);
-    if (stream->greeting_known && !stream->greeting_offers)
+    if (stream->greeting == MAF_GREETING_WITHOUT_MAF)
         reader->segment->remark = MAF_UNOFFERED_SELECTION;
     add_piece(reader, MAF_PIECE_SELECTION, SOCKS_SELECTION_LEN);
     stream->sides[MAF_SERVER].phase = MAF_PHASE_MESSAGES;

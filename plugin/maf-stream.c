@@ -73,36 +73,36 @@ maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t pla
     stream->conversation = conversation;
     stream->tcp_stream = get_tcp_conversation_data(conversation, pinfo)->stream;
     stream->place = place;
-    stream->mid_session = mid_session;
+    stream->start = mid_session ? MAF_START_MID_SESSION : MAF_START_SEEN;
     stream->sides[MAF_CLIENT].phase = MAF_PHASE_GREETING;
     stream->sides[MAF_SERVER].phase = MAF_PHASE_SELECTION;
     stream->held = wmem_array_new(wmem_file_scope(), sizeof(maf_held_t));
     stream->segments = wmem_array_new(wmem_file_scope(), sizeof(maf_segment_t *));
-    copy_address_wmem(wmem_file_scope(), &stream->client, client);
-    stream->client_port = client_port;
-    copy_address_wmem(wmem_file_scope(), &stream->server, by_client ? &pinfo->dst : &pinfo->src);
-    stream->server_port = by_client ? pinfo->destport : pinfo->srcport;
-    stream->first = pinfo->num;
-    stream->vlan = pinfo->vlan_id;
-    stream->interface = interface_of(pinfo);
+    copy_address_wmem(wmem_file_scope(), &stream->ends.client, client);
+    stream->ends.client_port = client_port;
+    copy_address_wmem(wmem_file_scope(), &stream->ends.server, by_client ? &pinfo->dst : &pinfo->src);
+    stream->ends.server_port = by_client ? pinfo->destport : pinfo->srcport;
+    stream->ends.first = pinfo->num;
+    stream->ends.vlan = pinfo->vlan_id;
+    stream->ends.interface = interface_of(pinfo);
     *recent_stream(pinfo) = stream;
     conversation_add_proto_data(conversation, proto_maf, stream);
     return stream;
 }
 
-/* Is the packet between the ends of the stream, and not before it? Where it was captured matters too:
+/* Is the packet between these ends, and not before their first? Where it was captured matters too:
  * Wireshark can take what is alike but for that for two connections. */
 static bool
-is_between_ends(const maf_stream_t *stream, const packet_info *pinfo)
+is_between_ends(const maf_ends_t *ends, const packet_info *pinfo)
 {
-    const bool by_client = pinfo->srcport == stream->client_port;
+    const bool by_client = pinfo->srcport == ends->client_port;
     const address *client = by_client ? &pinfo->src : &pinfo->dst;
     const address *server = by_client ? &pinfo->dst : &pinfo->src;
 
-    return pinfo->num >= stream->first && (by_client || pinfo->destport == stream->client_port) &&
-           (by_client ? pinfo->destport : pinfo->srcport) == stream->server_port &&
-           pinfo->vlan_id == stream->vlan && interface_of(pinfo) == stream->interface &&
-           addresses_equal(client, &stream->client) && addresses_equal(server, &stream->server);
+    return pinfo->num >= ends->first && (by_client || pinfo->destport == ends->client_port) &&
+           (by_client ? pinfo->destport : pinfo->srcport) == ends->server_port &&
+           pinfo->vlan_id == ends->vlan && interface_of(pinfo) == ends->interface &&
+           addresses_equal(client, &ends->client) && addresses_equal(server, &ends->server);
 }
 
 /* To look a conversation up costs as much as to read a message. */
@@ -112,7 +112,7 @@ maf_stream_find(packet_info *pinfo)
     maf_stream_t **found = recent_stream(pinfo);
     conversation_t *conversation;
 
-    if (*found && is_between_ends(*found, pinfo))
+    if (*found && is_between_ends(&(*found)->ends, pinfo))
         return *found;
     conversation = find_conversation_pinfo(pinfo, 0);
     return conversation ? (maf_stream_t *)conversation_get_proto_data(conversation, proto_maf) : NULL;
@@ -121,11 +121,12 @@ maf_stream_find(packet_info *pinfo)
 maf_side_t
 maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 {
-    const bool by_client =
-        pinfo->srcport == stream->client_port &&
-        (stream->client_port != stream->server_port || addresses_equal(&pinfo->src, &stream->client));
+    const maf_ends_t *ends = &stream->ends;
+    const bool has_one_port = ends->client_port == ends->server_port;
 
-    return by_client ? MAF_CLIENT : MAF_SERVER;
+    if (pinfo->srcport != ends->client_port || (has_one_port && !addresses_equal(&pinfo->src, &ends->client)))
+        return MAF_SERVER;
+    return MAF_CLIENT;
 }
 
 /* Pending messages */
@@ -202,7 +203,8 @@ maf_stream_awaits_late(const maf_stream_t *stream)
 void
 maf_stream_lose_track(maf_stream_t *stream)
 {
-    stream->lacks_bytes = true;
+    if (stream->start == MAF_START_SEEN)
+        stream->start = MAF_START_PARTLY_SEEN;
     if (stream->session)
         maf_session_lose_track(stream->session);
 }
@@ -487,7 +489,8 @@ begin_held(maf_stream_t *stream, maf_side_t from)
     if (!find_begin(stream, from, &begin))
         return;
     maf_direction_begin(direction, begin);
-    if (from == MAF_CLIENT && !stream->mid_session && held_byte(stream, from, begin) != SOCKS_VERSION) {
+    if (from == MAF_CLIENT && stream->start != MAF_START_MID_SESSION &&
+        held_byte(stream, from, begin) != SOCKS_VERSION) {
         maf_direction_add_gap(wmem_file_scope(), direction, begin, GREETING_MAX, MAF_PHASE_GREETING);
         maf_stream_lose_track(stream);
     }
@@ -528,7 +531,7 @@ judge_held(const maf_stream_t *stream, const packet_info *pinfo)
     if (method < 0)
         return MAF_STREAM_PROVISIONAL;
     if (!maf_is_socks_method((uint8_t)method) ||
-        (stream->mid_session && !is_held_selection(stream, pinfo, server)))
+        (stream->start == MAF_START_MID_SESSION && !is_held_selection(stream, pinfo, server)))
         return MAF_STREAM_LEFT;
     return MAF_STREAM_SELECTED;
 }
@@ -592,10 +595,10 @@ maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_sessi
 {
     stream->state = MAF_STREAM_SELECTED;
     stream->selected = pinfo->num;
-    stream->login = maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->client, stream->client_port,
-                                  &stream->server, stream->server_port);
+    stream->login = maf_login_new(wmem_file_scope(), stream->tcp_stream, &stream->ends.client,
+                                  stream->ends.client_port, &stream->ends.server, stream->ends.server_port);
     stream->session = maf_session_new(wmem_file_scope(), maf_prefs.revision, mid_session);
-    if (stream->lacks_bytes)
+    if (stream->start == MAF_START_PARTLY_SEEN)
         maf_session_lose_track(stream->session);
     if (mid_session)
         stream->sides[MAF_CLIENT].phase = stream->sides[MAF_SERVER].phase = MAF_PHASE_MESSAGES;

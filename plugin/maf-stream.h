@@ -137,29 +137,51 @@ typedef struct {
     uint32_t closed;             /* packet that closes it there; 0 if none has */
 } maf_side_of_t;
 
+/* How much of the greeting is known */
+typedef enum {
+    MAF_GREETING_UNKNOWN,
+    MAF_GREETING_WITHOUT_MAF, /* it has been read whole, and does not offer MAF */
+    MAF_GREETING_WITH_MAF,
+} maf_greeting_t;
+
+/* How much of the connection's beginning is in the capture */
+typedef enum {
+    MAF_START_SEEN,
+    MAF_START_PARTLY_SEEN, /* bytes are missing */
+    MAF_START_MID_SESSION, /* the capture may begin after the greeting */
+} maf_start_t;
+
+/* What tells its packets from others' */
 typedef struct {
-    conversation_t *conversation;
-    uint32_t number;     /* of the stream in the capture file, from 0 */
-    uint32_t tcp_stream; /* tcp.stream */
-    maf_place_t place;
-    uint32_t tls_port;           /* for whose sake TLS would call SOCKS; else 0 */
-    uint32_t tls_last;           /* in TLS: the last packet that is ours; 0 if that is not known yet */
-    dissector_handle_t tls_next; /* in TLS: whom the packets after it are for, NULL for SOCKS */
-    maf_stream_state_t state;
-    uint32_t selected;    /* packet in which MAF is selected */
-    bool mid_session;     /* the capture may have begun after the greeting */
-    bool greeting_known;  /* it has been read whole */
-    bool greeting_offers; /* and offers MAF */
-    uint32_t first;       /* packet that it is known from */
-    uint32_t vlan;        /* of that packet, as is the next */
-    uint32_t interface;   /* 0 if it is not known */
     address client;
     address server;
     uint32_t client_port;
     uint32_t server_port;
+    uint32_t first;     /* packet that it is known from */
+    uint32_t vlan;      /* of that packet, as is the next */
+    uint32_t interface; /* 0 if it is not known */
+} maf_ends_t;
+
+/* In TLS, which has one dissector for all packets of a connection */
+typedef struct {
+    uint32_t port;           /* for whose sake TLS would call SOCKS */
+    uint32_t last;           /* the last packet that is ours; 0 if that is not known yet */
+    dissector_handle_t next; /* whom the packets after it are for; NULL for SOCKS */
+} maf_tls_t;
+
+typedef struct {
+    conversation_t *conversation;
+    uint32_t number;     /* of the stream in the capture file, from 0 */
+    uint32_t tcp_stream; /* tcp.stream */
+    maf_ends_t ends;
+    maf_place_t place;
+    maf_tls_t tls;
+    maf_start_t start;
+    maf_greeting_t greeting;
+    maf_stream_state_t state;
+    uint32_t selected;      /* packet in which MAF is selected */
     uint16_t target_port;   /* of the SOCKS request */
     maf_side_of_t sides[2]; /* by maf_side_t */
-    bool lacks_bytes;       /* that were sent */
     wmem_array_t *held;     /* maf_held_t, in the order of the capture, while provisional */
     uint32_t held_bytes;
     wmem_array_t *segments; /* maf_segment_t *, in the order of the capture */

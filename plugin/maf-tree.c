@@ -551,7 +551,7 @@ maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_
 void
 maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login)
 {
-    maf_expert_unoffered_selection(pinfo, add_remark(tvb, pinfo, tree, "Not offered"), login);
+    maf_expert_unoffered_selection(pinfo, add_remark(tvb, pinfo, tree, "MAF selected, not offered"), login);
 }
 
 void

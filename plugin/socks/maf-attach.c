@@ -47,8 +47,8 @@ pass_on(maf_stream_t *stream, const packet_info *pinfo, dissector_handle_t handl
     if (stream->place != MAF_BEHIND_TLS) {
         conversation_set_dissector_from_frame_number(stream->conversation, pinfo->num + 1, handle);
     } else {
-        stream->tls_last = pinfo->num;
-        stream->tls_next = handle;
+        stream->tls.last = pinfo->num;
+        stream->tls.next = handle;
     }
 }
 
@@ -99,10 +99,10 @@ dissect_in_tls(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 
     if (!stream || stream->place != MAF_BEHIND_TLS)
         return 0;
-    if (!stream->tls_last || pinfo->num <= stream->tls_last)
+    if (!stream->tls.last || pinfo->num <= stream->tls.last)
         shown = dissect_segment(stream, tvb, pinfo, tree, NULL, data);
-    else if (stream->tls_next)
-        shown = call_dissector_only(stream->tls_next, tvb, pinfo, tree, data);
+    else if (stream->tls.next)
+        shown = call_dissector_only(stream->tls.next, tvb, pinfo, tree, data);
     return shown > 0 ? shown : maf_socks_call(stream, tvb, pinfo, tree, data);
 }
 
@@ -235,7 +235,7 @@ attach(conversation_t *conversation, packet_info *pinfo)
 static void
 attach_in_tls(conversation_t *conversation, packet_info *pinfo, uint32_t port)
 {
-    new_stream(conversation, pinfo, MAF_BEHIND_TLS, port)->tls_port = port;
+    new_stream(conversation, pinfo, MAF_BEHIND_TLS, port)->tls.port = port;
     if (!in_tls_handle)
         in_tls_handle = maf_socks_handle_in_tls(dissect_in_tls, port);
     tls_set_appdata_dissector(tls_handle, pinfo, in_tls_handle);

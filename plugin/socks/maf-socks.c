@@ -166,7 +166,7 @@ maf_socks_call(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, pr
     if (stream->place != MAF_BEHIND_TLS)
         return maf_try_dissector(socks_handle, tvb, pinfo, tree, data) ? (int)tvb_captured_length(tvb) : 0;
     pinfo->can_desegment = pinfo->saved_can_desegment;
-    shown = try_in_tls(stream->tls_port, tvb, pinfo, tree, data);
+    shown = try_in_tls(stream->tls.port, tvb, pinfo, tree, data);
     pinfo->can_desegment = can_desegment;
     return shown;
 }
