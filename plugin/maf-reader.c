@@ -564,6 +564,8 @@ read_message(maf_reader_t *reader)
                                     bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(rest(reader), revision, &maf_prefs.framing, &message);
     if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
+        const uint32_t known = goes_on ? side->pending->have : 0;
+
         end_pending(reader, true);
         side->sync = MAF_RESYNC;
         if (maf_session_has_succeeded(stream->session)) {
@@ -571,7 +573,9 @@ read_message(maf_reader_t *reader)
             return true;
         }
         maf_stream_lose_track(stream);
-        add_rest(reader, MAF_PIECE_UNDECODED);
+        /* the segment behind what was known may begin with a message */
+        add_piece(reader, MAF_PIECE_UNDECODED,
+                  known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
         return true;
     }
     if (missing && !reader->last) {

@@ -10,6 +10,7 @@ each session is one of these:
            messages must be equal, not the state
   late     TCP delivers all bytes, but some behind later ones of their side: the messages must be equal in two passes;
            in one pass some may be missing, none may be added
+  torn     TCP delivers the end of a message before its beginning: nobody may be blamed
   dropped  TCP keeps bytes to itself ("spurious retransmission", or a byte that looks like a keep-alive), or its
            reassembly fails where segments overlap: nobody may be blamed
 Nobody may be blamed in any of them, and both passes must say the same where it is exact.
@@ -44,7 +45,7 @@ MAF = OWN + STATE + BLAME + PASSES
 TUNNEL_UNSURE = {"late", "overlapping"}  # what is in the tunnel is stock SOCKS' doing
 KEEP_ALIVE = "tcp.analysis.keep_alive"
 REASSEMBLY = "_ws.malformed.reassembly"
-GRADES = ("exact", "crossed", "late", "dropped")
+GRADES = ("exact", "crossed", "late", "torn", "dropped")
 
 
 @dataclasses.dataclass
@@ -217,7 +218,7 @@ def delivered(trial, frames, rows):
 
 
 def grade(trial, chunks):
-    """exact, crossed, late or dropped, and whether something of MAF comes before the selection is whole."""
+    """exact, crossed, late, torn or dropped, and whether something of MAF comes before the selection is whole."""
     next_byte, pieces, in_sequence = [0, 0], [[], []], True
     whole_at = {}  # of each message that was said, the frames of its first and last byte
     for frame, side, start, end in chunks:
@@ -238,6 +239,8 @@ def grade(trial, chunks):
         at[side] += len(data)
         whole_at[number] = tuple(min(frame for start, end, frame in pieces[side] if start <= byte < end)
                                  for byte in (first, last))
+        if whole_at[number][0] > whole_at[number][1]:
+            return "torn", False
     early = any(whole_at[number][0] < whole_at[1][1] for number in whole_at if number not in (0, 1)) \
         or whole_at[0][1] > whole_at[1][0]
     if not in_sequence:
@@ -270,11 +273,11 @@ def decoded_values(rows, names):
 
 def differences(trial, kind, early, rows, passes):
     """What is wrong with a decoding of the trial: a list of texts. `rows`: [(packet, its fields)]."""
-    lost = ("maf.expert.truncated", "maf.undecoded") if kind == "dropped" else ()
+    lost = ("maf.expert.truncated", "maf.undecoded") if kind in ("torn", "dropped") else ()
     wrong = [f"blamed: {name}" for name in BLAME for packet, row in rows
              if row[name] and name not in lost and (name != "maf.undecoded" or isinstance(packet, Segment))]
     rows = [(packet, row) for packet, row in rows if isinstance(packet, Segment)]
-    if kind == "dropped":
+    if lost:
         return wrong
     for side in (CLIENT, SERVER):
         said = expected_values(trial.expected.messages, side)
@@ -417,7 +420,7 @@ def main():
                     keep(trial, kind, wrong, options, arguments.keep, name)
     by_kind = ", ".join(f"{sessions[kind]} {kind}" for kind in (*GRADES, "ordinary"))
     wrong = ", ".join(f"{mismatches[kind]} {kind}" for kind in mismatches)
-    print(f"{sessions.total()} sessions ({by_kind}), {messages} messages, {sessions['dropped']} dropped by TCP, "
+    print(f"{sessions.total()} sessions ({by_kind}), {messages} messages, "
           f"{mismatches.total()} mismatches{f' ({wrong})' if wrong else ''}")
     return 1 if mismatches else 0
 
