@@ -277,7 +277,7 @@ begins_message(const maf_reader_t *reader)
     maf_message_t message;
 
     maf_message_parse(rest(reader), is_01 ? MAF_VER_01 : MAF_VER_00, &maf_prefs.framing, &message);
-    return looks_like_message(&message, reader->from);
+    return message.understood >= MAF_HEADER_LEN && looks_like_message(&message, reader->from);
 }
 
 /* SOCKS */

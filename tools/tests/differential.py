@@ -42,7 +42,8 @@ PASSES = ["maf.revision", "maf.from", "maf.do_in", "maf.response_to", "maf.metho
 MODES = {"default": (), "ooo": OUT_OF_ORDER, "no-analysis": ("-o", "tcp.analyze_sequence_numbers:FALSE"),
          "errors": ("-o", "tcp.no_subdissector_on_error:FALSE")}
 MAF = OWN + STATE + BLAME + PASSES
-TUNNEL_UNSURE = {"late", "overlapping"}  # what is in the tunnel is stock SOCKS' doing
+# What is in the tunnel is stock SOCKS' doing, which, of reused ports, shows it as SOCKS with or without the plugin.
+TUNNEL_UNSURE = {"ports reused", "ports reused later", "late", "overlapping"}
 KEEP_ALIVE = "tcp.analysis.keep_alive"
 REASSEMBLY = "_ws.malformed.reassembly"
 GRADES = ("exact", "crossed", "late", "torn", "dropped")
