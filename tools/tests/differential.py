@@ -288,6 +288,8 @@ def differences(trial, kind, early, rows, passes):
                 wrong.append(f"{name} of {('client', 'server')[side]}: {read[name]}, expected {said[name]}")
     if kind == "exact" and not TUNNEL_UNSURE & set(trial.damage):
         read = decoded_values([row for _, row in rows], STATE + TUNNEL)
+        # Since Wireshark 4.4 a reply has the URI of its request, too
+        read |= decoded_values([row for packet, row in rows if packet.side == CLIENT], ["http.request.uri"])
         for name, of_it in (states(trial.expected) | tunnel_values(trial)).items():
             if read[name] != of_it:
                 wrong.append(f"{name}: {read[name]}, expected {of_it}")
