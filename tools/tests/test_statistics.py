@@ -106,4 +106,5 @@ def test_filtered_response_times_on_two_passes(three):
 
 def test_credentials(three):
     rows = [line.split() for line in statistic(three, "credentials").splitlines() if "MAF" in line]
-    assert [row[-1] for row in rows] == ["alice", "bob", "carol"]
+    assert [row[1:] for row in rows] == [["MAF", "alice", "SASL", "PLAIN"], ["MAF", "bob", "SASL", "PLAIN"],
+                                         ["MAF", "carol", "SASL", "SCRAM-SHA-256"]]
