@@ -111,8 +111,9 @@ def test_python_and_jq_read_every_line(tmp_path, program):
     capture = write(tmp_path / "hostile.pcap", list(hostile_logins()))
     if program == "maf-lint":
         capture = capture.rename(tmp_path / os.fsdecode(b'n"e\nw\xff.pcap'))
+        environment = os.environ | {"TSHARK": str(ROOT / "tools/dev/tshark-maf"), "MAF_BUILD_DIR": str(BUILD)}
         output = subprocess.run([ROOT / "tools/maf-lint", "--json", *NAMED, capture], capture_output=True, check=False,
-                                env=os.environ | {"TSHARK": str(ROOT / "tools/dev/tshark-maf"), "MAF_BUILD_DIR": str(BUILD)}).stdout
+                                env=environment).stdout
     else:
         output = tshark(capture, "-q", "-z", "maf,json", *NAMED, *program.split()[1:])
     lines = output.decode("utf-8").split("\n")[:-1]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from logins import PLAIN, TEST, WHAT_NEXT, do, plain, process, three_users, write
+from logins import PLAIN, TEST, WHAT_NEXT, do, plain, process, records, three_users, write
 from wireshark import tshark
 
 ALICE = 'maf.sasl.plain.authcid == "alice"'
@@ -102,6 +102,16 @@ def test_filtered_response_times_on_two_passes(three):
     assert whole["SASL PLAIN"] == "2"
     chosen = dict(answers(three, "-2", filter=EARLY))
     assert (chosen["SASL PLAIN"], chosen["What next?"], chosen["Do"]) == ("1", "1", "1")
+
+
+def test_a_filter_that_all_logins_match_early_changes_nothing(three):
+    early = "maf.instr == 1"
+    for passes in ([], ["-2"]):
+        assert table(three, *passes, filter=early) == table(three, *passes)
+        assert records(three, *passes, filter=early) == records(three, *passes)
+    assert counts(three, "-2", filter=early) == counts(three, "-2")
+    assert outcomes(three, "-2", filter=early) == outcomes(three, "-2")
+    assert answers(three, "-2", filter=early) == answers(three, "-2")
 
 
 def test_credentials(three):
