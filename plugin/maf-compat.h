@@ -84,7 +84,7 @@ typedef void maf_stat_init_t;
 typedef struct {
     unsigned num;            /* of the packet */
     unsigned username_num;   /* of the packet that names the user */
-    unsigned password_hf_id; /* field of the password; 0 if there is none */
+    unsigned password_hf_id; /* field that the GUI selects: the password, or the user if there is none */
     char *username;
     const char *proto;
     char *info; /* may be NULL */

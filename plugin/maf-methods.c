@@ -94,7 +94,10 @@ static maf_uat_bool_t
 row_update(void *record, char **error)
 {
     row_t *row = (row_t *)record;
+    char *name = row->name;
 
+    row->name = g_utf8_make_valid(name, -1); /* a file may have anything, and JSON may not */
+    g_free(name);
     g_strstrip(row->id);
     g_strstrip(row->name);
     if (!parse_id(row->id, row->octets, &row->parsed)) {

@@ -98,9 +98,9 @@ take_user(packet_info *pinfo, tvbuff_t *tvb, int offset, int length, bool is_scr
     payload->user = name;
 }
 
-/* Tools, Credentials. A login without a password in it is told too: its password is not a field, 0. */
+/* Tools, Credentials; `field` is what a click there selects. */
 static void
-add_credentials(packet_info *pinfo, const char *proto, const maf_payload_t *payload, int password_field)
+add_credentials(packet_info *pinfo, const char *mechanism, const maf_payload_t *payload, int field)
 {
     maf_credential_t *credential;
 
@@ -108,9 +108,10 @@ add_credentials(packet_info *pinfo, const char *proto, const maf_payload_t *payl
         return;
     credential = wmem_new0(pinfo->pool, maf_credential_t);
     credential->num = credential->username_num = pinfo->num;
-    credential->password_hf_id = (unsigned)password_field;
+    credential->password_hf_id = (unsigned)field;
     credential->username = wmem_strdup(pinfo->pool, payload->user);
-    credential->proto = proto;
+    credential->proto = "MAF";
+    credential->info = wmem_strdup(pinfo->pool, mechanism);
     tap_queue_packet(credentials_tap, pinfo, credential);
 }
 
@@ -132,7 +133,7 @@ dissect_plain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
     proto_tree_add_item(tree, hf_plain_authcid, tvb, first + 1, second - first - 1, ENC_UTF_8);
     password = proto_tree_add_item(tree, hf_plain_password, tvb, second + 1, length - second - 1, ENC_UTF_8);
     take_user(pinfo, tvb, first + 1, second - first - 1, false, payload);
-    add_credentials(pinfo, "MAF SASL PLAIN", payload, hf_plain_password);
+    add_credentials(pinfo, "SASL PLAIN", payload, hf_plain_password);
     if (!proto_is_frame_protocol(pinfo->layers, "tls")) {
         maf_expert_say(pinfo, password, payload->login, payload->from, &ei_cleartext, MAF_NOTE,
                        "maf.sasl.expert.cleartext", CLEARTEXT);
@@ -167,7 +168,7 @@ dissect_cram_md5(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     proto_tree_add_item(tree, hf_cram_user, tvb, 0, space, ENC_UTF_8);
     proto_tree_add_item(tree, hf_cram_digest, tvb, space + 1, DIGEST_LEN, ENC_ASCII);
     take_user(pinfo, tvb, 0, space, false, payload);
-    add_credentials(pinfo, "MAF SASL CRAM-MD5", payload, 0);
+    add_credentials(pinfo, "SASL CRAM-MD5", payload, hf_cram_user);
     return length;
 }
 
@@ -203,7 +204,7 @@ dissect_scram_attribute(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int
     }
     if (letter == 'n' && payload->from == MAF_CLIENT) {
         take_user(pinfo, tvb, value, value_length, true, payload);
-        add_credentials(pinfo, "MAF SASL SCRAM", payload, 0);
+        add_credentials(pinfo, "SASL SCRAM-SHA-256", payload, hf_scram_user);
     }
     if (letter == 'e') {
         payload->note = wmem_strdup_printf(pinfo->pool, "error %s",

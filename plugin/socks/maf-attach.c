@@ -278,16 +278,15 @@ see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 
     if (!may_attach && maf_stream_count() == 0)
         return 0;
-    if (pinfo->ptype != PT_TCP)
-        return 0;
     tcp_streams = get_tcp_stream_count();
     if (may_attach && !pinfo->fd->visited) {
-        if (!is_icmp_error(pinfo))
+        /* of an ICMP error, Wireshark 4.0 takes what it quotes for the type */
+        if (pinfo->ptype == PT_TCP && !is_icmp_error(pinfo))
             look_for_socks(pinfo);
         else
             has_quoted |= is_new;
     }
-    if (maf_stream_count() > 0)
+    if (pinfo->ptype == PT_TCP && maf_stream_count() > 0)
         maf_end_see(tvb, pinfo, tree);
     return 0;
 }

@@ -164,7 +164,7 @@ row_new(stat_tap_table *table, const maf_login_t *login)
     stat_tap_table_item_type cells[COLUMNS] = {0};
     row_t *row = g_new0(row_t, 1);
 
-    row->scope = wmem_allocator_new(WMEM_ALLOCATOR_SIMPLE);
+    row->scope = wmem_allocator_new(WMEM_ALLOCATOR_STRICT); /* a simple one begins with 64 KiB */
     row->reply = -1;
     row->run = wmem_strbuf_new(row->scope, "");
     for (unsigned column = 0; column < COLUMNS; column++) {

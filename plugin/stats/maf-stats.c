@@ -27,8 +27,9 @@
 typedef struct {
     const maf_verdict_t *message;
     const maf_diagnosis_t *diagnosis;
-    const maf_round_t *begun;   /* the last round that has begun */
-    const maf_round_t *decided; /* the last round whose outcome is counted, or passed over */
+    const maf_round_t *begun;   /* the last round that is counted */
+    uint8_t outcome;            /* as which it is counted so far */
+    const maf_round_t *decided; /* the last round whose duration is counted, or passed over */
     bool is_unfinished;         /* is counted as such so far */
     bool is_ended;
     bool is_cut[2]; /* by maf_side_t: the message that the capture's end cuts is counted */
@@ -125,23 +126,32 @@ outcome_label(uint8_t outcome)
 }
 
 static void
+count_round(stats_tree *tree, wmem_allocator_t *pool, const maf_login_t *login, const maf_round_t *round,
+            progress_t *progress)
+{
+    const char *method = maf_method_label(pool, (unsigned)login->revision, &round->method);
+    const bool is_new = round != progress->begun;
+    const int node = stats_tree_manip_node_int(MN_INCREASE, tree, method, node_methods, TRUE, is_new);
+
+    if (is_new)
+        tick_stat_node(tree, "Sub-methods run", 0, TRUE);
+    else if (round->outcome == progress->outcome)
+        return;
+    else
+        stats_tree_manip_node_int(MN_INCREASE, tree, outcome_label(progress->outcome), node, FALSE, -1);
+    tick_stat_node(tree, outcome_label(round->outcome), node, FALSE);
+    progress->begun = round;
+    progress->outcome = round->outcome;
+}
+
+/* Only the last round can still get an outcome. */
+static void
 count_rounds(stats_tree *tree, wmem_allocator_t *pool, const maf_login_t *login, progress_t *progress)
 {
-    const unsigned revision = (unsigned)login->revision;
-    const maf_round_t *begun = progress->begun ? progress->begun->next : login->first_round;
-    const maf_round_t *decided;
+    const maf_round_t *round = progress->begun ? progress->begun : login->first_round;
 
-    for (; begun; begun = begun->next) {
-        tick_stat_node(tree, "Sub-methods run", 0, TRUE);
-        tick_stat_node(tree, maf_method_label(pool, revision, &begun->method), node_methods, TRUE);
-        progress->begun = begun;
-    }
-    while ((decided = next_decided(login, progress)) != NULL) {
-        const char *method = maf_method_label(pool, revision, &decided->method);
-
-        tick_stat_node(tree, outcome_label(decided->outcome),
-                       stats_tree_manip_node_int(MN_INCREASE, tree, method, node_methods, TRUE, 0), FALSE);
-    }
+    for (; round; round = round->next)
+        count_round(tree, pool, login, round, progress);
 }
 
 static void

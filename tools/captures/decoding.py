@@ -8,7 +8,7 @@ import catalogue
 
 END = "\x1e"
 LAYERS = ("Socks Protocol", "Multi-Authentication Framework", "[Multi-Authentication Framework", "MAF ")
-PACKET_LINK = re.compile(r"(\[(?:Do in|Response (?:in|to)|First message|Last message): |\b(?:frame|packet) )(\d+)\b")
+PACKET_LINK = re.compile(r"(\[(?:Do in|Response (?:in|to)|First message in|Last message in): |\b(?:frame|packet) )(\d+)\b")
 TCP_IN_SOCKS = re.compile(r" +((?:Retransmitted )?TCP (payload|segment data) \(|\[(Reassembled PDU in frame|PDU Size): )")
 LONG_BYTES = re.compile(r'^( +[^:]+?)(?: \[(?:…|truncated)\])?: ([0-9a-f]{72}|"[^"]{72}).*$')  # cut here or there by version
 VARIES = re.compile(r"^( +(?:Nonce \(r\)|Client proof \(p\)|Server signature \(v\)|Challenge|Digest)): .*$")

@@ -406,13 +406,13 @@ serve(int fd, slot_t *slot, gconstpointer owner)
 static status_t
 listen_for_programs(const client_options_t *options)
 {
-    const int listener = service_listen(options->listen_host, options->listen_port);
+    const int listener = service_listen(options->listen_host, options->listen_port, options->program.timeout);
 
     if (listener < 0)
         return STATUS_NETWORK;
     if (!service_is_local(listener))
         log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through, as you");
-    service_run(listener, CONNECTIONS, options->program.timeout, serve, options);
+    service_run(listener, CONNECTIONS, serve, options);
     return STATUS_OK;
 }
 

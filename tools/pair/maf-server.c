@@ -410,11 +410,11 @@ main(int argc, char **argv)
     server_options_t options;
 
     server_options_parse(argc, argv, &options);
-    const int listener = service_listen(options.host, options.port);
+    const int listener = service_listen(options.host, options.port, options.peer.timeout);
     if (listener >= 0) {
         if (!service_is_local(listener) && (!options.users || options.allow_none))
             log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through");
-        service_run(listener, options.limits.connections, options.peer.timeout, serve, &options);
+        service_run(listener, options.limits.connections, serve, &options);
     }
     server_options_clear(&options);
     return listener >= 0 ? STATUS_OK : STATUS_NETWORK;

@@ -77,18 +77,21 @@ take_stop_signals(void)
 }
 
 int
-service_listen(const char *host, guint16 port)
+service_listen(const char *host, guint16 port, guint timeout)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *address = NULL;
+    const struct timeval time = {.tv_sec = timeout};
     const int on = 1;
     int fd = -1;
 
     const int status = getaddrinfo(host, service, &hints, &address);
     if (status == 0)
         fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) /* what it accepts has it, too: from the first connection on */
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         log_line(NULL, "cannot listen on %s, port %u: %s", host, port,
@@ -283,11 +286,8 @@ descriptors_for(guint most)
 }
 
 void
-service_run(int listener, guint most, guint timeout, service_serve_t serve, gconstpointer owner)
+service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
-    const struct timeval time = {.tv_sec = timeout};
-
-    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time); /* what it accepts has it, too */
     most = descriptors_for(most);
     while (!stopping) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};

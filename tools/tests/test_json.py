@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tshark -z maf,json and the fields of the whole login."""
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
 
 from logins import (CLIENT, CRAM_MD5, DO_FAILURE, PLAIN, SCRAM, SERVER, WHAT_NEXT, closes, connection, do, failure, offer,
                     plain, process, records, success, three_users, write)
-from wireshark import fields, tshark
+from wireshark import BUILD, ROOT, fields, tshark
 
 FIELDS = ["maf.instr", "maf.user", "maf.session", "maf.session.outcome", "maf.session.first", "maf.session.last",
           "maf.session.closed_by"]
@@ -85,6 +88,46 @@ def test_hostile_text_is_json(tmp_path):
         json.loads(line.decode("utf-8"))
     users = [record["user"] for record in records(capture) if record["type"] == "session"]
     assert users == ['a"b\\c', "new\nline\t\x01", "\ufffd\ufffd not utf-8", "Grüße", "{}|,", ""]
+
+
+def hostile_logins():
+    """Names, results and targets of bytes that end lines, strings or UTF-8, or mean something to a terminal."""
+    foreign = [b'a"b\\c', b"new\nline\r\t\x01\x1b[2J\x7f", b"\xff\xfe\xc3", b"nul\0nul", b"\xed\xa0\x80 \xf4\x90\x80\x80",
+               "\u2028\ufeff\U0001f600".encode(), b"{}|,=", b""]
+    for at, text in enumerate(foreign):
+        yield plain(40000 + at, text, failure(text), closes(CLIENT, True))
+        for method, first in ((SCRAM, b"n,,n=" + text + b",r=x"), (CRAM_MD5, text + b" " + b"0" * 32)):
+            login = connection(41000 + 100 * at + method).client(offer(method, 0x200)).server(do(method, b"<1.2@x>"))
+            yield login.client(process(method, first)).client(WHAT_NEXT).server(do(0x200, text)).client(process(0x200, text))
+        reaches = plain(42000 + at, text, success(text))
+        yield reaches.client(b"\5\1\0\3" + bytes((len(text),)) + text + b"\0\120").server(b"\5\0\0\1" + bytes(6))
+
+
+NAMED = ("-o", r'uat:maf_methods:"200","q\x22u\x5co\x0at\xffe\x01",""')  # of the method that all are to run
+
+
+@pytest.mark.parametrize("program", ("tshark", "tshark -2", "maf-lint"))
+def test_python_and_jq_read_every_line(tmp_path, program):
+    capture = write(tmp_path / "hostile.pcap", list(hostile_logins()))
+    if program == "maf-lint":
+        capture = capture.rename(tmp_path / os.fsdecode(b'n"e\nw\xff.pcap'))
+        environment = os.environ | {"TSHARK": str(ROOT / "tools/dev/tshark-maf"), "MAF_BUILD_DIR": str(BUILD)}
+        output = subprocess.run([ROOT / "tools/maf-lint", "--json", *NAMED, capture], capture_output=True, check=False,
+                                env=environment).stdout
+    else:
+        output = tshark(capture, "-q", "-z", "maf,json", *NAMED, *program.split()[1:])
+    lines = output.decode("utf-8").split("\n")[:-1]
+    read = [json.loads(line) for line in lines]
+    sessions = [record for record in read if record["type"] == "session"]
+    assert len(sessions) == 8 * 4
+    assert {"nul", 'a"b\\c', "new\nline\r\t\x01\x1b[2J\x7f"} <= {session["user"] for session in sessions}
+    assert 'a"b\\c:80' in {session["target"] for session in sessions}
+    assert any('q"u\\o' in method["name"] for session in sessions for method in session["methods"])
+    assert all(set(record) == set(of_type[0]) for of_type in (sessions, [one for one in read if one not in sessions])
+               for record in of_type)
+    if shutil.which("jq"):
+        again = subprocess.run(["jq", "-c", "."], input=output, capture_output=True, check=True).stdout
+        assert len(again.splitlines()) == len(lines)
 
 
 def test_scram_name_is_decoded(tmp_path):

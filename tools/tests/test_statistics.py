@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from logins import three_users, write
+from logins import PLAIN, TEST, WHAT_NEXT, do, plain, process, records, three_users, write
 from wireshark import tshark
 
 ALICE = 'maf.sasl.plain.authcid == "alice"'
@@ -58,6 +58,33 @@ def test_counts(three):
         assert count["Unfinished"] == 1
 
 
+def outcomes(capture, *options, filter=None):
+    """How the runs of each sub-method ended, by the names of both; counts of zero are left out."""
+    found, method, inside = {}, None, False
+    for line in statistic(capture, "maf,tree", *options, filter=filter).splitlines():
+        row = re.match(r"( *)(\S.*?)  +(\d+)  +", line)
+        if not row:
+            continue
+        depth, name, count = len(row[1]), row[2], int(row[3])
+        if depth == 0:
+            inside = name == "Sub-methods run"
+        elif inside and depth == 1:
+            method = found.setdefault(name, {})
+        elif inside and count:
+            method[name] = count
+    return found
+
+
+@pytest.mark.parametrize("passes", [[], ["-2"]], ids=["one-pass", "two-passes"])
+def test_how_sub_methods_end(three, tmp_path, passes):
+    assert outcomes(three, *passes) == {"SASL PLAIN": {"Succeeded": 1, "Failed": 1}, "SASL SCRAM-SHA-256": {"Unfinished": 1}}
+    rounds = plain(40001, b"alice", do(TEST, b"1"))  # in one packet: the end of a round, and all of the next
+    rounds.client(process(TEST, b"1") + WHAT_NEXT).server(do(TEST, b"2") + do(PLAIN))
+    capture = write(tmp_path / "rounds.pcap", [rounds])
+    assert outcomes(capture, *passes) == {"SASL PLAIN": {"Passed (more required)": 1, "Unfinished": 1},
+                                          "Internal Test Method": {"Passed (more required)": 1, "Unfinished": 1}}
+
+
 def test_filtered_counts_on_two_passes(three):
     count = counts(three, "-2", filter=ALICE)
     assert (count["Sessions"], count["Messages by instruction"], count["Failed"]) == (1, 5, 1)
@@ -77,6 +104,17 @@ def test_filtered_response_times_on_two_passes(three):
     assert (chosen["SASL PLAIN"], chosen["What next?"], chosen["Do"]) == ("1", "1", "1")
 
 
+def test_a_filter_that_all_logins_match_early_changes_nothing(three):
+    early = "maf.instr == 1"
+    for passes in ([], ["-2"]):
+        assert table(three, *passes, filter=early) == table(three, *passes)
+        assert records(three, *passes, filter=early) == records(three, *passes)
+    assert counts(three, "-2", filter=early) == counts(three, "-2")
+    assert outcomes(three, "-2", filter=early) == outcomes(three, "-2")
+    assert answers(three, "-2", filter=early) == answers(three, "-2")
+
+
 def test_credentials(three):
     rows = [line.split() for line in statistic(three, "credentials").splitlines() if "MAF" in line]
-    assert [row[-1] for row in rows] == ["alice", "bob", "carol"]
+    assert [row[1:] for row in rows] == [["MAF", "alice", "SASL", "PLAIN"], ["MAF", "bob", "SASL", "PLAIN"],
+                                         ["MAF", "carol", "SASL", "SCRAM-SHA-256"]]

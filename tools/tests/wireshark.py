@@ -8,6 +8,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MAF_BUILD_DIR", ROOT / "build" / "check")).absolute()
 NOWHERE = BUILD / "nothing"  # never made: no plugins, no preferences
+BOOLEANS = {"True": "1", "False": "0"}  # since Wireshark 4.2
 OUT_OF_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
 
 
@@ -52,7 +53,8 @@ def fields(capture, names, *arguments, plugin=True):
     rows = []
     for line in output.decode("utf-8", "replace").removesuffix("\n").split("\n") if output else ():
         values = line.split("\t")
-        rows.append({name: value.split(";") if value else [] for name, value in zip(names, values, strict=True)})
+        rows.append({name: [BOOLEANS.get(one, one) for one in value.split(";")] if value else []
+                     for name, value in zip(names, values, strict=True)})
     return rows
 
 
