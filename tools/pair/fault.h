@@ -40,8 +40,8 @@ typedef enum fault_then { FAULT_GO_ON, FAULT_CLOSE, FAULT_RESET } fault_then_t;
 /* maf_pdu_write(), or what the fault makes of the message if this is the one for it. */
 fault_then_t fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
-/* Appends what the fault has this side send right after it has received that message, often nothing. */
-void fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
+/* Appends what the fault has this side send right after it has received that message. FALSE: nothing. */
+gboolean fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
 /* Decisions that a fault makes for a side, against the rules. */
 typedef enum fault_decision {

@@ -14,10 +14,10 @@
 #define SASL_MESSAGE_MAX 4096
 
 static method_t methods[] = {
-    {MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
-    {MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
-    {MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", "PLAIN", SECRET_SCRAM},
-    {MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", NULL, SECRET_NONE},
+    {MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
+    {MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
+    {MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", SECRET_SCRAM},
+    {MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", SECRET_NONE},
 };
 static method_t *const internal_test = &methods[G_N_ELEMENTS(methods) - 1];
 
@@ -29,17 +29,12 @@ struct method_run {
     /* SASL */
     Gsasl_session *session;
     guint steps;
-    user_t *user;    /* the server's: whom the client says it is, or a decoy */
+    const user_t *user; /* the server's: whom the client says it is, or the decoy */
+    user_t *decoy;
     char *complaint; /* the client's: what was wrong with the server's message */
 };
 
 /* Which there are */
-
-const method_t *
-method_get(gsize index)
-{
-    return index < G_N_ELEMENTS(methods) ? &methods[index] : NULL;
-}
 
 const method_t *
 method_find(const method_id_t *id)
@@ -65,14 +60,14 @@ method_find_word(const char *word)
 }
 
 gboolean
-method_rename_test(const method_id_t *id)
+method_rename_test(guint32 number)
 {
-    guint32 wire;
+    const method_id_t id = method_id_compact(number);
+    g_autofree char *name = method_id_describe(&id);
 
-    if (id->len != MAF_METHOD_LEN || method_find(id))
+    if (!g_str_has_prefix(name, "X'"))
         return FALSE;
-    memcpy(&wire, id->bytes, sizeof wire);
-    internal_test->id = GUINT32_FROM_BE(wire);
+    internal_test->id = number;
     return TRUE;
 }
 
@@ -124,7 +119,7 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
     const char *name = gsasl_property_fast(session, GSASL_AUTHID);
 
     if (!run->user)
-        run->user = users_look_up(run->settings->users, name ? name : "", run->method->need);
+        run->user = users_look_up(run->settings->users, name ? name : "", run->method->need, &run->decoy);
     switch (property) {
     case GSASL_VALIDATE_SIMPLE:
         return user_check_password(run->user, gsasl_property_fast(session, GSASL_PASSWORD))
@@ -135,13 +130,13 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
                    ? gsasl_property_set(session, property, run->user->password)
                    : GSASL_NO_CALLBACK;
     case GSASL_SCRAM_ITER:
-        return gsasl_property_set(session, property, run->user->iterations);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_ITERATIONS]);
     case GSASL_SCRAM_SALT:
-        return gsasl_property_set(session, property, run->user->salt);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_SALT]);
     case GSASL_SCRAM_STOREDKEY:
-        return gsasl_property_set(session, property, run->user->stored_key);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_STORED_KEY]);
     case GSASL_SCRAM_SERVERKEY:
-        return gsasl_property_set(session, property, run->user->server_key);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_SERVER_KEY]);
     default:
         return GSASL_NO_CALLBACK;
     }
@@ -256,7 +251,7 @@ method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out,
 {
     *out = NULL;
     run->steps += in || run->side == PAIR_CLIENT;
-    if (!run->method->mechanism)
+    if (run->method->need == SECRET_NONE)
         return echo_step(run, in, in_len, out);
     return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, out, error)
                                     : sasl_step_of_server(run, in, in_len, out);
@@ -289,7 +284,7 @@ method_stop(method_run_t *run)
         return;
     if (run->session)
         gsasl_finish(run->session);
-    user_free(run->user);
+    user_free(run->decoy);
     g_free(run->complaint);
     g_free(run);
 }
@@ -298,16 +293,16 @@ method_run_t *
 method_start(const method_t *method, pair_side_t side, const method_settings_t *settings)
 {
     static GOnce once = G_ONCE_INIT;
+    const gboolean can = side == PAIR_CLIENT ? settings->credentials != NULL
+                                             : settings->users && users_have(settings->users, method->need);
     method_run_t *run = g_new0(method_run_t, 1);
 
     *run = (method_run_t){.method = method, .side = side, .settings = settings};
-    if (!method->mechanism)
+    if (method->need == SECRET_NONE)
         return run;
     Gsasl *library = g_once(&once, open_library, NULL);
-    if (side == PAIR_CLIENT ? settings->credentials &&
-                                  gsasl_client_start(library, method->mechanism, &run->session) == GSASL_OK
-                            : settings->users && users_have(settings->users, method->need) &&
-                                  gsasl_server_start(library, method->mechanism, &run->session) == GSASL_OK) {
+    if (can && (side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
+                                                                               &run->session) == GSASL_OK) {
         gsasl_session_hook_set(run->session, run);
         return run;
     }
