@@ -11,29 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Callbacks of GOption */
-
-static gboolean
-take_server(const char *option, const char *text, client_options_t *options, GError **error G_GNUC_UNUSED)
-{
-    options_take_host_port(option, text, &options->server_host, &options->server_port);
-    return TRUE;
-}
-
-static gboolean
-take_listen(const char *option, const char *text, client_options_t *options, GError **error G_GNUC_UNUSED)
-{
-    options_take_listen(option, text, &options->listen_host, &options->listen_port);
-    return TRUE;
-}
-
-static gboolean
-take_offer(const char *option, const char *text, client_options_t *options, GError **error G_GNUC_UNUSED)
-{
-    g_array_set_size(options->offer, 0);
-    options_take_methods(option, text, options->offer);
-    return TRUE;
-}
+/* A callback of GOption */
 
 static gboolean
 take_socks_methods(const char *option, const char *text, client_options_t *options,
@@ -61,20 +39,19 @@ static void
 take_required(client_options_t *options, const char *require)
 {
     g_auto(GStrv) words = g_strsplit(require ? require : "", ",", -1);
-    g_autoptr(GPtrArray) offered = g_ptr_array_new();
+    guint offered = 0;
 
     for (guint i = 0; i < options->offer->len; i++) {
         const method_t *method = method_find(&g_array_index(options->offer, method_id_t, i));
-        if (method)
-            g_ptr_array_add(offered, (gpointer)method);
+        offered |= method ? 1U << method->index : 0;
         if (method && !require && options->settings.credentials && method->need != SECRET_NONE)
-            g_ptr_array_add(options->required, (gpointer)method);
+            options->required |= 1U << method->index;
     }
     for (char **word = words; *word; word++) {
         const method_t *method = method_find_word(*word);
-        if (!method || !g_ptr_array_find(offered, method, NULL))
+        if (!method || !(offered & 1U << method->index))
             options_fail("--require: '%s': expected the name of a sub-method that is offered", *word);
-        g_ptr_array_add(options->required, (gpointer)method);
+        options->required |= 1U << method->index;
     }
 }
 
@@ -136,15 +113,16 @@ take_target(client_options_t *options, int argc, char **argv)
 void
 client_options_parse(int argc, char **argv, client_options_t *options)
 {
-    g_autofree char *require = NULL, *ids = NULL, *credentials = NULL;
+    g_autofree char *server = NULL, *listen = NULL, *offer = NULL, *require = NULL, *ids = NULL,
+                    *credentials = NULL;
     gboolean no_maf = FALSE;
     const GOptionEntry entries[] = {
-        {"server", 's', 0, CALLBACK(take_server), "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
-        {"listen", 'l', 0, CALLBACK(take_listen),
+        {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
          "Be a SOCKS 5 proxy without authentication for programs of this machine", "[ADDRESS:]PORT"},
         {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
          "Who you are: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD of the environment", "FILE"},
-        {"offer", 0, 0, CALLBACK(take_offer),
+        {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
          "Sub-methods to offer, by name or hexadecimal number, such as SCRAM-SHA-256,PLAIN,00010000-000100FD",
          "LIST"},
         {"require", 0, 0, G_OPTION_ARG_STRING, &require,
@@ -163,11 +141,9 @@ client_options_parse(int argc, char **argv, client_options_t *options)
 
     *options = (client_options_t){
         .peer = {.side = PAIR_CLIENT, .timeout = 30, .login_time = 60, .message_size = MESSAGE_SIZE_MAX},
-        .server_host = g_strdup("127.0.0.1"),
         .server_port = 1080,
         .socks_methods = g_byte_array_new(),
         .offer = g_array_new(FALSE, FALSE, sizeof(method_id_t)),
-        .required = g_ptr_array_new(),
         .nmethods_len = MAF_NMETHODS_LEN,
         .block = NOT_GIVEN};
     options_parse(
@@ -178,6 +154,10 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         "3 the server broke the protocol, hung up or did not prove what it had to,\n"
         "4 server or target not reached, or lost.",
         entries, options);
+    options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host,
+                           &options->server_port);
+    if (listen)
+        options_take_listen("--listen", listen, &options->listen_host, &options->listen_port);
     take_target(options, argc, argv);
     if (options->nmethods_len != MAF_NMETHODS_LEN && options->nmethods_len != MAF_NMETHODS_LEN_BYTE)
         options_fail("--nmethods-width: expected 1 or 4");
@@ -193,9 +173,11 @@ client_options_parse(int argc, char **argv, client_options_t *options)
     if (options->credentials.user)
         options->settings.credentials = &options->credentials;
     /* With credentials what proves who the server is, too; without, what needs none. */
-    if (options->offer->len == 0)
-        options_take_methods("--offer", options->credentials.user ? "SCRAM-SHA-256" : "internal-test",
-                             options->offer);
+    options_take_methods("--offer",
+                         offer                       ? offer
+                         : options->credentials.user ? "SCRAM-SHA-256"
+                                                     : "internal-test",
+                         options->offer);
     take_required(options, require);
     if (ids)
         choose_ids(options, ids);
@@ -213,7 +195,6 @@ client_options_clear(client_options_t *options)
     credentials_clear(&options->credentials);
     g_byte_array_unref(options->socks_methods);
     g_array_unref(options->offer);
-    g_ptr_array_unref(options->required);
     g_free(options->server_host);
     g_free(options->target_host);
     g_free(options->listen_host);

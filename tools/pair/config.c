@@ -8,12 +8,9 @@
 
 #include "log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX  (1024 * 1024)
 #define GRADE_MAX 1000000
@@ -75,32 +72,23 @@ static gboolean G_GNUC_PRINTF(4, 5)
 static char *
 read_private(const source_t *in)
 {
-    const int fd = open(in->file, O_RDONLY | O_CLOEXEC);
+    g_autoptr(GError) error = NULL;
     struct stat status;
-    gssize count = -1;
-    gsize len = 0;
+    char *text = NULL;
+    gsize len;
 
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077)) {
-        close(fd);
+    const gboolean is_file = stat(in->file, &status) == 0 && S_ISREG(status.st_mode);
+    if (is_file && (status.st_mode & 077))
         complain(in, NULL, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
-        return NULL;
-    }
-    char *text = g_malloc0(FILE_MAX + 1);
-    while (fd >= 0 && len < FILE_MAX && (count = read(fd, text + len, FILE_MAX - len)) > 0)
-        len += (gsize)count;
-    const int read_error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (len == FILE_MAX)
+    else if (is_file && status.st_size >= FILE_MAX)
         complain(in, NULL, NULL, "exceeds the limit of %d bytes", FILE_MAX - 1);
-    else if (count != 0)
-        complain(in, NULL, NULL, "%s", g_strerror(read_error));
-    else if (strlen(text) < len)
+    else if (!g_file_get_contents(in->file, &text, &len, &error))
+        complain(in, NULL, NULL, "%s", error->message);
+    else if (strlen(text) < len) {
         complain(in, NULL, NULL, "has a NUL byte");
-    else
-        return text;
-    wipe_and_free(text);
-    return NULL;
+        g_clear_pointer(&text, wipe_and_free);
+    }
+    return text;
 }
 
 /* Is the line, taken alone, one of a key file? GLib's own message would quote it. */
@@ -266,9 +254,10 @@ read_user(const source_t *in, const char *group, users_t *users)
 
 static gboolean
 read_methods(const source_t *in, const char *group, const users_t *users, const char *text,
-             GPtrArray *methods)
+             policy_step_t *step)
 {
     g_auto(GStrv) words = g_strsplit_set(text ? text : "", ";, ", -1);
+    guint bits = 0, count = 0;
 
     for (char **word = words; *word; word++) {
         const method_t *method = method_find_word(*word);
@@ -276,35 +265,37 @@ read_methods(const source_t *in, const char *group, const users_t *users, const 
             continue;
         if (!method)
             return complain(in, group, "methods", "unknown sub-method '%s'", *word);
-        if (g_ptr_array_find(methods, method, NULL))
+        if (bits & 1U << method->index)
             return complain(in, group, "methods", "%s is there twice", method->word);
         if (!users_have(users, method->need))
             return complain(in, group, "methods", "no user has the %s= that %s needs",
                             method->need == SECRET_SCRAM ? "scram" : "password", method->word);
-        g_ptr_array_add(methods, (gpointer)method);
+        bits |= 1U << method->index;
+        step->methods[count++] = method;
     }
-    return methods->len > 0 || complain(in, group, "methods", "expected a sub-method");
+    if (count > 1 && bits & 1U << method_find_word("internal-test")->index)
+        log_line(NULL, "warning: %s:%u: [%s] internal-test beside passwords: anybody passes this step",
+                 in->file, find_line(in, group, "methods"), group);
+    return count > 0 || complain(in, group, "methods", "expected a sub-method");
 }
 
 static gboolean
 read_step(const source_t *in, const char *group, const users_t *users, policy_t *policy)
 {
-    g_autoptr(GPtrArray) methods = g_ptr_array_new();
     g_autofree char *text = NULL;
-    guint grade = 1, go_on = FALSE;
+    policy_step_t step = {.grade = 1};
+    guint go_on = FALSE;
     const setting_t settings[] = {
         {"methods", .text = &text},
-        {"grade", .number = &grade, .max = GRADE_MAX},
+        {"grade", .number = &step.grade, .max = GRADE_MAX},
         {"on-failure", .number = &go_on, .words = {"stop", "next"}},
         {NULL},
     };
 
-    if (!take_all(in, group, settings) || !read_methods(in, group, users, text, methods))
+    if (!take_all(in, group, settings) || !read_methods(in, group, users, text, &step))
         return FALSE;
-    if (methods->len > 1 && g_ptr_array_find(methods, method_find_word("internal-test"), NULL))
-        log_line(NULL, "warning: %s:%u: [%s] internal-test beside passwords: anybody passes this step",
-                 in->file, find_line(in, group, "methods"), group);
-    policy_add(policy, g_steal_pointer(&methods), grade, go_on != FALSE);
+    step.go_on = go_on != FALSE;
+    g_array_append_val(policy->steps, step);
     return TRUE;
 }
 

@@ -62,8 +62,7 @@ struct fault {
     const char *what;
 
     gboolean on_receipt;
-    guint list;            /* of lists, which: 0 is the first */
-    gboolean after_result; /* only after Success or Failure was sent */
+    guint list;  /* of lists, which: 0 is the first */
     guint8 also; /* messages of this INSTR right after it are altered too, to break no second rule */
     fault_decision_t decision; /* instead of anything with a message */
 
@@ -191,7 +190,7 @@ static const fault_t faults[] = {
            "What next?, in place of OEM, in answer to the server's, if it has --oem",
            .how = INSTEAD, .value = MAF_INSTR_WHAT_NEXT),
     SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge, in place of OEM, in answer to a client's --oem end",
-           .after_result = TRUE, .how = INSTEAD, .value = MAF_INSTR_ACKNOWLEDGE),
+           .how = INSTEAD, .value = MAF_INSTR_ACKNOWLEDGE),
     CLIENT("wrong-answer", BOTH, PROCESS,
            "a byte too many in the answer: no rule broken, but a login to be refused",
            .how = DATA_MORE, .value = '!'),
@@ -235,14 +234,6 @@ fault_help(pair_side_t side)
     }
 }
 
-/* A full list cannot take what a fault would insert, and an empty one has nothing to spoil. */
-static gboolean
-has_room(const fault_t *fault, const maf_pdu_t *pdu)
-{
-    const gboolean inserts = fault->how == OFFER || fault->how == OFFER_AGAIN;
-    return pdu->n_offered > 0 && !(inserts && pdu->n_offered >= MAF_NMETHODS_MAX);
-}
-
 /* Is this the message for the fault? Then it is done with that. */
 static gboolean
 is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
@@ -251,10 +242,9 @@ is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
     const scope_t scope = pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01;
 
     if (!fault || run->done || fault->decision || fault->on_receipt != on_receipt ||
-        fault->instr != pdu->instr || (fault->scope != BOTH && fault->scope != scope) ||
-        (fault->after_result && !run->after_result))
+        fault->instr != pdu->instr || (fault->scope != BOTH && fault->scope != scope))
         return FALSE;
-    run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && has_room(fault, pdu));
+    run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && pdu->n_offered > 0);
     return run->done;
 }
 
@@ -360,7 +350,7 @@ write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
     g_autoptr(GByteArray) message = g_byte_array_new();
     /* cppcheck-suppress variableScope */
-    method_id_t ids[MAF_NMETHODS_MAX]; /* which `altered` may borrow */
+    method_id_t ids[MAF_NMETHODS_MAX + 1]; /* which `altered` may borrow */
     maf_pdu_t altered = *pdu;
 
     alter(run, &altered, ids);
@@ -378,7 +368,6 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
-    run->after_result |= pdu->instr == MAF_INSTR_SUCCESS || pdu->instr == MAF_INSTR_FAILURE;
     run->lasts = due ? run->fault->also != 0 : run->lasts && run->fault->also == pdu->instr;
     if (due || run->lasts)
         write_faulty(run, pdu, out);

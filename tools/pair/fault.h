@@ -27,11 +27,10 @@ void fault_help(pair_side_t side);
 /* A fault in one conversation. Begins as zero but for `fault`, which is NULL for a side without any. */
 typedef struct fault_run {
     const fault_t *fault;
-    gboolean done;         /* the rule has been broken */
-    gboolean lasts;        /* and what is sent now goes with it */
-    guint lists;           /* lists sent so far */
-    method_id_t offered;   /* the first sub-method of the first of them */
-    gboolean after_result; /* Success or Failure has been sent */
+    gboolean done;       /* the rule has been broken */
+    gboolean lasts;      /* and what is sent now goes with it */
+    guint lists;         /* lists sent so far */
+    method_id_t offered; /* the first sub-method of the first of them */
 } fault_run_t;
 
 /* How a side goes on after it has sent something. */

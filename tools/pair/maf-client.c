@@ -27,8 +27,8 @@ typedef struct session {
     gsize offered;           /* so many of the offer have been sent, */
     gboolean more_available; /* and said to be not all */
     gboolean list_sent;
-    guint messages;     /* lists and sub-methods */
-    gboolean satisfied; /* one of those required has completed */
+    guint messages;  /* lists and sub-methods */
+    guint completed; /* a bit for each sub-method */
 } session_t;
 
 /* The list (draft-00, Subnegotiation) */
@@ -141,7 +141,7 @@ run_method(session_t *session, const maf_pdu_t *pdu)
     if (!run)
         log_line(peer->name, "offered %s, but cannot run it", name);
     const gboolean done = !run || process(session, run, pdu, &step);
-    session->satisfied |= step == STEP_PASSED && g_ptr_array_find(options->required, method, NULL);
+    session->completed |= step == STEP_PASSED ? 1U << method->index : 0;
     method_stop(run);
     return done && peer_exchange_oem(peer, OEM_BEFORE_WHAT_NEXT) && peer_send_pdu(peer, &what_next);
 }
@@ -164,16 +164,15 @@ acknowledge(peer_t *peer)
 static gboolean
 accept_success(session_t *session, const maf_pdu_t *pdu)
 {
-    const GPtrArray *required = session->options->required;
+    const guint required = session->options->required;
     GError **error = &session->peer.in.error;
 
     if (!method_id_is(&pdu->method, MAF_METHOD_SUCCESS))
         return fail(error, STATUS_VIOLATION, "got Success whose METHOD is not SUCCESS");
-    if (required->len > 0 && !session->satisfied)
-        return fail(error, STATUS_VIOLATION,
-                    "got Success, although %s%s has not completed: the server proved nothing",
-                    ((const method_t *)required->pdata[0])->name,
-                    required->len > 1 ? " or another required" : "");
+    if (required && !(required & session->completed))
+        return fail(
+            error, STATUS_VIOLATION,
+            "got Success, although a required sub-method has not completed: the server proved nothing");
     return acknowledge(&session->peer);
 }
 
@@ -256,7 +255,7 @@ reach_target(session_t *session, const socks_message_t *message, socks_message_t
     const guint16 port = options->server_port;
     gboolean maf = FALSE;
 
-    const int fd = net_connect(host, port, net_deadline(options->peer.timeout), -1, &why);
+    const int fd = net_connect(host, port, net_deadline(options->peer.timeout), &why);
     if (fd < 0)
         return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s, port %u: %s", host,
                     port, why);

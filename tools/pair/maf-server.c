@@ -185,7 +185,7 @@ send_success(client_t *client)
     g_autofree char *grade = g_strdup_printf("grade=%u", client->policy.grade);
 
     return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS,
-                       client->options->policy->sends_grade ? grade : NULL);
+                       client->options->policy.sends_grade ? grade : NULL);
 }
 
 static gboolean
@@ -213,7 +213,7 @@ refuse(client_t *client, const decision_t *decision)
 {
     peer_t *peer = &client->peer;
 
-    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy->failure_text) &&
+    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy.failure_text) &&
         peer->revision == MAF_VER_01)
         acknowledge(client);
     g_clear_error(&peer->in.error); /* for this is why the login has failed */
@@ -296,7 +296,7 @@ connect_and_relay(client_t *client, const char *host, guint16 port)
     const char *why;
 
     peer_log_verbose(peer, "connecting to %s, port %u", host, port);
-    const int target = net_connect(host, port, net_deadline(client->options->peer.timeout), peer->fd, &why);
+    const int target = net_connect(host, port, net_deadline(client->options->peer.timeout), &why);
     if (target < 0) {
         decline(client, rep_of_errno(errno), why);
         return;
@@ -365,12 +365,14 @@ static void
 serve(int fd, char *name, slot_t *slot, gconstpointer owner)
 {
     const server_options_t *options = owner;
-    client_t client = {.slot = slot, .options = options, .passed = g_string_new(NULL)};
+    client_t client = {.slot = slot,
+                       .options = options,
+                       .policy = {.policy = &options->policy},
+                       .passed = g_string_new(NULL)};
     const peer_t *peer = &client.peer;
     gboolean maf = FALSE;
 
     peer_open(&client.peer, fd, name, &options->peer);
-    policy_start(&client.policy, options->policy);
     const gboolean done = log_in(&client, &maf);
     log_login(&client, done);
     if (done)
@@ -380,7 +382,6 @@ serve(int fd, char *name, slot_t *slot, gconstpointer owner)
         log_line(peer->name, "%s", text);
     }
     peer_close(&client.peer);
-    policy_stop(&client.policy);
     g_string_free(client.passed, TRUE);
     g_free(client.claimed);
     g_free(client.user);

@@ -13,13 +13,13 @@
 /* A client's message longer than this, in bytes, is refused. */
 #define SASL_MESSAGE_MAX 4096
 
-static method_t methods[] = {
-    {MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
-    {MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
-    {MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", SECRET_SCRAM},
-    {MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", SECRET_NONE},
+static method_t methods[METHODS] = {
+    {0, MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
+    {1, MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
+    {2, MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", SECRET_SCRAM},
+    {3, MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", SECRET_NONE},
 };
-static method_t *const internal_test = &methods[G_N_ELEMENTS(methods) - 1];
+static method_t *const internal_test = &methods[3];
 
 struct method_run {
     const method_t *method;

@@ -11,7 +11,11 @@
 #include "fault.h"
 #include "users.h"
 
+/* How many there are. */
+#define METHODS 4
+
 typedef struct method {
+    guint index; /* among all */
     guint32 id;
     const char *name;   /* on screen and in the log */
     const char *word;   /* in a configuration and on the command line; to SASL, its mechanism */

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -63,51 +62,33 @@ net_prepare_reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Until the deadline; 0, or why not as errno. */
+/* Linux has the time limit for sending limit connect(2), too. */
 static int
-finish_connecting(int fd, gint64 deadline, int watched)
+connect_to(const struct addrinfo *address, gint64 left)
 {
-    struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = watched, .events = 0}};
-    int count, error = 0;
-    socklen_t len = sizeof error;
-
-    do
-        count = poll(fds, G_N_ELEMENTS(fds), time_left(deadline));
-    while (count < 0 && errno == EINTR);
-    if (count <= 0)
-        return ETIMEDOUT;
-    if (!fds[0].revents)
-        return ECANCELED;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    return error;
-}
-
-static int
-connect_to(const struct addrinfo *address, gint64 deadline, int watched)
-{
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = 0;
+    const struct timeval limit = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0)
-        error = errno == EINPROGRESS ? finish_connecting(fd, deadline, watched) : errno;
-    if (error == 0) {
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
         net_set_nodelay(fd);
-        fcntl(fd, F_SETFL, 0);
         return fd;
     }
+    const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
     close(fd);
     errno = error;
     return -1;
 }
 
 int
-net_connect(const char *host, guint16 port, gint64 deadline, int watched, const char **why)
+net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *addresses = NULL;
+    gint64 left;
     int fd = -1;
 
     /* Without a name it is the loopback: localhost is not for DNS to answer (RFC 6761, section 6.3). */
@@ -115,13 +96,11 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     const int status = getaddrinfo(node, service, &hints, &addresses);
     errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
     *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
-    for (const struct addrinfo *address = addresses; address && fd < 0 && errno != ECANCELED;
-         address = address->ai_next) {
-        const gint64 left = deadline - g_get_monotonic_time();
-        if (left <= 0)
+    for (const struct addrinfo *address = addresses; address && fd < 0; address = address->ai_next) {
+        if ((left = deadline - g_get_monotonic_time()) <= 0)
             break;
         /* An address that does not answer leaves time for the next one. */
-        fd = connect_to(address, address->ai_next ? deadline - left / 2 : deadline, watched);
+        fd = connect_to(address, address->ai_next ? left / 2 : left);
         if (fd < 0)
             *why = g_strerror(errno);
     }
@@ -246,16 +225,10 @@ pump_go(pump_t *pump)
 }
 
 static gboolean
-is_over(const pump_t *pumps)
-{
-    return (pumps[0].over && pumps[1].over) || (pumps[0].over && pumps[0].to->last) ||
-           (pumps[1].over && pumps[1].to->last);
-}
-
-static gboolean
 relay(pump_t *pumps)
 {
-    while (!is_over(pumps)) {
+    while (!(pumps[0].over && (pumps[1].over || pumps[0].to->last)) &&
+           !(pumps[1].over && pumps[1].to->last)) {
         struct pollfd fds[] = {{.fd = -1}, {.fd = -1}};
         for (gsize i = 0; i < 2; i++) {
             const pump_t *pump = &pumps[i];

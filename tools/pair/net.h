@@ -21,11 +21,11 @@ gint64 net_deadline(guint seconds);
 gboolean net_wait(int fd, short events, gint64 deadline);
 
 /*
- * Looks the host up and connects to the first of its addresses that answers before the deadline; gives up
- * when the peer on `watched`, unless -1, is gone. Returns the socket, or -1 with errno set and *why in words:
- * EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for too late, ECANCELED for a peer that is gone.
+ * Looks the host up and connects to the first of its addresses that answers before the deadline. Returns the
+ * socket, or -1 with errno set and *why in words: EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for
+ * too late.
  */
-int net_connect(const char *host, guint16 port, gint64 deadline, int watched, const char **why);
+int net_connect(const char *host, guint16 port, gint64 deadline, const char **why);
 
 /* Small writes go out at once. */
 void net_set_nodelay(int fd);

@@ -15,7 +15,7 @@ typedef struct server_options {
     method_settings_t settings;
     guint socks_method;
     gboolean allow_none;
-    policy_t *policy;
+    policy_t policy;
     users_t *users; /* or NULL */
     limits_t limits;
     char *host;
@@ -30,8 +30,8 @@ typedef struct client_options {
     char *server_host, *target_host, *listen_host; /* target or listen */
     guint16 server_port, target_port, listen_port;
     GByteArray *socks_methods;
-    GArray *offer;       /* of method_id_t */
-    GPtrArray *required; /* of method_t: one of them must complete; empty for none */
+    GArray *offer;  /* of method_id_t */
+    guint required; /* a bit for each sub-method of which one must complete; 0: none must */
     guint nmethods_len;
     guint block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
 } client_options_t;

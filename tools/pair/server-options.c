@@ -18,17 +18,9 @@ void
 server_options_clear(server_options_t *options)
 {
     g_bytes_unref(options->settings.test_data);
-    policy_free(options->policy);
+    policy_clear(&options->policy);
     users_free(options->users);
     g_free(options->host);
-}
-
-/* A callback of GOption, for --listen and --port */
-static gboolean
-take_listen(const char *option, const char *text, server_options_t *options, GError **error G_GNUC_UNUSED)
-{
-    options_take_listen(option, text, &options->host, &options->port);
-    return TRUE;
 }
 
 /* What the Internal Test Method sends: a text, or as many bytes of one that repeats. */
@@ -47,7 +39,7 @@ static void
 load(server_options_t *options, const char *config, gboolean check)
 {
     options->settings.users = options->users = users_new();
-    if (!config_load(config, options->users, options->policy, &options->limits))
+    if (!config_load(config, options->users, &options->policy, &options->limits))
         exit(STATUS_USAGE);
     if (options->allow_none)
         log_line(NULL, "warning: --allow-none with --config: clients that do not offer MAF need no password");
@@ -55,17 +47,6 @@ load(server_options_t *options, const char *config, gboolean check)
         g_print("%s: valid\n", config);
         server_options_clear(options);
         exit(STATUS_OK);
-    }
-}
-
-/* What the server asks for when it has no configuration. */
-static void
-add_test_steps(policy_t *policy, guint rounds)
-{
-    while (rounds--) {
-        GPtrArray *methods = g_ptr_array_new();
-        g_ptr_array_add(methods, (gpointer)method_find_word("internal-test"));
-        policy_add(policy, methods, 0, FALSE);
     }
 }
 
@@ -82,13 +63,14 @@ server_options_parse(int argc, char **argv, server_options_t *options)
                                   .limits = {.connections = 2000, .login_time = 60, .message_size = 65536},
                                   .host = g_strdup("127.0.0.1"),
                                   .port = 1080};
-    g_autofree char *test_data = NULL, *config = NULL;
+    const policy_step_t test_step = {.methods = {method_find_word("internal-test")}};
+    g_autofree char *listen = NULL, *port = NULL, *test_data = NULL, *config = NULL;
     guint rounds = NOT_GIVEN, test_size = NOT_GIVEN, connections = NOT_GIVEN;
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
-        {"listen", 'l', 0, CALLBACK(take_listen), "Listen there (127.0.0.1:1080); port 0: any that is free",
-         "[ADDRESS:]PORT"},
-        {"port", 0, 0, CALLBACK(take_listen), "The port alone", "PORT"},
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
+         "Listen there (127.0.0.1:1080); port 0: any that is free", "[ADDRESS:]PORT"},
+        {"port", 0, 0, G_OPTION_ARG_STRING, &port, "The port alone", "PORT"},
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Users, policy and limits: see maf-server(1)",
          "FILE"},
         {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Check --config and exit", NULL},
@@ -119,6 +101,10 @@ server_options_parse(int argc, char **argv, server_options_t *options)
         options_fail("--config and --rounds exclude each other");
     if (test_size != NOT_GIVEN && test_data)
         options_fail("--test-data and --test-data-size exclude each other");
+    if (port)
+        options_take_listen("--port", port, &options->host, &options->port);
+    if (listen)
+        options_take_listen("--listen", listen, &options->host, &options->port);
     options_check("--socks-method", options->socks_method, 1, SOCKS_METHOD_UNACCEPTABLE - 1);
     options_check("--rounds", rounds, 1, ROUNDS_MAX);
     options_check("--test-data-size", test_size, 0, MAF_PDU_DATA_MAX);
@@ -127,8 +113,8 @@ server_options_parse(int argc, char **argv, server_options_t *options)
     options->settings.test_data = make_test_data(test_data ? test_data : "hello", test_size);
     if (config)
         load(options, config, check);
-    else
-        add_test_steps(options->policy, rounds == NOT_GIVEN ? 1 : rounds);
+    for (guint i = 0; !config && i < (rounds == NOT_GIVEN ? 1 : rounds); i++)
+        g_array_append_val(options->policy.steps, test_step);
 
     /* The command line takes precedence over the configuration. */
     limits_t *limits = &options->limits;

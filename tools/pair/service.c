@@ -55,16 +55,6 @@ stop(int signal G_GNUC_UNUSED)
     shutdown(listening, SHUT_RDWR);
 }
 
-static void
-take_stop_signals(int listener)
-{
-    const struct sigaction action = {.sa_handler = stop};
-
-    listening = listener;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 static int
 open_listener(const struct addrinfo *address)
 {
@@ -82,6 +72,7 @@ open_listener(const struct addrinfo *address)
 int
 service_listen(const char *host, guint16 port, const char *warning)
 {
+    const struct sigaction stopper = {.sa_handler = stop};
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *address = NULL;
@@ -95,8 +86,10 @@ service_listen(const char *host, guint16 port, const char *warning)
                  status == 0 ? g_strerror(errno) : gai_strerror(status));
         return -1;
     }
-    net_set_nodelay(fd);   /* and so for what it accepts */
-    take_stop_signals(fd); /* before anybody knows that it runs */
+    net_set_nodelay(fd); /* and so for what it accepts */
+    listening = fd;
+    sigaction(SIGINT, &stopper, NULL); /* before anybody knows that it runs */
+    sigaction(SIGTERM, &stopper, NULL);
     g_autofree char *own = net_own_host(fd, &port);
     g_autofree char *name = net_host_port(own, port);
     g_print("listening on %s\n", name);
