@@ -16,8 +16,9 @@
 #define ROOM       1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
 #define CHUNK      1024 /* bytes read at a time, while no more are asked for */
 #define CHUNK_MAX  65536
-#define OEMS_MAX   256 /* that a peer may send in a conversation */
-#define DRAIN_TIME 1   /* seconds that a client has at the end to read */
+#define OEMS_MAX   256  /* that a peer may send in a conversation */
+#define CLOSE_TIME 100  /* milliseconds that a client has at the end to close first */
+#define DRAIN_TIME 1000 /* and then to read what it was sent */
 
 char *
 peer_explain(const peer_t *peer)
@@ -305,18 +306,33 @@ peer_relay(peer_t *peer, const relay_end_t *other)
            fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
 }
 
-/* Closing with bytes unread would reset the connection, and the peer might lose what it was sent last. */
-static void
-drain(int fd)
+/* Reads what comes until the end of it. FALSE: the time was over first. */
+static gboolean
+drain(int fd, gint64 milliseconds)
 {
-    const gint64 deadline = net_deadline(DRAIN_TIME);
+    const gint64 deadline = g_get_monotonic_time() + milliseconds * 1000;
     guint8 ignored[1024];
     gssize count;
 
+    while (g_get_monotonic_time() < deadline && net_wait(fd, POLLIN, deadline)) {
+        count = recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Closing with bytes unread would reset the connection, and the client might lose what it was sent last. It
+ * may close first, so that which side does is no matter of chance, and then has time to read.
+ */
+static void
+let_client_close(int fd)
+{
+    if (drain(fd, CLOSE_TIME))
+        return;
     shutdown(fd, SHUT_WR);
-    do
-        count = net_wait(fd, POLLIN, deadline) ? recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) : 0;
-    while ((count > 0 || (count < 0 && errno == EINTR)) && g_get_monotonic_time() < deadline);
+    drain(fd, DRAIN_TIME);
 }
 
 void
@@ -327,7 +343,7 @@ peer_close(peer_t *peer)
     if (peer->reset)
         net_prepare_reset(peer->fd);
     else if (flush(peer) && peer->options->side == PAIR_SERVER && !peer->at_end)
-        drain(peer->fd);
+        let_client_close(peer->fd);
     reader_clear(&peer->in);
     wipe_and_unref(peer->out);
     g_free(peer->name);
