@@ -22,37 +22,43 @@
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
+#define IDLE_MAX        8     /* threads that stay for connections to come */
 #define PAUSE           10000 /* microseconds between looks at whether threads have ended */
 #define END_PAUSES      200   /* that connections have to end in at the end */
 
 /* Where a connection is: it logs in, it stays, or it has been closed for a newcomer and ends soon. */
 typedef enum state { LOGGING_IN, LOGGED_IN, CLOSED, STATES } state_t;
 
-/*
- * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users and GNU
- * SASL's handle, which nobody changes any more. Everything else belongs to the thread of its connection.
- */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static GQueue slots[STATES]; /* the oldest first */
-
 struct slot {
     GList link; /* in the queue of its state */
     state_t state;
     int fd;
-    struct sockaddr_in6 peer; /* or sockaddr_in */
-    service_serve_t serve;
-    gconstpointer owner;
 };
 
-static volatile sig_atomic_t stopping;
-static int listening;
+typedef struct service {
+    int listener;
+    guint most;
+    service_serve_t serve;
+    gconstpointer owner;
+} service_t;
 
-/* Has accept4() return, also if it is called only now. */
+/*
+ * What threads share: this, under its mutex; the log's own (log.c); the service, the configuration, the users
+ * and GNU SASL's handle, which nobody changes any more. Everything else belongs to the thread of its
+ * connection.
+ */
+static struct {
+    pthread_mutex_t mutex;
+    GQueue slots[STATES]; /* the oldest first */
+    guint idle;           /* threads that wait for a connection */
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
 static void
-stop(int signal G_GNUC_UNUSED)
+set_of_stop_signals(sigset_t *signals)
 {
-    stopping = 1;
-    shutdown(listening, SHUT_RDWR);
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
 }
 
 static int
@@ -72,10 +78,10 @@ open_listener(const struct addrinfo *address)
 int
 service_listen(const char *host, guint16 port, const char *warning)
 {
-    const struct sigaction stopper = {.sa_handler = stop};
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *address = NULL;
+    sigset_t signals;
 
     const int status = getaddrinfo(host, service, &hints, &address);
     const int fd = status == 0 ? open_listener(address) : -1;
@@ -87,9 +93,8 @@ service_listen(const char *host, guint16 port, const char *warning)
         return -1;
     }
     net_set_nodelay(fd); /* and so for what it accepts */
-    listening = fd;
-    sigaction(SIGINT, &stopper, NULL); /* before anybody knows that it runs */
-    sigaction(SIGTERM, &stopper, NULL);
+    set_of_stop_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* until service_run(); before anybody knows that it runs */
     g_autofree char *own = net_own_host(fd, &port);
     g_autofree char *name = net_host_port(own, port);
     g_print("listening on %s\n", name);
@@ -104,72 +109,40 @@ static void
 enter(slot_t *slot, state_t state)
 {
     slot->state = state;
-    g_queue_push_tail_link(&slots[state], &slot->link);
+    g_queue_push_tail_link(&shared.slots[state], &slot->link);
 }
 
 static void
 leave(slot_t *slot)
 {
-    g_queue_unlink(&slots[slot->state], &slot->link);
+    g_queue_unlink(&shared.slots[slot->state], &slot->link);
 }
 
 void
 service_logged_in(slot_t *slot)
 {
-    pthread_mutex_lock(&mutex);
+    pthread_mutex_lock(&shared.mutex);
     if (slot->state == LOGGING_IN) {
         leave(slot);
         enter(slot, LOGGED_IN);
     }
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&shared.mutex);
 }
 
 gboolean
 service_made_room(const slot_t *slot)
 {
-    pthread_mutex_lock(&mutex);
+    pthread_mutex_lock(&shared.mutex);
     const gboolean closed = slot->state == CLOSED;
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&shared.mutex);
     return closed;
-}
-
-static gpointer
-serve_one(gpointer data)
-{
-    slot_t *slot = data;
-
-    slot->serve(slot->fd, net_name(&slot->peer), slot, slot->owner);
-    pthread_mutex_lock(&mutex);
-    leave(slot);
-    close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
-    pthread_mutex_unlock(&mutex);
-    g_free(slot);
-    return NULL;
-}
-
-/* Only the first thread takes signals. */
-static gboolean
-start_thread(slot_t *slot)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setsigmask_np(&attributes, &all);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    const int error = pthread_create(&thread, &attributes, serve_one, slot);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
 }
 
 /* Closes the oldest connection that is not logged in; under the mutex. Its thread finds out. */
 static gboolean
 make_room(void)
 {
-    slot_t *slot = g_queue_peek_head(&slots[LOGGING_IN]);
+    slot_t *slot = g_queue_peek_head(&shared.slots[LOGGING_IN]);
 
     if (!slot)
         return FALSE;
@@ -179,44 +152,95 @@ make_room(void)
     return TRUE;
 }
 
-/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, have
- * ended. */
+/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
+ * done; under the mutex. */
 static gboolean
 find_place(slot_t *slot, guint most)
 {
-    pthread_mutex_lock(&mutex);
-    while (slots[CLOSED].length > 0 && slots[CLOSED].length + slots[LOGGED_IN].length > most && !stopping) {
-        pthread_mutex_unlock(&mutex);
+    const GQueue *slots = shared.slots;
+
+    while (slots[CLOSED].length > 0 && slots[CLOSED].length + slots[LOGGED_IN].length > most) {
+        pthread_mutex_unlock(&shared.mutex);
         g_usleep(PAUSE);
-        pthread_mutex_lock(&mutex);
+        pthread_mutex_lock(&shared.mutex);
     }
     const gboolean found = slots[LOGGING_IN].length + slots[LOGGED_IN].length < most || make_room();
     if (found)
         enter(slot, LOGGING_IN);
-    pthread_mutex_unlock(&mutex);
     return found;
 }
 
-static void
-take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t serve, gconstpointer owner)
-{
-    slot_t *slot = g_new(slot_t, 1);
+static void *work(void *data);
 
-    *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
-    const gboolean found = find_place(slot, most);
-    if (found && start_thread(slot))
-        return;
-    g_autofree char *name = net_name(peer);
+/* One more thread that waits for a connection; under the mutex. */
+static void
+start_thread(const service_t *service)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    if (pthread_create(&thread, &attributes, work, (void *)service) == 0)
+        shared.idle++;
+    else
+        log_line(NULL, "no thread can be started: connections wait");
+    pthread_attr_destroy(&attributes);
+}
+
+/* Serves a connection. Meanwhile another thread waits for the next one. */
+static void
+take_in(const service_t *service, int fd, const struct sockaddr_in6 *peer)
+{
+    slot_t slot = {.link = {.data = &slot}, .fd = fd};
+    char *name = net_name(peer);
+
+    pthread_mutex_lock(&shared.mutex);
+    shared.idle--;
+    const gboolean found = find_place(&slot, service->most);
+    if (shared.idle == 0)
+        start_thread(service);
+    pthread_mutex_unlock(&shared.mutex);
     if (found) {
-        log_line(name, "closed: no thread can be started");
-        pthread_mutex_lock(&mutex);
-        leave(slot);
-        pthread_mutex_unlock(&mutex);
+        service->serve(fd, name, &slot, service->owner);
     } else {
-        log_line(name, "closed: all %u connections are logged in", most);
+        log_line(name, "closed: all %u connections are logged in", service->most);
+        g_free(name);
     }
-    g_free(slot);
-    close(fd);
+    pthread_mutex_lock(&shared.mutex);
+    if (found)
+        leave(&slot);
+    close(fd); /* not before nobody can find the slot: its number may go to the next one */
+    shared.idle++;
+    pthread_mutex_unlock(&shared.mutex);
+}
+
+/* A thread: one connection after the other, until there are threads enough without it or the listener is
+ * closed. */
+static void *
+work(void *data)
+{
+    const service_t *service = data;
+    gboolean stays = TRUE;
+
+    while (stays) {
+        struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
+        socklen_t len = sizeof peer;
+        const int fd = accept4(service->listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+        const gboolean closed = fd < 0 && errno == EINVAL;
+        if (fd >= 0) {
+            take_in(service, fd, &peer);
+        } else if (!closed && errno != ECONNABORTED && errno != EINTR) {
+            log_line(NULL, "cannot accept: %s", g_strerror(errno));
+            g_usleep(10 * PAUSE);
+        }
+        pthread_mutex_lock(&shared.mutex);
+        stays = !closed && shared.idle <= IDLE_MAX;
+        shared.idle -= stays ? 0 : 1;
+        pthread_mutex_unlock(&shared.mutex);
+    }
+    return NULL;
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -240,14 +264,14 @@ close_all(void)
     guint threads = 1;
 
     for (guint i = 0; i < END_PAUSES && threads > 0; i++) {
-        pthread_mutex_lock(&mutex);
-        threads = 0;
+        pthread_mutex_lock(&shared.mutex);
+        threads = shared.idle;
         for (state_t state = LOGGING_IN; state < STATES; state++) {
-            threads += slots[state].length;
-            for (GList *link = slots[state].head; link; link = link->next)
+            threads += shared.slots[state].length;
+            for (GList *link = shared.slots[state].head; link; link = link->next)
                 shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
         }
-        pthread_mutex_unlock(&mutex);
+        pthread_mutex_unlock(&shared.mutex);
         if (threads > 0)
             g_usleep(PAUSE);
     }
@@ -256,18 +280,17 @@ close_all(void)
 void
 service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
-    most = descriptors_for(most);
-    while (!stopping) {
-        struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
-        socklen_t len = sizeof peer;
-        const int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_in(fd, &peer, most, serve, owner);
-        } else if (errno != ECONNABORTED && errno != EINTR && !stopping) {
-            log_line(NULL, "cannot accept: %s", g_strerror(errno));
-            g_usleep(10 * PAUSE);
-        }
-    }
-    close(listener);
+    const service_t service = {
+        .listener = listener, .most = descriptors_for(most), .serve = serve, .owner = owner};
+    sigset_t signals;
+    int signal;
+
+    pthread_mutex_lock(&shared.mutex);
+    start_thread(&service);
+    pthread_mutex_unlock(&shared.mutex);
+    set_of_stop_signals(&signals);
+    sigwait(&signals, &signal);
+    shutdown(listener, SHUT_RDWR); /* all accept4() return */
     close_all();
+    close(listener);
 }
