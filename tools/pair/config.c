@@ -147,19 +147,6 @@ typedef struct setting {
 } setting_t;
 
 static gboolean
-take_word(const source_t *in, const char *group, const setting_t *setting, const char *text)
-{
-    for (guint i = 0; setting->words[i]; i++) {
-        if (strcmp(text, setting->words[i]) == 0) {
-            *setting->number = i;
-            return TRUE;
-        }
-    }
-    g_autofree char *list = g_strjoinv(", ", (char **)setting->words);
-    return complain(in, group, setting->key, "expected one of %s", list);
-}
-
-static gboolean
 take(const source_t *in, const char *group, const setting_t *setting)
 {
     g_autoptr(GError) quotes_the_value = NULL;
@@ -168,12 +155,19 @@ take(const source_t *in, const char *group, const setting_t *setting)
 
     if (quotes_the_value)
         return complain(in, group, setting->key, "expected UTF-8 without a single backslash (write \\\\)");
-    if (setting->words[0])
-        return take_word(in, group, setting, text);
     if (setting->text) {
         *setting->text = g_steal_pointer(&text);
         return TRUE;
     }
+    for (guint i = 0; setting->words[i]; i++) {
+        if (strcmp(text, setting->words[i]) == 0) {
+            *setting->number = i;
+            return TRUE;
+        }
+    }
+    g_autofree char *words = g_strjoinv(", ", (char **)setting->words);
+    if (*words)
+        return complain(in, group, setting->key, "expected one of %s", words);
     if (!g_ascii_string_to_unsigned(text, 10, setting->min, setting->max, &value, NULL))
         return complain(in, group, setting->key, "expected a number from %u to %u", setting->min,
                         setting->max);
@@ -204,6 +198,7 @@ take_all(const source_t *in, const char *group, const setting_t *settings)
 static gboolean
 read_policy(const source_t *in, const char *group, policy_t *policy, users_t *users)
 {
+    static const guint8 instrs[] = {MAF_INSTR_DO, MAF_INSTR_FAILURE};
     guint more = MORE_RELATIVE, instr = 0;
     char *secret = NULL;
     const setting_t settings[] = {
@@ -216,11 +211,10 @@ read_policy(const source_t *in, const char *group, policy_t *policy, users_t *us
     };
 
     const gboolean taken = take_all(in, group, settings);
-    if (secret)
-        users_set_secret(users, secret);
+    users_set_secret(users, secret);
     wipe_and_free(secret);
     policy->more = (policy_more_t)more;
-    policy->unacceptable = instr == 0 ? MAF_INSTR_DO : MAF_INSTR_FAILURE;
+    policy->unacceptable = instrs[instr];
     return taken;
 }
 

@@ -109,11 +109,10 @@ process(session_t *session, method_run_t *run, const maf_pdu_t *first, step_t *s
     maf_pdu_t pdu = *first;
 
     for (;;) {
-        GByteArray *answer;
-        *step = method_step(run, pdu.data, pdu.data_len, &answer, &peer->in.error);
+        *step = method_step(run, pdu.data, pdu.data_len, &peer->in.error);
+        const GByteArray *answer = method_answer(run);
         const gboolean sent = *step != STEP_BROKEN &&
                               (!answer || peer_send_data(peer, MAF_INSTR_PROCESS, &first->method, answer));
-        wipe_and_unref(answer);
         if (!sent || *step != STEP_OPEN)
             return sent;
         if (!peer_read_pdu(peer, "Process", FALSE, &pdu))

@@ -85,14 +85,12 @@ static gboolean
 send_do(client_t *client, const method_id_t *id, method_run_t *run)
 {
     peer_t *peer = &client->peer;
-    GByteArray *first;
 
-    method_step(run, NULL, 0, &first, NULL);
-    gboolean sent = peer_send_data(peer, MAF_INSTR_DO, id, first);
-    if (sent && first && !maf_pdu_has_data(peer->revision, MAF_INSTR_DO))
-        sent = peer_send_data(peer, MAF_INSTR_PROCESS, id, first);
-    wipe_and_unref(first);
-    return sent;
+    method_step(run, NULL, 0, NULL);
+    const GByteArray *first = method_answer(run);
+    return peer_send_data(peer, MAF_INSTR_DO, id, first) &&
+           (!first || maf_pdu_has_data(peer->revision, MAF_INSTR_DO) ||
+            peer_send_data(peer, MAF_INSTR_PROCESS, id, first));
 }
 
 /* A step, and the answer to it. */
@@ -100,14 +98,12 @@ static gboolean
 process(client_t *client, const decision_t *decision, method_run_t *run, const maf_pdu_t *pdu, step_t *step)
 {
     const gint64 answer_refusal_at = g_get_monotonic_time() + REFUSAL_DELAY;
-    GByteArray *answer;
 
-    *step = method_step(run, pdu->data, pdu->data_len, &answer, NULL);
+    *step = method_step(run, pdu->data, pdu->data_len, NULL);
     if (*step == STEP_FAILED && decision->method->need != SECRET_NONE)
         net_wait(client->peer.fd, 0, answer_refusal_at);
-    const gboolean sent = !answer || peer_send_data(&client->peer, MAF_INSTR_PROCESS, &decision->id, answer);
-    wipe_and_unref(answer);
-    return sent;
+    const GByteArray *answer = method_answer(run);
+    return !answer || peer_send_data(&client->peer, MAF_INSTR_PROCESS, &decision->id, answer);
 }
 
 static gboolean

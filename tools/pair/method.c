@@ -26,6 +26,8 @@ struct method_run {
     pair_side_t side;
     const method_settings_t *settings;
 
+    GByteArray *answer; /* to the step before, or NULL */
+
     /* SASL */
     Gsasl_session *session;
     guint steps;
@@ -71,10 +73,17 @@ method_rename_test(guint32 number)
     return TRUE;
 }
 
+static void
+set_answer(method_run_t *run, const void *data, gsize len)
+{
+    run->answer = g_byte_array_sized_new((guint)len);
+    g_byte_array_append(run->answer, data, (guint)len);
+}
+
 /* Internal Test Method: the server sends bytes, the client returns them, the server compares. */
 
 static step_t
-echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+echo_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
     const gboolean is_client = run->side == PAIR_CLIENT;
     gsize len = in_len;
@@ -84,8 +93,7 @@ echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **
         return in_len == len && (len == 0 || memcmp(in, data, len) == 0) ? STEP_PASSED : STEP_FAILED;
     if (is_client && !in)
         return STEP_OPEN;
-    *out = g_byte_array_new();
-    g_byte_array_append(*out, data, (guint)len);
+    set_answer(run, data, len);
     return is_client ? STEP_PASSED : STEP_OPEN;
 }
 
@@ -161,7 +169,7 @@ is_scram(const method_run_t *run)
 
 /* gsasl_step() on bytes that it may take for a string. */
 static int
-sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+sasl_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
     char *input = g_malloc(in_len + 1), *output = NULL;
     gsize output_len = 0;
@@ -170,10 +178,8 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
         memcpy(input, in, in_len);
     input[in_len] = '\0';
     const int status = gsasl_step(run->session, input, in_len, &output, &output_len);
-    if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE)) {
-        *out = g_byte_array_sized_new((guint)output_len);
-        g_byte_array_append(*out, (const guint8 *)output, (guint)output_len);
-    }
+    if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE))
+        set_answer(run, output, output_len);
     if (output)
         explicit_bzero(output, output_len);
     gsasl_free(output);
@@ -183,11 +189,11 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
 }
 
 static step_t
-sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
 {
     if (is_scram(run) && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
         return STEP_FAILED;
-    const int status = sasl_step(run, in, in_len, out);
+    const int status = sasl_step(run, in, in_len);
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
         return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
     if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
@@ -223,14 +229,14 @@ has_stray_nul(const method_run_t *run, const guint8 *in, gsize in_len)
 }
 
 static step_t
-sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len)
 {
     const char *scram_error = "e=other-error";
 
     if (in && is_scram(run) && run->steps == 1 && in_len > 0 && in[0] == 'p') {
         scram_error = "e=channel-binding-not-supported"; /* RFC 5802, section 6 */
     } else if (!in || (in_len > 0 && in_len <= SASL_MESSAGE_MAX && !has_stray_nul(run, in, in_len))) {
-        const int status = sasl_step(run, in, in_len, out);
+        const int status = sasl_step(run, in, in_len);
         if (status == GSASL_NEEDS_MORE)
             return STEP_OPEN;
         if (status == GSASL_OK && is_oneself(run))
@@ -238,23 +244,27 @@ sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len, GByteArra
         if (status == GSASL_OK || status == GSASL_AUTHENTICATION_ERROR)
             scram_error = "e=invalid-proof";
     }
-    g_clear_pointer(out, wipe_and_unref);
-    if (is_scram(run)) {
-        *out = g_byte_array_new();
-        g_byte_array_append(*out, (const guint8 *)scram_error, (guint)strlen(scram_error));
-    }
+    g_clear_pointer(&run->answer, wipe_and_unref);
+    if (is_scram(run))
+        set_answer(run, scram_error, strlen(scram_error));
     return STEP_FAILED;
 }
 
 step_t
-method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+method_step(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
 {
-    *out = NULL;
+    g_clear_pointer(&run->answer, wipe_and_unref);
     run->steps += in || run->side == PAIR_CLIENT;
     if (run->method->need == SECRET_NONE)
-        return echo_step(run, in, in_len, out);
-    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, out, error)
-                                    : sasl_step_of_server(run, in, in_len, out);
+        return echo_step(run, in, in_len);
+    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, error)
+                                    : sasl_step_of_server(run, in, in_len);
+}
+
+const GByteArray *
+method_answer(const method_run_t *run)
+{
+    return run->answer;
 }
 
 const char *
@@ -284,6 +294,7 @@ method_stop(method_run_t *run)
         return;
     if (run->session)
         gsasl_finish(run->session);
+    wipe_and_unref(run->answer);
     user_free(run->decoy);
     g_free(run->complaint);
     g_free(run);

@@ -56,10 +56,12 @@ typedef enum step {
 
 /*
  * Gives the run the DATA of a do or process; NULL at its first step when the other side has sent nothing yet:
- * the server's, and in revision 01, where do has no DATA, the client's. Sets *out to the DATA to answer with,
- * to be freed with wipe_and_unref(), or to NULL when there is none. Sets `error` for STEP_BROKEN.
+ * the server's, and in revision 01, where do has no DATA, the client's. Sets `error` for STEP_BROKEN.
  */
-step_t method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error);
+step_t method_step(method_run_t *run, const guint8 *in, gsize in_len, GError **error);
+
+/* The DATA to answer the last step with, the run's until the next; NULL for none. */
+const GByteArray *method_answer(const method_run_t *run);
 
 /* The user that a server's run has been named, proved to be one only when it passed; NULL for nobody. */
 const char *method_user(const method_run_t *run);

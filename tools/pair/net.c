@@ -88,7 +88,6 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *addresses = NULL;
-    gint64 left;
     int fd = -1;
 
     /* Without a name it is the loopback: localhost is not for DNS to answer (RFC 6761, section 6.3). */
@@ -97,7 +96,8 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
     *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
     for (const struct addrinfo *address = addresses; address && fd < 0; address = address->ai_next) {
-        if ((left = deadline - g_get_monotonic_time()) <= 0)
+        const gint64 left = deadline - g_get_monotonic_time();
+        if (left <= 0)
             break;
         /* An address that does not answer leaves time for the next one. */
         fd = connect_to(address, address->ai_next ? left / 2 : left);

@@ -286,9 +286,9 @@ peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
                      .name = name,
                      .options = options,
                      .revision = options->revision,
-                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
+    peer->fault.fault = options->fault;
 }
 
 gboolean
@@ -312,10 +312,9 @@ drain(int fd, gint64 milliseconds)
 {
     const gint64 deadline = g_get_monotonic_time() + milliseconds * 1000;
     guint8 ignored[1024];
-    gssize count;
 
     while (g_get_monotonic_time() < deadline && net_wait(fd, POLLIN, deadline)) {
-        count = recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
+        const gssize count = recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
         if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
             return TRUE;
     }

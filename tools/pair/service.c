@@ -65,7 +65,7 @@ static int
 open_listener(const struct addrinfo *address)
 {
     const int on = 1;
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = address ? socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
@@ -84,7 +84,7 @@ service_listen(const char *host, guint16 port, const char *warning)
     sigset_t signals;
 
     const int status = getaddrinfo(host, service, &hints, &address);
-    const int fd = status == 0 ? open_listener(address) : -1;
+    const int fd = open_listener(address);
     if (address)
         freeaddrinfo(address);
     if (fd < 0) {

@@ -79,6 +79,8 @@ users_free(users_t *users)
 void
 users_set_secret(users_t *users, const char *secret)
 {
+    if (!secret)
+        return;
     g_bytes_unref(users->secret);
     users->secret = g_bytes_new(secret, strlen(secret));
 }

@@ -43,7 +43,7 @@ typedef struct users users_t;
 users_t *users_new(void);
 void users_free(users_t *users);
 
-/* Makes decoys from this text from now on. */
+/* Makes decoys from this text from now on, unless it is NULL. */
 void users_set_secret(users_t *users, const char *secret);
 
 /*
