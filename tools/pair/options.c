@@ -42,10 +42,11 @@ options_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    g_autofree char *message = g_strdup_vprintf(format, args);
+    char *message = g_strdup_vprintf(format, args);
     va_end(args);
 
     log_line(NULL, "%s", message);
+    g_free(message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
     exit(STATUS_USAGE);
 }
