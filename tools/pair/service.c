@@ -172,7 +172,8 @@ find_place(slot_t *slot, guint most)
 
 static void *work(void *data);
 
-/* One more thread that waits for a connection; under the mutex. */
+/* One more thread that waits for a connection, or else the one of the oldest that is not logged in; under the
+ * mutex. */
 static void
 start_thread(const service_t *service)
 {
@@ -182,10 +183,12 @@ start_thread(const service_t *service)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    if (pthread_create(&thread, &attributes, work, (void *)service) == 0)
+    if (pthread_create(&thread, &attributes, work, (void *)service) == 0) {
         shared.idle++;
-    else
-        log_line(NULL, "no thread can be started: connections wait");
+    } else {
+        log_line(NULL, "no thread can be started");
+        make_room();
+    }
     pthread_attr_destroy(&attributes);
 }
 
