@@ -6,88 +6,52 @@
 
 #include "options.h"
 
-#include "log.h"
 #include "socks-pdu.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void
-take_socks_methods(client_options_t *options, char **texts, gboolean no_maf)
-{
-    const guint8 default_method = no_maf ? SOCKS_METHOD_NONE : MAF_SOCKS_METHOD;
-
-    if (no_maf && texts)
-        options_fail("--no-maf and --socks-method exclude each other");
-    for (char **text = texts; text && *text; text++) {
-        g_auto(GStrv) numbers = g_strsplit(*text, ",", -1);
-        for (char **item = numbers; *item; item++) {
-            guint number = 0;
-            options_take_number("--socks-method", *item, 1, SOCKS_METHOD_UNACCEPTABLE - 1, &number);
-            const guint8 method = (guint8)number;
-            if (options->socks_methods->len == 0 ||
-                !memchr(options->socks_methods->data, method, options->socks_methods->len))
-                g_byte_array_append(options->socks_methods, &method, 1);
-        }
-    }
-    if (options->socks_methods->len == 0)
-        g_byte_array_append(options->socks_methods, &default_method, 1);
-}
-
-static void
-take_credentials(client_options_t *options, const char *file)
-{
-    g_autoptr(GError) error = NULL;
-    gboolean taken = config_take_environment(&options->credentials, &error);
-
-    if (file) {
-        g_clear_error(&error);
-        credentials_clear(&options->credentials);
-        taken = config_load_credentials(file, &options->credentials, &error);
-    }
-    if (!taken) {
-        log_line(NULL, "%s", error->message);
-        exit(STATUS_USAGE);
-    }
-    if (options->credentials.user)
-        options->settings.credentials = &options->credentials;
-}
-
-/* With credentials what proves who the server is, too; without, what needs none. */
-static void
-take_offer(client_options_t *options, const char *offer)
-{
-    const char *default_offer = options->settings.credentials ? "SCRAM-SHA-256" : "internal-test";
-
-    options_take_methods("--offer", offer ? offer : default_offer, options->offer);
-}
+/* A callback of GOption */
 
 static gboolean
-offers(const client_options_t *options, const method_t *method)
+take_socks_methods(const char *option, const char *text, client_options_t *options,
+                   GError **error G_GNUC_UNUSED)
 {
-    for (guint i = 0; i < options->offer->len; i++) {
-        if (method_find(&g_array_index(options->offer, method_id_t, i)) == method)
-            return TRUE;
+    g_auto(GStrv) numbers = g_strsplit(text, ",", -1);
+    GByteArray *methods = options->socks_methods;
+
+    for (char **item = numbers; *item; item++) {
+        char *end;
+        const guint64 number = g_ascii_strtoull(*item, &end, 0);
+        const guint8 method = (guint8)number;
+        if (*end || number == SOCKS_METHOD_NONE || number >= SOCKS_METHOD_UNACCEPTABLE)
+            options_fail("%s: '%s': expected numbers from 1 to 254", option, text);
+        if (methods->len == 0 || !memchr(methods->data, method, methods->len))
+            g_byte_array_append(methods, &method, 1);
     }
-    return FALSE;
+    return TRUE;
 }
+
+/* What depends on other options */
 
 /* Success counts only after one of these; with credentials alone, after one of the offer that uses them. */
 static void
 take_required(client_options_t *options, const char *require)
 {
     g_auto(GStrv) words = g_strsplit(require ? require : "", ",", -1);
+    guint offered = 0;
 
+    for (guint i = 0; i < options->offer->len; i++) {
+        const method_t *method = method_find(&g_array_index(options->offer, method_id_t, i));
+        offered |= method ? 1U << method->index : 0;
+        if (method && !require && options->settings.credentials && method->need != SECRET_NONE)
+            options->required |= 1U << method->index;
+    }
     for (char **word = words; *word; word++) {
         const method_t *method = method_find_word(*word);
-        if (!method || !offers(options, method))
+        if (!method || !(offered & 1U << method->index))
             options_fail("--require: '%s': expected the name of a sub-method that is offered", *word);
-        g_ptr_array_add(options->required, (gpointer)method);
-    }
-    const method_t *method;
-    for (gsize i = 0; !require && options->settings.credentials && (method = method_get(i)); i++) {
-        if (method->mechanism && offers(options, method))
-            g_ptr_array_add(options->required, (gpointer)method);
+        options->required |= 1U << method->index;
     }
 }
 
@@ -136,17 +100,14 @@ check_revision_00(const client_options_t *options)
 }
 
 static void
-take_target(client_options_t *options, int argc, char **argv, const char *listen)
+take_target(client_options_t *options, int argc, char **argv)
 {
     if (argc > 2)
         options_fail("unexpected argument '%s'", argv[2]);
-    if ((argc == 2) == (listen != NULL))
+    if ((argc == 2) == (options->listen_host != NULL))
         options_fail("expected one TARGET:PORT, or else --listen");
-    if (listen) {
-        options_take_listen(listen, &options->listen_host, &options->listen_port);
-        return;
-    }
-    options_take_host_port("TARGET:PORT", argv[1], &options->target_host, &options->target_port);
+    if (argc == 2)
+        options_take_host_port("TARGET:PORT", argv[1], &options->target_host, &options->target_port);
 }
 
 void
@@ -154,8 +115,6 @@ client_options_parse(int argc, char **argv, client_options_t *options)
 {
     g_autofree char *server = NULL, *listen = NULL, *offer = NULL, *require = NULL, *ids = NULL,
                     *credentials = NULL;
-    g_autofree char *width = NULL, *block = NULL;
-    g_auto(GStrv) methods = NULL;
     gboolean no_maf = FALSE;
     const GOptionEntry entries[] = {
         {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
@@ -171,21 +130,22 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         {"ids", 0, 0, G_OPTION_ARG_STRING, &ids,
          "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method at all",
          "compact|uuid|both|uuid-first|none"},
-        {"block", 0, 0, G_OPTION_ARG_STRING, &block,
+        {"block", 0, 0, G_OPTION_ARG_INT, &options->block,
          "Offer so many sub-methods at a time, and the next when asked for more (254)", "N"},
-        {"socks-method", 0, 0, G_OPTION_ARG_STRING_ARRAY, &methods,
+        {"socks-method", 0, 0, CALLBACK(take_socks_methods),
          "SOCKS METHOD to offer as MAF (8); repeat it or separate by commas for more", "NUMBER"},
         {"no-maf", 0, 0, G_OPTION_ARG_NONE, &no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
-        {"nmethods-width", 0, 0, G_OPTION_ARG_STRING, &width, "Bytes of NMETHODS, 1 or 4 (4)", "1|4"},
+        {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &options->nmethods_len, "Bytes of NMETHODS, 1 or 4 (4)",
+         "1|4"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
 
     *options = (client_options_t){
         .peer = {.side = PAIR_CLIENT, .timeout = 30, .login_time = 60, .message_size = MESSAGE_SIZE_MAX},
+        .server_port = 1080,
         .socks_methods = g_byte_array_new(),
         .offer = g_array_new(FALSE, FALSE, sizeof(method_id_t)),
-        .required = g_ptr_array_new(),
         .nmethods_len = MAF_NMETHODS_LEN,
-        .server_port = 1080};
+        .block = NOT_GIVEN};
     options_parse(
         &argc, &argv, "maf-client", "TARGET:PORT",
         "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
@@ -193,18 +153,31 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
         "3 the server broke the protocol, hung up or did not prove what it had to,\n"
         "4 server or target not reached, or lost.",
-        entries, &options->peer);
-    take_target(options, argc, argv, listen);
+        entries, options);
     options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host,
                            &options->server_port);
-    options_take_number("--nmethods-width", width, MAF_NMETHODS_LEN_BYTE, MAF_NMETHODS_LEN,
-                        &options->nmethods_len);
+    if (listen)
+        options_take_listen("--listen", listen, &options->listen_host, &options->listen_port);
+    take_target(options, argc, argv);
     if (options->nmethods_len != MAF_NMETHODS_LEN && options->nmethods_len != MAF_NMETHODS_LEN_BYTE)
         options_fail("--nmethods-width: expected 1 or 4");
-    options_take_number("--block", block, 1, MAF_NMETHODS_MAX - 1, &options->block);
-    take_socks_methods(options, methods, no_maf);
-    take_credentials(options, credentials);
-    take_offer(options, offer);
+    options_check("--block", options->block, 1, MAF_NMETHODS_MAX - 1);
+    if (options->block == NOT_GIVEN)
+        options->block = 0;
+    if (no_maf && options->socks_methods->len > 0)
+        options_fail("--no-maf and --socks-method exclude each other");
+    if (options->socks_methods->len == 0)
+        put_number(options->socks_methods, no_maf ? SOCKS_METHOD_NONE : MAF_SOCKS_METHOD, 1);
+    if (!config_load_credentials(credentials, &options->credentials))
+        exit(STATUS_USAGE);
+    if (options->credentials.user)
+        options->settings.credentials = &options->credentials;
+    /* With credentials what proves who the server is, too; without, what needs none. */
+    options_take_methods("--offer",
+                         offer                       ? offer
+                         : options->credentials.user ? "SCRAM-SHA-256"
+                                                     : "internal-test",
+                         options->offer);
     take_required(options, require);
     if (ids)
         choose_ids(options, ids);
@@ -213,8 +186,7 @@ client_options_parse(int argc, char **argv, client_options_t *options)
     options->program = (peer_options_t){.side = PAIR_SERVER,
                                         .timeout = options->peer.timeout,
                                         .login_time = options->peer.login_time,
-                                        .message_size = MESSAGE_SIZE_MIN,
-                                        .linger = 1000};
+                                        .message_size = MESSAGE_SIZE_MIN};
 }
 
 void
@@ -223,7 +195,6 @@ client_options_clear(client_options_t *options)
     credentials_clear(&options->credentials);
     g_byte_array_unref(options->socks_methods);
     g_array_unref(options->offer);
-    g_ptr_array_unref(options->required);
     g_free(options->server_host);
     g_free(options->target_host);
     g_free(options->listen_host);

@@ -6,22 +6,20 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "log.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX  (1024 * 1024)
 #define GRADE_MAX 1000000
 
-/* A file being read. The first error found is the one reported. */
+/* A file being read. */
 typedef struct source {
     const char *file;
     char *text;
     GKeyFile *keys;
-    GError **error;
 } source_t;
 
 /* The line of a group, or of a key in it (the last, which is the one that counts); 0 when there is none. */
@@ -46,56 +44,51 @@ find_line(const source_t *in, const char *group, const char *key)
     return found;
 }
 
-/* Sets the error and returns FALSE. `group` and `key` may be NULL. */
+/* Logs what is wrong, with its line if there is a group, and returns FALSE. `group` and `key` may be NULL. */
 static gboolean G_GNUC_PRINTF(4, 5)
     complain(const source_t *in, const char *group, const char *key, const char *format, ...)
 {
-    guint line = group ? find_line(in, group, key) : 0;
+    g_autoptr(GString) text = g_string_new(in->file);
+    const guint line_of_key = key ? find_line(in, group, key) : 0;
     va_list args;
 
+    if (group) {
+        g_string_append_printf(text, ":%u: [%s]", line_of_key ? line_of_key : find_line(in, group, NULL),
+                               group);
+        g_string_append_printf(text, key ? " %s: " : " ", key);
+    } else {
+        g_string_append(text, ": ");
+    }
     va_start(args, format);
-    g_autofree char *message = g_strdup_vprintf(format, args);
+    g_string_append_vprintf(text, format, args);
     va_end(args);
-    if (group && line == 0)
-        line = find_line(in, group, NULL);
-    g_autofree char *number = line ? g_strdup_printf(":%u", line) : g_strdup("");
-    g_autofree char *where = group ? g_strdup_printf("[%s] ", group) : g_strdup("");
-    return fail(in->error, STATUS_USAGE, "%s%s: %s%s%s%s", in->file, number, where, key ? key : "",
-                key ? ": " : "", message);
+    log_line(NULL, "%s", text->str);
+    return FALSE;
 }
 
 /* Files */
 
-/* The file's text, or NULL with the error set. */
+/* The file's text, or NULL. */
 static char *
 read_private(const source_t *in)
 {
-    const int fd = open(in->file, O_RDONLY | O_CLOEXEC);
+    g_autoptr(GError) error = NULL;
     struct stat status;
-    gssize count = -1;
-    gsize len = 0;
+    char *text = NULL;
+    gsize len;
 
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077)) {
-        close(fd);
+    const gboolean is_file = stat(in->file, &status) == 0 && S_ISREG(status.st_mode);
+    if (is_file && (status.st_mode & 077))
         complain(in, NULL, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
-        return NULL;
-    }
-    char *text = g_malloc0(FILE_MAX + 1);
-    while (fd >= 0 && len < FILE_MAX && (count = read(fd, text + len, FILE_MAX - len)) > 0)
-        len += (gsize)count;
-    const int read_error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (len == FILE_MAX)
+    else if (is_file && status.st_size >= FILE_MAX)
         complain(in, NULL, NULL, "exceeds the limit of %d bytes", FILE_MAX - 1);
-    else if (count != 0)
-        complain(in, NULL, NULL, "%s", g_strerror(read_error));
-    else if (strlen(text) < len)
+    else if (!g_file_get_contents(in->file, &text, &len, &error))
+        complain(in, NULL, NULL, "%s", error->message);
+    else if (strlen(text) < len) {
         complain(in, NULL, NULL, "has a NUL byte");
-    else
-        return text;
-    wipe_and_free(text);
-    return NULL;
+        g_clear_pointer(&text, wipe_and_free);
+    }
+    return text;
 }
 
 /* Is the line, taken alone, one of a key file? GLib's own message would quote it. */
@@ -107,12 +100,12 @@ is_line(const char *line, gboolean *in_group)
     const gboolean parsed =
         !*text || g_key_file_load_from_data(keys, text, strlen(text), G_KEY_FILE_NONE, NULL);
 
-    *in_group |= strchr("[", *line) && *line;
+    *in_group |= *line == '[';
     return parsed;
 }
 
 static gboolean
-parse(source_t *in)
+parse(const source_t *in)
 {
     gboolean in_group = FALSE;
 
@@ -120,17 +113,18 @@ parse(source_t *in)
         return TRUE;
     g_auto(GStrv) lines = g_strsplit(in->text, "\n", -1);
     for (guint i = 0; lines[i]; i++) {
-        if (!is_line(lines[i], &in_group))
-            return fail(in->error, STATUS_USAGE,
-                        "%s:%u: expected [group], key=value in a group, or # comment", in->file, i + 1);
+        if (!is_line(lines[i], &in_group)) {
+            log_line(NULL, "%s:%u: expected [group], key=value in a group, or # comment", in->file, i + 1);
+            return FALSE;
+        }
     }
     return complain(in, NULL, NULL, "cannot be parsed");
 }
 
 static gboolean
-open_source(source_t *in, const char *file, GError **error)
+open_source(source_t *in, const char *file)
 {
-    *in = (source_t){.file = file, .keys = g_key_file_new(), .error = error};
+    *in = (source_t){.file = file, .keys = g_key_file_new()};
     in->text = read_private(in);
     return in->text && parse(in);
 }
@@ -144,58 +138,57 @@ close_source(source_t *in)
 
 /* Values; what is not there stays as it was */
 
+/* A key, and where its value goes: as text to be freed, as a number, or as the index of one of the words. */
+typedef struct setting {
+    const char *key;
+    char **text;
+    guint *number, min, max;
+    const char *words[4];
+} setting_t;
+
 static gboolean
-take_text(const source_t *in, const char *group, const char *key, char **text)
+take(const source_t *in, const char *group, const setting_t *setting)
 {
     g_autoptr(GError) quotes_the_value = NULL;
+    g_autofree char *text = g_key_file_get_string(in->keys, group, setting->key, &quotes_the_value);
+    guint64 value;
 
-    if (!g_key_file_has_key(in->keys, group, key, NULL))
+    if (quotes_the_value)
+        return complain(in, group, setting->key, "expected UTF-8 without a single backslash (write \\\\)");
+    if (setting->text) {
+        *setting->text = g_steal_pointer(&text);
         return TRUE;
-    *text = g_key_file_get_string(in->keys, group, key, &quotes_the_value);
-    return !quotes_the_value ||
-           complain(in, group, key, "expected UTF-8 without a single backslash (write \\\\)");
-}
-
-static gboolean
-take_number(const source_t *in, const char *group, const char *key, guint min, guint max, guint *number)
-{
-    g_autofree char *text = NULL;
-    guint64 value = *number;
-
-    if (!take_text(in, group, key, &text))
-        return FALSE;
-    if (text && !g_ascii_string_to_unsigned(text, 10, min, max, &value, NULL))
-        return complain(in, group, key, "expected a number from %u to %u", min, max);
-    *number = (guint)value;
-    return TRUE;
-}
-
-/* One of `words`, which end in NULL, as its index. */
-static gboolean
-take_word(const source_t *in, const char *group, const char *key, const char *const *words, guint *index)
-{
-    g_autofree char *text = NULL;
-
-    if (!take_text(in, group, key, &text))
-        return FALSE;
-    for (guint i = 0; text && words[i]; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *index = i;
+    }
+    for (guint i = 0; setting->words[i]; i++) {
+        if (strcmp(text, setting->words[i]) == 0) {
+            *setting->number = i;
             return TRUE;
         }
     }
-    g_autofree char *list = g_strjoinv(", ", (char **)words);
-    return !text || complain(in, group, key, "expected one of %s", list);
+    g_autofree char *words = g_strjoinv(", ", (char **)setting->words);
+    if (*words)
+        return complain(in, group, setting->key, "expected one of %s", words);
+    if (!g_ascii_string_to_unsigned(text, 10, setting->min, setting->max, &value, NULL))
+        return complain(in, group, setting->key, "expected a number from %u to %u", setting->min,
+                        setting->max);
+    *setting->number = (guint)value;
+    return TRUE;
 }
 
+/* All keys of a group. `settings` ends with one that has no key. */
 static gboolean
-has_only(const source_t *in, const char *group, const char *const *known)
+take_all(const source_t *in, const char *group, const setting_t *settings)
 {
     g_auto(GStrv) keys = g_key_file_get_keys(in->keys, group, NULL, NULL);
 
     for (char **key = keys; *key; key++) {
-        if (!g_strv_contains(known, *key))
+        const setting_t *setting = settings;
+        while (setting->key && strcmp(setting->key, *key) != 0)
+            setting++;
+        if (!setting->key)
             return complain(in, group, *key, "unknown key");
+        if (!take(in, group, setting))
+            return FALSE;
     }
     return TRUE;
 }
@@ -205,131 +198,131 @@ has_only(const source_t *in, const char *group, const char *const *known)
 static gboolean
 read_policy(const source_t *in, const char *group, policy_t *policy, users_t *users)
 {
-    static const char *const keys[] = {"more",         "unacceptable", "minimum-grade",
-                                       "failure-text", "secret",       NULL};
-    static const char *const mores[] = {"relative", "absolute", "never", NULL};
-    static const char *const instrs[] = {"do", "failure", NULL};
+    static const guint8 instrs[] = {MAF_INSTR_DO, MAF_INSTR_FAILURE};
     guint more = MORE_RELATIVE, instr = 0;
     char *secret = NULL;
+    const setting_t settings[] = {
+        {"more", .number = &more, .words = {"relative", "absolute", "never"}},
+        {"unacceptable", .number = &instr, .words = {"do", "failure"}},
+        {"minimum-grade", .number = &policy->minimum_grade, .max = GRADE_MAX},
+        {"failure-text", .text = &policy->failure_text},
+        {"secret", .text = &secret},
+        {NULL},
+    };
 
-    if (!has_only(in, group, keys) || !take_word(in, group, "more", mores, &more) ||
-        !take_word(in, group, "unacceptable", instrs, &instr) ||
-        !take_number(in, group, "minimum-grade", 0, GRADE_MAX, &policy->minimum_grade) ||
-        !take_text(in, group, "failure-text", &policy->failure_text) ||
-        !take_text(in, group, "secret", &secret))
-        return FALSE;
-    if (secret)
-        users_set_secret(users, secret);
+    const gboolean taken = take_all(in, group, settings);
+    users_set_secret(users, secret);
     wipe_and_free(secret);
     policy->more = (policy_more_t)more;
-    policy->unacceptable = instr == 0 ? MAF_INSTR_DO : MAF_INSTR_FAILURE;
-    return TRUE;
+    policy->unacceptable = instrs[instr];
+    return taken;
 }
 
 static gboolean
 read_limits(const source_t *in, const char *group, limits_t *limits)
 {
-    static const char *const keys[] = {"connections", "login-time", "message-size", NULL};
+    const setting_t settings[] = {
+        {"connections", .number = &limits->connections, .min = 1, .max = CONNECTIONS_MAX},
+        {"login-time", .number = &limits->login_time, .min = 1, .max = LOGIN_TIME_MAX},
+        {"message-size", .number = &limits->message_size, .min = MESSAGE_SIZE_MIN, .max = MESSAGE_SIZE_MAX},
+        {NULL},
+    };
 
-    return has_only(in, group, keys) &&
-           take_number(in, group, keys[0], 1, CONNECTIONS_MAX, &limits->connections) &&
-           take_number(in, group, keys[1], 1, LOGIN_TIME_MAX, &limits->login_time) &&
-           take_number(in, group, keys[2], MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX, &limits->message_size);
+    return take_all(in, group, settings);
 }
 
 static gboolean
 read_user(const source_t *in, const char *group, users_t *users)
 {
-    static const char *const keys[] = {"scram", "password", NULL};
     g_autofree char *scram = NULL;
     char *password = NULL;
-    const char *wrong = NULL;
-    g_autoptr(GError) error = NULL;
+    const char *key, *wrong = NULL;
+    const setting_t settings[] = {{"scram", .text = &scram}, {"password", .text = &password}, {NULL}};
 
-    const gboolean read = has_only(in, group, keys) && take_text(in, group, "scram", &scram) &&
-                          take_text(in, group, "password", &password);
-    const gboolean added = read && users_add(users, group + strlen("user "), scram, password, &wrong, &error);
+    const gboolean taken = take_all(in, group, settings);
+    if (taken)
+        wrong = users_add(users, group + strlen("user "), scram, password, &key);
     wipe_and_free(password);
-    return added || (read && complain(in, group, wrong, "%s", error->message));
+    return wrong ? complain(in, group, key, "%s", wrong) : taken;
 }
 
 static gboolean
-read_methods(const source_t *in, const char *group, const users_t *users, GPtrArray *methods)
+read_methods(const source_t *in, const char *group, const users_t *users, const char *text,
+             policy_step_t *step)
 {
-    g_autofree char *text = NULL;
-
-    if (!take_text(in, group, "methods", &text))
-        return FALSE;
     g_auto(GStrv) words = g_strsplit_set(text ? text : "", ";, ", -1);
+    guint bits = 0, count = 0;
+
     for (char **word = words; *word; word++) {
         const method_t *method = method_find_word(*word);
         if (!**word)
             continue;
         if (!method)
             return complain(in, group, "methods", "unknown sub-method '%s'", *word);
-        if (g_ptr_array_find(methods, method, NULL))
+        if (bits & 1U << method->index)
             return complain(in, group, "methods", "%s is there twice", method->word);
         if (!users_have(users, method->need))
             return complain(in, group, "methods", "no user has the %s= that %s needs",
                             method->need == SECRET_SCRAM ? "scram" : "password", method->word);
-        g_ptr_array_add(methods, (gpointer)method);
+        bits |= 1U << method->index;
+        step->methods[count++] = method;
     }
-    return methods->len > 0 || complain(in, group, "methods", "expected a sub-method");
+    if (count > 1 && bits & 1U << method_find_word("internal-test")->index)
+        log_line(NULL, "warning: %s:%u: [%s] internal-test beside passwords: anybody passes this step",
+                 in->file, find_line(in, group, "methods"), group);
+    return count > 0 || complain(in, group, "methods", "expected a sub-method");
 }
 
 static gboolean
-read_step(const source_t *in, const char *group, const users_t *users, policy_t *policy,
-          void (*warn)(const char *text))
+read_step(const source_t *in, const char *group, const users_t *users, policy_t *policy)
 {
-    static const char *const keys[] = {"methods", "grade", "on-failure", NULL};
-    static const char *const ways[] = {"stop", "next", NULL};
-    g_autoptr(GPtrArray) methods = g_ptr_array_new();
-    const method_t *test = method_find_word("internal-test");
-    guint grade = 1, way = 0;
+    g_autofree char *text = NULL;
+    policy_step_t step = {.grade = 1};
+    guint go_on = FALSE;
+    const setting_t settings[] = {
+        {"methods", .text = &text},
+        {"grade", .number = &step.grade, .max = GRADE_MAX},
+        {"on-failure", .number = &go_on, .words = {"stop", "next"}},
+        {NULL},
+    };
 
-    if (!has_only(in, group, keys) || !read_methods(in, group, users, methods) ||
-        !take_number(in, group, "grade", 0, GRADE_MAX, &grade) ||
-        !take_word(in, group, "on-failure", ways, &way))
+    if (!take_all(in, group, settings) || !read_methods(in, group, users, text, &step))
         return FALSE;
-    if (methods->len > 1 && g_ptr_array_find(methods, test, NULL)) {
-        g_autofree char *text =
-            g_strdup_printf("%s:%u: [%s] internal-test beside passwords: anybody passes this step", in->file,
-                            find_line(in, group, "methods"), group);
-        warn(text);
-    }
-    policy_add(policy, g_steal_pointer(&methods), grade, way == 1);
+    step.go_on = go_on != FALSE;
+    g_array_append_val(policy->steps, step);
     return TRUE;
 }
 
-/* Steps come last: what they may use depends on the users. */
+/* A group but for steps, which come last: what they may use depends on the users. */
 static gboolean
-read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limits,
-            void (*warn)(const char *text))
+read_group(const source_t *in, const char *group, users_t *users, policy_t *policy, limits_t *limits)
+{
+    if (strcmp(group, "policy") == 0)
+        return read_policy(in, group, policy, users);
+    if (strcmp(group, "limits") == 0)
+        return read_limits(in, group, limits);
+    if (g_str_has_prefix(group, "user "))
+        return read_user(in, group, users);
+    return g_str_has_prefix(group, "step ") ||
+           complain(in, group, NULL, "unknown group: expected [policy], [limits], [user NAME] or [step N]");
+}
+
+static gboolean
+read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limits)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(in->keys, NULL);
     guint steps = 0, best = 0;
 
     for (char **group = groups; *group; group++) {
-        gboolean read = TRUE;
-        if (strcmp(*group, "policy") == 0)
-            read = read_policy(in, *group, policy, users);
-        else if (strcmp(*group, "limits") == 0)
-            read = read_limits(in, *group, limits);
-        else if (g_str_has_prefix(*group, "user "))
-            read = read_user(in, *group, users);
-        else if (g_str_has_prefix(*group, "step "))
-            steps++;
-        else
-            read = complain(in, *group, NULL,
-                            "unknown group: expected [policy], [limits], [user NAME] or [step N]");
-        if (!read)
+        if (!read_group(in, *group, users, policy, limits))
             return FALSE;
+        steps += g_str_has_prefix(*group, "step ");
     }
     for (guint n = 1; n <= MAX(steps, 1); n++) {
         g_autofree char *group = g_strdup_printf("step %u", n);
         if (!g_key_file_has_group(in->keys, group))
             return complain(in, NULL, NULL, "expected [%s]: steps are numbered from 1 without a gap", group);
-        if (!read_step(in, group, users, policy, warn))
+        if (!read_step(in, group, users, policy))
             return FALSE;
         best += g_array_index(policy->steps, policy_step_t, n - 1).grade;
     }
@@ -339,24 +332,43 @@ read_groups(const source_t *in, users_t *users, policy_t *policy, limits_t *limi
 }
 
 gboolean
-config_load(const char *file, users_t **users, policy_t **policy, limits_t *limits,
-            void (*warn)(const char *text), GError **error)
+config_load(const char *file, users_t *users, policy_t *policy, limits_t *limits)
 {
     source_t in;
 
-    *users = users_new();
-    *policy = policy_new();
-    (*policy)->sends_grade = TRUE;
-    const gboolean loaded = open_source(&in, file, error) && read_groups(&in, *users, *policy, limits, warn);
+    policy->sends_grade = TRUE;
+    const gboolean loaded = open_source(&in, file) && read_groups(&in, users, policy, limits);
     close_source(&in);
-    if (!loaded) {
-        g_clear_pointer(users, users_free);
-        g_clear_pointer(policy, policy_free);
-    }
     return loaded;
 }
 
 /* The client's credentials */
+
+static char *
+take_variable(const char *name)
+{
+    char *value = getenv(name);
+    char *copy = g_strdup(value);
+
+    if (value)
+        explicit_bzero(value, strlen(value));
+    unsetenv(name);
+    return copy;
+}
+
+static gboolean
+read_credentials(const source_t *in, credentials_t *credentials)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(in->keys, NULL);
+    const setting_t settings[] = {
+        {"user", .text = &credentials->user}, {"password", .text = &credentials->password}, {NULL}};
+
+    for (char **group = groups; *group; group++) {
+        if (strcmp(*group, "credentials") != 0)
+            return complain(in, *group, NULL, "unknown group: expected [credentials]");
+    }
+    return *groups ? take_all(in, *groups, settings) : complain(in, NULL, NULL, "expected [credentials]");
+}
 
 static gboolean
 are_usable(const credentials_t *credentials)
@@ -373,47 +385,20 @@ are_usable(const credentials_t *credentials)
 #define UNUSABLE "expected both user and password, of characters that SASL allows"
 
 gboolean
-config_load_credentials(const char *file, credentials_t *credentials, GError **error)
+config_load_credentials(const char *file, credentials_t *credentials)
 {
-    static const char *const keys[] = {"user", "password", NULL};
-    static const char group[] = "credentials";
     source_t in;
 
-    *credentials = (credentials_t){NULL, NULL};
-    gboolean done = open_source(&in, file, error);
-    g_auto(GStrv) groups = done ? g_key_file_get_groups(in.keys, NULL) : NULL;
-    for (char **other = groups; done && *other; other++)
-        done = strcmp(*other, group) == 0 ||
-               complain(&in, *other, NULL, "unknown group: expected [credentials]");
-    if (done && !*groups)
-        done = complain(&in, NULL, NULL, "expected [credentials]");
-    done = done && has_only(&in, group, keys) && take_text(&in, group, "user", &credentials->user) &&
-           take_text(&in, group, "password", &credentials->password) &&
-           (are_usable(credentials) || complain(&in, group, NULL, UNUSABLE));
-    close_source(&in);
-    if (!done)
-        credentials_clear(credentials);
-    return done;
-}
-
-static char *
-take_variable(const char *name)
-{
-    char *value = getenv(name);
-    char *copy = g_strdup(value);
-
-    if (value)
-        explicit_bzero(value, strlen(value));
-    unsetenv(name);
-    return copy;
-}
-
-gboolean
-config_take_environment(credentials_t *credentials, GError **error)
-{
     *credentials = (credentials_t){take_variable("MAF_USER"), take_variable("MAF_PASSWORD")};
-    if ((!credentials->user && !credentials->password) || are_usable(credentials))
-        return TRUE;
+    if (!file) {
+        if ((!credentials->user && !credentials->password) || are_usable(credentials))
+            return TRUE;
+        log_line(NULL, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
+        return FALSE;
+    }
     credentials_clear(credentials);
-    return fail(error, STATUS_VIOLATION, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
+    const gboolean done = open_source(&in, file) && read_credentials(&in, credentials) &&
+                          (are_usable(credentials) || complain(&in, "credentials", NULL, UNUSABLE));
+    close_source(&in);
+    return done;
 }

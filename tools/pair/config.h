@@ -22,22 +22,17 @@ typedef struct limits {
 #define MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MESSAGE_SIZE_MIN)
 
 /*
- * Reads the configuration, which maf-server(1) describes. Sets *users and *policy, which the caller frees,
- * and the limits that it has. FALSE with an error that begins with FILE:LINE, or FILE, and quotes no secret:
- * for a file that cannot be read or that others may read, a line that is none, an unknown group or key, a
- * value that cannot be used, a minimum grade that nobody can reach. `warn` is called with each thing that is
- * allowed but hardly meant.
+ * Reads the configuration, which maf-server(1) describes, into these, which the caller made. FALSE after a
+ * line in the log that begins with FILE:LINE, or FILE, and quotes no secret: for a file that cannot be read
+ * or that others may read, a line that is none, an unknown group or key, a value that cannot be used, a
+ * minimum grade that nobody can reach. Logs warnings, too.
  */
-gboolean config_load(const char *file, users_t **users, policy_t **policy, limits_t *limits,
-                     void (*warn)(const char *text), GError **error);
-
-/* Reads the client's credentials, which maf-client(1) describes. FALSE as for config_load(). */
-gboolean config_load_credentials(const char *file, credentials_t *credentials, GError **error);
+gboolean config_load(const char *file, users_t *users, policy_t *policy, limits_t *limits);
 
 /*
- * Takes the credentials of the environment, MAF_USER and MAF_PASSWORD, and overwrites them there. Without
- * any, both are NULL. FALSE with an error when only one is there, or SASL does not allow them.
+ * Reads the client's credentials, which maf-client(1) describes, from the file, or for NULL from MAF_USER and
+ * MAF_PASSWORD, which are overwritten in any case. Both are NULL without any. FALSE as for config_load().
  */
-gboolean config_take_environment(credentials_t *credentials, GError **error);
+gboolean config_load_credentials(const char *file, credentials_t *credentials);
 
 #endif /* CONFIG_H */

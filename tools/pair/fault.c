@@ -21,19 +21,38 @@ typedef struct extra {
 } extra_t;
 
 /* clang-format off */
-#define BYTES(literal) .bytes = (literal), .len = sizeof(literal) - 1
+#define RAW(literal) .bytes = (literal), .len = sizeof(literal) - 1
 static const extra_t success = {.instr = MAF_INSTR_SUCCESS, .method = MAF_METHOD_SUCCESS};
 static const extra_t do_test = {.instr = MAF_INSTR_DO, .method = MAF_METHOD_INTERNAL_TEST};
 static const extra_t what_next = {.instr = MAF_INSTR_WHAT_NEXT};
 static const extra_t process = {.instr = MAF_INSTR_PROCESS, .method = MAF_METHOD_INTERNAL_TEST};
 static const extra_t oem = {.instr = MAF_INSTR_OEM};
-static const extra_t oem_00 = {BYTES("\x07\x00\x00\x00" "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x00\x00\x00\x00")};
-static const extra_t unknown = {BYTES("\x08\x00\x00\x00")};
-static const extra_t request = {BYTES("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x01")};
+static const extra_t oem_00 = {RAW("\x07\x00\x00\x00" "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x00\x00\x00\x00")};
+static const extra_t unknown = {RAW("\x08\x00\x00\x00")};
+static const extra_t request = {RAW("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x01")};
 /* clang-format on */
 
 /* In which revisions of the draft there is such a rule. */
 typedef enum scope { BOTH, ONLY_00, ONLY_01 } scope_t;
+
+/* What becomes of the message: of its parts before it is encoded, or of its bytes. */
+typedef enum how {
+    AS_IT_IS,
+    OFFER, /* one more id in the list, the value */
+    OFFER_AGAIN,
+    NMETHODS_WIDTH,
+    METHOD,
+    METHOD_UUID,
+    FAILURE, /* instead of the message, with the value as METHOD */
+    INSTEAD, /* a message of this INSTR */
+
+    BYTES,
+    NMETHODS,
+    DATA_LEN,
+    DATA_MORE, /* one more byte of it, the value */
+    CUT,
+    CUT_IN_PAD,
+} how_t;
 
 struct fault {
     const char *name; /* begins with that of the expert info, maf.expert.*, that the plugin has for it */
@@ -43,134 +62,29 @@ struct fault {
     const char *what;
 
     gboolean on_receipt;
-    guint list;            /* of lists, which: 0 is the first */
-    gboolean after_result; /* only after Success or Failure was sent */
+    guint list;  /* of lists, which: 0 is the first */
     guint8 also; /* messages of this INSTR right after it are altered too, to break no second rule */
     fault_decision_t decision; /* instead of anything with a message */
 
     const extra_t *before, *after; /* sent in the same write */
 
-    /* What becomes of the message before it is encoded (`ids` has room for a list), and of its bytes then */
-    void (*alter)(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run);
-    void (*distort)(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault);
+    how_t how;
     guint32 value;
-    guint at, len; /* where set_bytes() puts the value */
+    guint at, len; /* where BYTES puts the value */
 
     fault_then_t then;
 };
-
-/* The message before it is encoded */
-
-static void
-insert_offer(maf_pdu_t *pdu, method_id_t *ids, method_id_t id)
-{
-    ids[0] = id;
-    memcpy(&ids[1], pdu->offered, sizeof *ids * pdu->n_offered++);
-    pdu->offered = ids;
-}
-
-static void
-offer(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
-{
-    insert_offer(pdu, ids, method_id_compact(run->fault->value));
-}
-
-static void
-offer_again(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
-{
-    insert_offer(pdu, ids, run->offered);
-}
-
-static void
-set_nmethods_len(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
-{
-    pdu->nmethods_len = run->fault->value;
-}
-
-static void
-set_method(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
-{
-    pdu->method = method_id_compact(run->fault->value);
-}
-
-static void
-set_method_uuid(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run G_GNUC_UNUSED)
-{
-    method_id_parse_uuid(UUID_UNKNOWN, &pdu->method);
-}
-
-/* Another message, of nothing but a header. */
-static void
-send_instead(maf_pdu_t *pdu, method_id_t *ids G_GNUC_UNUSED, const fault_run_t *run)
-{
-    *pdu = (maf_pdu_t){.instr = (guint8)run->fault->value, .ver = pdu->ver};
-}
-
-static void
-send_failure(maf_pdu_t *pdu, method_id_t *ids, const fault_run_t *run)
-{
-    pdu->instr = MAF_INSTR_FAILURE;
-    set_method(pdu, ids, run);
-}
-
-/* Its bytes */
-
-static void
-set_bytes(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, const fault_t *fault)
-{
-    for (guint i = 0; i < fault->len; i++)
-        out->data[fault->at + i] = (guint8)(fault->value >> 8 * (fault->len - 1 - i));
-}
-
-static void
-set_nmethods(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
-{
-    g_byte_array_set_size(out, MAF_HEADER_LEN);
-    put_number(out, fault->value, MAF_NMETHODS_LEN);
-    for (guint32 i = 0; i < fault->value; i++) {
-        const method_id_t more = method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
-        g_byte_array_append(out, i < pdu->n_offered ? pdu->offered[i].bytes : more.bytes, MAF_METHOD_LEN);
-    }
-}
-
-/* LEN stands right before DATA, which ends the message. */
-static void
-set_len(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
-{
-    const guint32 wire = GUINT32_TO_BE(fault->value);
-    memcpy(out->data + out->len - pdu->data_len - MAF_LEN_LEN, &wire, sizeof wire);
-}
-
-static void
-add_to_data(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault)
-{
-    out->data[out->len - pdu->data_len - 1]++; /* LEN, which is small */
-    put_number(out, fault->value, 1);
-}
-
-static void
-cut(GByteArray *out, const maf_pdu_t *pdu G_GNUC_UNUSED, const fault_t *fault G_GNUC_UNUSED)
-{
-    g_byte_array_set_size(out, out->len / 2);
-}
-
-/* One byte of PAD, before LEN, is missing, and all that follows. */
-static void
-cut_in_pad(GByteArray *out, const maf_pdu_t *pdu, const fault_t *fault G_GNUC_UNUSED)
-{
-    g_byte_array_set_size(out, out->len - (guint)pdu->data_len - MAF_LEN_LEN - 1);
-}
 
 /* The faults, in the order of the expert infos */
 
 /* clang-format off */
 #define CLIENT(name, scope, instr, ...) {name, PAIR_CLIENT, scope, MAF_INSTR_##instr, __VA_ARGS__}
 #define SERVER(name, scope, instr, ...) {name, PAIR_SERVER, scope, MAF_INSTR_##instr, __VA_ARGS__}
-#define VER(number)      .distort = set_bytes, .at = 1, .len = 1, .value = (number)
-#define FLAGS(number)    .distort = set_bytes, .at = 2, .len = 2, .value = (number)
-#define RESERVED(number) .distort = set_bytes, .at = 4, .len = 3, .value = (number)
-#define IDLEN(number)    .distort = set_bytes, .at = 5, .len = 1, .value = (number) /* of the first group */
-#define LEN(number)      .distort = set_len, .value = (number)
+#define VER(number)      .how = BYTES, .at = 1, .len = 1, .value = (number)
+#define FLAGS(number)    .how = BYTES, .at = 2, .len = 2, .value = (number)
+#define RESERVED(number) .how = BYTES, .at = 4, .len = 3, .value = (number)
+#define IDLEN(number)    .how = BYTES, .at = 5, .len = 1, .value = (number) /* of the first group */
+#define LEN(number)      .how = DATA_LEN, .value = (number)
 static const fault_t faults[] = {
     CLIENT("version-list", ONLY_00, SUPPORTED, "VER 02 in the list", VER(2)),
     CLIENT("version-what-next", BOTH, WHAT_NEXT, "VER 02 in What next?", VER(2)),
@@ -203,40 +117,40 @@ static const fault_t faults[] = {
            .decision = FAULT_SUCCESS_AFTER_DO),
     SERVER("sequence-oem", ONLY_01, DO, "OEM right after Do, unasked", .after = &oem),
     CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS",
-           .distort = set_nmethods, .value = 0),
+           .how = NMETHODS, .value = 0),
     CLIENT("nmethods-256", ONLY_00, SUPPORTED, "NMETHODS 256 and as many METHODS",
-           .distort = set_nmethods, .value = MAF_NMETHODS_MAX + 1),
+           .how = NMETHODS, .value = MAF_NMETHODS_MAX + 1),
     CLIENT("nmethods-width", ONLY_00, SUPPORTED,
            "NMETHODS in one byte, as --nmethods-width 1, but in the first list only",
-           .alter = set_nmethods_len, .value = MAF_NMETHODS_LEN_BYTE),
+           .how = NMETHODS_WIDTH, .value = MAF_NMETHODS_LEN_BYTE),
     CLIENT("nmethods-idlen", ONLY_01, SUPPORTED, "IDLEN 0 in the first group of the list", IDLEN(0)),
     CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list",
-           .alter = offer_again),
+           .how = OFFER_AGAIN),
     CLIENT("duplicate-offer-later", BOTH, SUPPORTED,
            "a sub-method again in the second list, if the server requests one",
-           .list = 1, .alter = offer_again),
+           .list = 1, .how = OFFER_AGAIN),
     CLIENT("reserved-offer-success", BOTH, SUPPORTED, "SUCCESS in the list",
-           .alter = offer, .value = MAF_METHOD_SUCCESS),
+           .how = OFFER, .value = MAF_METHOD_SUCCESS),
     CLIENT("reserved-offer-failure", BOTH, SUPPORTED, "FAILURE in the list",
-           .alter = offer, .value = MAF_METHOD_FAILURE),
+           .how = OFFER, .value = MAF_METHOD_FAILURE),
     CLIENT("more-not-last", ONLY_00, SUPPORTED, "MORE_METHODS_AVAILABLE first in the list",
-           .alter = offer, .value = MAF_METHOD_MORE_AVAILABLE),
+           .how = OFFER, .value = MAF_METHOD_MORE_AVAILABLE),
     SERVER("not-offered", BOTH, DO, "Do for a sub-method that was not offered, 7FFFFFFF",
-           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = METHOD_UNKNOWN),
+           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = METHOD_UNKNOWN),
     SERVER("not-offered-uuid", ONLY_01, DO, "the same for a UUID, " UUID_UNKNOWN,
-           .also = MAF_INSTR_PROCESS, .alter = set_method_uuid),
+           .also = MAF_INSTR_PROCESS, .how = METHOD_UUID),
     SERVER("not-a-method-success", BOTH, DO, "Do for SUCCESS",
-           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_SUCCESS),
+           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = MAF_METHOD_SUCCESS),
     SERVER("not-a-method-more", BOTH, DO, "Do for MORE_METHODS_AVAILABLE",
-           .also = MAF_INSTR_PROCESS, .alter = set_method, .value = MAF_METHOD_MORE_AVAILABLE),
+           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = MAF_METHOD_MORE_AVAILABLE),
     CLIENT("method-mismatch", BOTH, PROCESS, "Process for another sub-method than the running one, 7FFFFFFF",
-           .alter = set_method, .value = METHOD_UNKNOWN),
+           .how = METHOD, .value = METHOD_UNKNOWN),
     CLIENT("method-mismatch-uuid", ONLY_01, PROCESS, "the same with a UUID, " UUID_UNKNOWN,
-           .alter = set_method_uuid),
+           .how = METHOD_UUID),
     SERVER("result-mismatch-success", BOTH, SUCCESS, "Success with METHOD 00000001",
-           .alter = set_method, .value = MAF_METHOD_INTERNAL_TEST),
+           .how = METHOD, .value = MAF_METHOD_INTERNAL_TEST),
     SERVER("result-mismatch-failure", BOTH, SUCCESS, "Failure, in place of Success, with METHOD 00000000",
-           .alter = send_failure, .value = MAF_METHOD_SUCCESS, .then = FAULT_CLOSE),
+           .how = FAILURE, .value = MAF_METHOD_SUCCESS, .then = FAULT_CLOSE),
     SERVER("no-more-available", BOTH, SUCCESS, "Request additional when the client has no more",
            .decision = FAULT_REQUEST_MORE),
     SERVER("success-without-method", BOTH, SUCCESS, "Success right after the list, without any Do",
@@ -250,22 +164,22 @@ static const fault_t faults[] = {
     SERVER("length-process", ONLY_01, PROCESS, "DLEN 4294967295 in Process, and far less DATA",
            LEN(G_MAXUINT32)),
     CLIENT("truncated-fin", BOTH, PROCESS, "half of Process, and the connection is closed",
-           .distort = cut, .then = FAULT_CLOSE),
+           .how = CUT, .then = FAULT_CLOSE),
     CLIENT("truncated-rst", BOTH, PROCESS, "half of Process, and the connection is reset",
-           .distort = cut, .then = FAULT_RESET),
+           .how = CUT, .then = FAULT_RESET),
     CLIENT("truncated-list", BOTH, SUPPORTED, "half of the list, and the connection is closed",
-           .distort = cut, .then = FAULT_CLOSE),
+           .how = CUT, .then = FAULT_CLOSE),
     CLIENT("truncated-pad", ONLY_01, PROCESS, "Process up to the middle of PAD, and the connection is closed",
-           .distort = cut_in_pad, .then = FAULT_CLOSE),
+           .how = CUT_IN_PAD, .then = FAULT_CLOSE),
     SERVER("truncated-fin", BOTH, DO, "half of Do, and the connection is closed",
-           .distort = cut, .then = FAULT_CLOSE),
+           .how = CUT, .then = FAULT_CLOSE),
     SERVER("truncated-rst", BOTH, DO, "half of Do, and the connection is reset",
-           .distort = cut, .then = FAULT_RESET),
+           .how = CUT, .then = FAULT_RESET),
     CLIENT("after-end-what-next", ONLY_00, SUCCESS, "What next? after Success, before the SOCKS request",
            .on_receipt = TRUE, .after = &what_next),
     SERVER("after-end-success", BOTH, SUCCESS, "Success twice", .after = &success),
     SERVER("after-end-failure", BOTH, SUCCESS, "Failure, in place of Success, and then Success",
-           .alter = send_failure, .value = MAF_METHOD_FAILURE, .after = &success, .then = FAULT_CLOSE),
+           .how = FAILURE, .value = MAF_METHOD_FAILURE, .after = &success, .then = FAULT_CLOSE),
     CLIENT("after-end-acknowledged", ONLY_01, ACKNOWLEDGE,
            "What next? after the Acknowledges, before the SOCKS request",
            .on_receipt = TRUE, .after = &what_next),
@@ -274,12 +188,12 @@ static const fault_t faults[] = {
     SERVER("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
     CLIENT("oem-unanswered", ONLY_01, OEM,
            "What next?, in place of OEM, in answer to the server's, if it has --oem",
-           .alter = send_instead, .value = MAF_INSTR_WHAT_NEXT),
+           .how = INSTEAD, .value = MAF_INSTR_WHAT_NEXT),
     SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge, in place of OEM, in answer to a client's --oem end",
-           .after_result = TRUE, .alter = send_instead, .value = MAF_INSTR_ACKNOWLEDGE),
+           .how = INSTEAD, .value = MAF_INSTR_ACKNOWLEDGE),
     CLIENT("wrong-answer", BOTH, PROCESS,
            "a byte too many in the answer: no rule broken, but a login to be refused",
-           .distort = add_to_data, .value = '!'),
+           .how = DATA_MORE, .value = '!'),
     SERVER("unoffered-selection", BOTH, SUCCESS, "selection of MAF although the greeting did not offer it",
            .decision = FAULT_UNOFFERED_SELECTION),
     CLIENT("unoffered-selection", BOTH, SUCCESS,
@@ -320,28 +234,18 @@ fault_help(pair_side_t side)
     }
 }
 
-/* A full list cannot take what a fault would insert, and an empty one has nothing to spoil. */
+/* Is this the message for the fault? Then it is done with that. */
 static gboolean
-has_room(const fault_t *fault, const maf_pdu_t *pdu)
-{
-    const gboolean inserts = fault->alter == offer || fault->alter == offer_again;
-    return pdu->n_offered > 0 && !(inserts && pdu->n_offered >= MAF_NMETHODS_MAX);
-}
-
-/* Is this the message for the fault? */
-static gboolean
-is_due(const fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
+is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
 {
     const fault_t *fault = run->fault;
+    const scope_t scope = pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01;
 
     if (!fault || run->done || fault->decision || fault->on_receipt != on_receipt ||
-        fault->instr != pdu->instr)
+        fault->instr != pdu->instr || (fault->scope != BOTH && fault->scope != scope))
         return FALSE;
-    if (fault->scope != BOTH && fault->scope != (pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01))
-        return FALSE;
-    if (fault->after_result && !run->after_result)
-        return FALSE;
-    return pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && has_room(fault, pdu));
+    run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && pdu->n_offered > 0);
+    return run->done;
 }
 
 static void
@@ -356,24 +260,105 @@ append(GByteArray *out, const extra_t *extra, guint8 ver)
         maf_pdu_write(&pdu, out);
 }
 
-/* The message as the fault makes it. */
+/* The parts of the message as the fault makes them; `ids` has room for a list. */
+static void
+alter(const fault_run_t *run, maf_pdu_t *pdu, method_id_t *ids)
+{
+    const fault_t *fault = run->fault;
+
+    switch (fault->how) {
+    case OFFER:
+    case OFFER_AGAIN:
+        ids[0] = fault->how == OFFER ? method_id_compact(fault->value) : run->offered;
+        memcpy(&ids[1], pdu->offered, sizeof *ids * pdu->n_offered++);
+        pdu->offered = ids;
+        break;
+    case NMETHODS_WIDTH:
+        pdu->nmethods_len = fault->value;
+        break;
+    case FAILURE:
+        pdu->instr = MAF_INSTR_FAILURE;
+        pdu->method = method_id_compact(fault->value);
+        break;
+    case METHOD:
+        pdu->method = method_id_compact(fault->value);
+        break;
+    case METHOD_UUID:
+        method_id_parse_uuid(UUID_UNKNOWN, &pdu->method);
+        break;
+    case INSTEAD:
+        *pdu = (maf_pdu_t){.instr = (guint8)fault->value, .ver = pdu->ver};
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+set_bytes(guint8 *at, guint32 value, guint len)
+{
+    while (len-- > 0)
+        *at++ = (guint8)(value >> 8 * len);
+}
+
+/* A list of so many METHODS, those of the message and then others. */
+static void
+set_nmethods(GByteArray *message, const maf_pdu_t *pdu, guint32 count)
+{
+    g_byte_array_set_size(message, MAF_HEADER_LEN);
+    put_number(message, count, MAF_NMETHODS_LEN);
+    for (guint32 i = 0; i < count; i++) {
+        const method_id_t more = method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
+        g_byte_array_append(message, i < pdu->n_offered ? pdu->offered[i].bytes : more.bytes, MAF_METHOD_LEN);
+    }
+}
+
+/* The bytes of the message as the fault makes them. */
+static void
+distort(const fault_t *fault, const maf_pdu_t *pdu, GByteArray *message)
+{
+    const guint len_at =
+        message->len - (guint)pdu->data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
+
+    switch (fault->how) {
+    case BYTES:
+        set_bytes(message->data + fault->at, fault->value, fault->len);
+        break;
+    case NMETHODS:
+        set_nmethods(message, pdu, fault->value);
+        break;
+    case DATA_LEN:
+        set_bytes(message->data + len_at, fault->value, MAF_LEN_LEN);
+        break;
+    case DATA_MORE:
+        set_bytes(message->data + len_at, (guint32)pdu->data_len + 1, MAF_LEN_LEN);
+        put_number(message, fault->value, 1);
+        break;
+    case CUT:
+        g_byte_array_set_size(message, message->len / 2);
+        break;
+    case CUT_IN_PAD: /* its last byte, which is right before LEN, is missing */
+        g_byte_array_set_size(message, len_at - 1);
+        break;
+    default:
+        break;
+    }
+}
+
 static void
 write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    const fault_t *fault = run->fault;
     g_autoptr(GByteArray) message = g_byte_array_new();
     /* cppcheck-suppress variableScope */
-    method_id_t ids[MAF_NMETHODS_MAX]; /* which `altered` may borrow */
+    method_id_t ids[MAF_NMETHODS_MAX + 1]; /* which `altered` may borrow */
     maf_pdu_t altered = *pdu;
 
-    if (fault->alter)
-        fault->alter(&altered, ids, run);
+    alter(run, &altered, ids);
     maf_pdu_write(&altered, message);
-    if (fault->distort)
-        fault->distort(message, &altered, fault);
-    append(out, fault->before, pdu->ver);
+    distort(run->fault, &altered, message);
+    append(out, run->fault->before, pdu->ver);
     g_byte_array_append(out, message->data, message->len);
-    append(out, fault->after, pdu->ver);
+    append(out, run->fault->after, pdu->ver);
 }
 
 fault_then_t
@@ -383,9 +368,7 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
-    run->after_result |= pdu->instr == MAF_INSTR_SUCCESS || pdu->instr == MAF_INSTR_FAILURE;
     run->lasts = due ? run->fault->also != 0 : run->lasts && run->fault->also == pdu->instr;
-    run->done |= due;
     if (due || run->lasts)
         write_faulty(run, pdu, out);
     else
@@ -393,13 +376,14 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
     return due ? run->fault->then : FAULT_GO_ON;
 }
 
-void
+gboolean
 fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    if (!is_due(run, TRUE, pdu))
-        return;
-    run->done = TRUE;
-    append(out, run->fault->after, pdu->ver);
+    const gboolean due = is_due(run, TRUE, pdu);
+
+    if (due)
+        append(out, run->fault->after, pdu->ver);
+    return due;
 }
 
 gboolean

@@ -27,11 +27,10 @@ void fault_help(pair_side_t side);
 /* A fault in one conversation. Begins as zero but for `fault`, which is NULL for a side without any. */
 typedef struct fault_run {
     const fault_t *fault;
-    gboolean done;         /* the rule has been broken */
-    gboolean lasts;        /* and what is sent now goes with it */
-    guint lists;           /* lists sent so far */
-    method_id_t offered;   /* the first sub-method of the first of them */
-    gboolean after_result; /* Success or Failure has been sent */
+    gboolean done;       /* the rule has been broken */
+    gboolean lasts;      /* and what is sent now goes with it */
+    guint lists;         /* lists sent so far */
+    method_id_t offered; /* the first sub-method of the first of them */
 } fault_run_t;
 
 /* How a side goes on after it has sent something. */
@@ -40,8 +39,8 @@ typedef enum fault_then { FAULT_GO_ON, FAULT_CLOSE, FAULT_RESET } fault_then_t;
 /* maf_pdu_write(), or what the fault makes of the message if this is the one for it. */
 fault_then_t fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
-/* Appends what the fault has this side send right after it has received that message, often nothing. */
-void fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
+/* Appends what the fault has this side send right after it has received that message. FALSE: nothing. */
+gboolean fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
 /* Decisions that a fault makes for a side, against the rules. */
 typedef enum fault_decision {

@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,16 +23,8 @@ is_shown(gunichar c)
 static gboolean
 write_at_once(const char *text, gsize len)
 {
-    static gsize kind; /* 1: a file or the like, 2: what may block */
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    struct stat status;
-
-    if (g_once_init_enter(&kind))
-        g_once_init_leave(&kind, fstat(STDERR_FILENO, &status) == 0 && !S_ISFIFO(status.st_mode) &&
-                                         !S_ISSOCK(status.st_mode) && !isatty(STDERR_FILENO)
-                                     ? 1
-                                     : 2);
-    return (kind == 1 || poll(&out, 1, 0) == 1) && write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) > 0;
+    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) > 0;
 }
 
 static void
@@ -72,13 +63,9 @@ log_line(const char *peer, const char *format, ...)
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
         g_string_append_printf(line, "%s %s: ", text, peer);
     }
-    for (const char *c = valid; *c && line->len < PIPE_BUF - 8; c = g_utf8_next_char(c)) {
-        if (g_ascii_isprint(*c))
-            g_string_append_c(line, *c);
-        else if (is_shown(g_utf8_get_char(c)))
-            g_string_append_unichar(line, g_utf8_get_char(c));
-        else
-            g_string_append_c(line, '?');
+    for (const char *at = valid; *at && line->len < PIPE_BUF - 8; at = g_utf8_next_char(at)) {
+        const gunichar c = g_utf8_get_char(at);
+        g_string_append_unichar(line, is_shown(c) ? c : '?');
     }
     g_string_append_c(line, '\n');
     write_line(line->str, line->len);

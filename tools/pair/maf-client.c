@@ -13,8 +13,6 @@
 #include "service.h"
 #include "socks-pdu.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,8 +27,8 @@ typedef struct session {
     gsize offered;           /* so many of the offer have been sent, */
     gboolean more_available; /* and said to be not all */
     gboolean list_sent;
-    guint messages;     /* lists and sub-methods */
-    gboolean satisfied; /* one of those required has completed */
+    guint messages;  /* lists and sub-methods */
+    guint completed; /* a bit for each sub-method */
 } session_t;
 
 /* The list (draft-00, Subnegotiation) */
@@ -82,11 +80,10 @@ greet(session_t *session, gboolean *maf)
     const gboolean unoffered = fault_decides(&peer->fault, FAULT_UNOFFERED_SELECTION);
     const guint8 *offered = unoffered ? &none : methods->data;
     const guint8 count = unoffered ? 1 : (guint8)methods->len;
-    g_autoptr(GByteArray) message = g_byte_array_new();
     guint8 method;
 
-    socks_write_greeting(offered, count, message);
-    if (!peer_send(peer, message))
+    socks_write_greeting(offered, count, peer->out);
+    if (!peer_send(peer))
         return FALSE;
     if (peer->options->coalesce && peer->options->oem_place != OEM_BEFORE_LIST &&
         offered[0] != SOCKS_METHOD_NONE && !send_list(session))
@@ -112,23 +109,18 @@ process(session_t *session, method_run_t *run, const maf_pdu_t *first, step_t *s
     maf_pdu_t pdu = *first;
 
     for (;;) {
-        GByteArray *answer;
-        *step = method_step(run, pdu.data, pdu.data_len, &answer, &peer->in.error);
+        *step = method_step(run, pdu.data, pdu.data_len, &peer->in.error);
+        const GByteArray *answer = method_answer(run);
         const gboolean sent = *step != STEP_BROKEN &&
                               (!answer || peer_send_data(peer, MAF_INSTR_PROCESS, &first->method, answer));
-        wipe_and_unref(answer);
         if (!sent || *step != STEP_OPEN)
             return sent;
         if (!peer_read_pdu(peer, "Process", FALSE, &pdu))
             return FALSE;
         if (pdu.instr == MAF_INSTR_FAILURE)
             return fail(&peer->in.error, STATUS_REFUSED, "the server sent Failure");
-        if (pdu.instr != MAF_INSTR_PROCESS)
-            return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
-        if (!method_id_equal(&pdu.method, &first->method)) {
-            g_autofree char *other = method_id_describe(&pdu.method);
-            return fail(&peer->in.error, STATUS_VIOLATION, "got Process for %s", other);
-        }
+        if (!peer_wants_process(peer, &pdu, &first->method))
+            return FALSE;
     }
 }
 
@@ -137,6 +129,7 @@ run_method(session_t *session, const maf_pdu_t *pdu)
 {
     peer_t *peer = &session->peer;
     const client_options_t *options = session->options;
+    const maf_pdu_t what_next = {.instr = MAF_INSTR_WHAT_NEXT};
     g_autofree char *name = method_id_describe(&pdu->method);
     const method_t *method = method_find(&pdu->method);
     step_t step = STEP_FAILED;
@@ -147,10 +140,9 @@ run_method(session_t *session, const maf_pdu_t *pdu)
     if (!run)
         log_line(peer->name, "offered %s, but cannot run it", name);
     const gboolean done = !run || process(session, run, pdu, &step);
-    session->satisfied |= step == STEP_PASSED && g_ptr_array_find(options->required, method, NULL);
+    session->completed |= step == STEP_PASSED ? 1U << method->index : 0;
     method_stop(run);
-    return done && peer_exchange_oem(peer, OEM_BEFORE_WHAT_NEXT) &&
-           peer_send_header(peer, MAF_INSTR_WHAT_NEXT, MAF_FLAGS_NONE);
+    return done && peer_exchange_oem(peer, OEM_BEFORE_WHAT_NEXT) && peer_send_pdu(peer, &what_next);
 }
 
 /* Success or Failure */
@@ -159,25 +151,27 @@ run_method(session_t *session, const maf_pdu_t *pdu)
 static gboolean
 acknowledge(peer_t *peer)
 {
-    return peer->revision != MAF_VER_01 || (peer_exchange_oem(peer, OEM_AT_END) &&
-                                            peer_send_header(peer, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE) &&
-                                            peer_read_instr(peer, MAF_INSTR_ACKNOWLEDGE, FALSE));
+    const maf_pdu_t message = {.instr = MAF_INSTR_ACKNOWLEDGE};
+    maf_pdu_t answer;
+
+    return peer->revision != MAF_VER_01 ||
+           (peer_exchange_oem(peer, OEM_AT_END) && peer_send_pdu(peer, &message) &&
+            peer_read_instr(peer, MAF_INSTR_ACKNOWLEDGE, FALSE, &answer));
 }
 
 /* Success counts only if the server has run what was required of it. */
 static gboolean
 accept_success(session_t *session, const maf_pdu_t *pdu)
 {
-    const GPtrArray *required = session->options->required;
+    const guint required = session->options->required;
     GError **error = &session->peer.in.error;
 
     if (!method_id_is(&pdu->method, MAF_METHOD_SUCCESS))
         return fail(error, STATUS_VIOLATION, "got Success whose METHOD is not SUCCESS");
-    if (required->len > 0 && !session->satisfied)
-        return fail(error, STATUS_VIOLATION,
-                    "got Success, although %s%s has not completed: the server proved nothing",
-                    ((const method_t *)required->pdata[0])->name,
-                    required->len > 1 ? " or another required" : "");
+    if (required && !(required & session->completed))
+        return fail(
+            error, STATUS_VIOLATION,
+            "got Success, although a required sub-method has not completed: the server proved nothing");
     return acknowledge(&session->peer);
 }
 
@@ -222,7 +216,7 @@ subnegotiate(session_t *session)
         case MAF_INSTR_FAILURE:
             return accept_failure(peer, "the server sent Failure", &pdu);
         default:
-            return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
+            return peer_refuse_pdu(peer, &pdu);
         }
     }
     return fail(&peer->in.error, STATUS_VIOLATION, "more lists and sub-methods than the limit of %d",
@@ -234,10 +228,9 @@ static gboolean
 request(session_t *session, const socks_message_t *message, socks_message_t *reply)
 {
     peer_t *peer = &session->peer;
-    g_autoptr(GByteArray) out = g_byte_array_new();
 
-    socks_write_message(message, out);
-    if (!peer_send(peer, out))
+    socks_write_message(message, peer->out);
+    if (!peer_send(peer))
         return FALSE;
     peer_expect(peer, "a SOCKS 5 reply");
     if (!socks_read_message(&peer->in, reply))
@@ -261,7 +254,7 @@ reach_target(session_t *session, const socks_message_t *message, socks_message_t
     const guint16 port = options->server_port;
     gboolean maf = FALSE;
 
-    const int fd = net_connect(host, port, net_deadline(options->peer.timeout), -1, &why);
+    const int fd = net_connect(host, port, net_deadline(options->peer.timeout), &why);
     if (fd < 0)
         return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s, port %u: %s", host,
                     port, why);
@@ -292,47 +285,17 @@ leave(peer_t *peer)
 
 /* Standard input and output */
 
-/*
- * Opened anew, the other end of a pipe or a terminal can be made not to block without making it so for the
- * other programs that have it. What cannot be is written in pieces that a pipe takes once it polls as
- * writable.
- */
-static int
-open_anew(int fd, int flags)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-    const int anew = lseek(fd, 0, SEEK_CUR) < 0 ? open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY) : -1;
-
-    if (anew >= 0)
-        close(fd);
-    return anew;
-}
-
-static relay_end_t
-standard_streams(void)
-{
-    relay_end_t end = {.last = isatty(STDIN_FILENO) == 1};
-
-    end.in = open_anew(STDIN_FILENO, O_RDONLY);
-    end.out = open_anew(STDOUT_FILENO, O_WRONLY);
-    end.most = end.out < 0 ? PIPE_BUF : 0;
-    end.in = end.in < 0 ? STDIN_FILENO : end.in;
-    end.out = end.out < 0 ? STDOUT_FILENO : end.out;
-    return end;
-}
-
 static status_t
 connect_standard_streams(const client_options_t *options)
 {
+    const relay_end_t streams = {.in = STDIN_FILENO, .out = STDOUT_FILENO, .last = isatty(STDIN_FILENO) == 1};
     const socks_message_t message =
         socks_message_of(SOCKS_CMD_CONNECT, options->target_host, options->target_port);
     session_t session = {.options = options};
     socks_message_t reply;
 
-    if (reach_target(&session, &message, &reply)) {
-        const relay_end_t end = standard_streams();
-        peer_relay(&session.peer, &end, NULL);
-    }
+    if (reach_target(&session, &message, &reply))
+        peer_relay(&session.peer, &streams);
     return leave(&session.peer);
 }
 
@@ -341,7 +304,6 @@ connect_standard_streams(const client_options_t *options)
 static gboolean
 receive_request(peer_t *program, socks_message_t *message)
 {
-    g_autoptr(GByteArray) selection = g_byte_array_new();
     guint8 count;
 
     peer_expect(program, "a SOCKS 5 greeting");
@@ -349,8 +311,8 @@ receive_request(peer_t *program, socks_message_t *message)
     if (!offered)
         return FALSE;
     const gboolean none = memchr(offered, SOCKS_METHOD_NONE, count) != NULL;
-    socks_write_selection(none ? SOCKS_METHOD_NONE : SOCKS_METHOD_UNACCEPTABLE, selection);
-    if (!peer_send(program, selection))
+    socks_write_selection(none ? SOCKS_METHOD_NONE : SOCKS_METHOD_UNACCEPTABLE, program->out);
+    if (!peer_send(program))
         return FALSE;
     if (!none)
         return fail(&program->in.error, STATUS_VIOLATION, "got no METHOD 00, no authentication");
@@ -377,23 +339,23 @@ carry_out_request(session_t *session, const socks_message_t *message, socks_mess
 }
 
 static void
-serve(int fd, slot_t *slot, gconstpointer owner)
+serve(int fd, char *name, slot_t *slot, gconstpointer owner)
 {
     const client_options_t *options = owner;
     const relay_end_t end = {.in = fd, .out = fd, .is_socket = TRUE};
     session_t session = {.options = options};
-    g_autoptr(GByteArray) out = g_byte_array_new();
     socks_message_t message = {0}, reply;
     peer_t program;
 
-    peer_open(&program, fd, service_peer_name(slot), &options->program);
+    peer_open(&program, fd, name, &options->program);
     if (receive_request(&program, &message)) {
         service_logged_in(slot);
         const gboolean reached = carry_out_request(&session, &message, &reply);
-        socks_write_message(&reply, out);
-        if (peer_send(&program, out) && reached) {
+        socks_write_message(&reply, program.out);
+        if (peer_send(&program) && reached) {
             peer_expect(&program, NULL);
-            program.reset = !peer_relay(&session.peer, &end, program.in.bytes);
+            g_byte_array_append(session.peer.out, program.in.bytes->data, program.in.bytes->len);
+            program.reset = !peer_relay(&session.peer, &end);
         }
     } else {
         g_autofree char *text = peer_explain(&program);
@@ -406,12 +368,11 @@ serve(int fd, slot_t *slot, gconstpointer owner)
 static status_t
 listen_for_programs(const client_options_t *options)
 {
-    const int listener = service_listen(options->listen_host, options->listen_port, options->program.timeout);
+    const int listener = service_listen(options->listen_host, options->listen_port,
+                                        "anybody who reaches this address gets through, as you");
 
     if (listener < 0)
         return STATUS_NETWORK;
-    if (!service_is_local(listener))
-        log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through, as you");
     service_run(listener, CONNECTIONS, serve, options);
     return STATUS_OK;
 }

@@ -82,60 +82,54 @@ method_id_uuid(const method_id_t *id, method_id_t *uuid)
 char *
 method_id_describe(const method_id_t *id)
 {
-    const gboolean is_uuid = id->len == MAF_LONG_ID_LEN;
     GString *text = g_string_new(NULL);
+    method_id_t uuid;
 
-    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++) {
-        const gboolean dash = is_uuid && i >= 4 && i <= 10 && i % 2 == 0;
-        g_string_append_printf(text, is_uuid ? "%s%02x" : "%s%02X", dash ? "-" : "", id->bytes[i]);
-    }
     for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
-        if (method_id_is(id, named[i].number) || g_strcmp0(text->str, named[i].uuid) == 0) {
-            g_string_free(text, TRUE);
-            return g_strdup(named[i].name);
-        }
+        if (method_id_is(id, named[i].number) ||
+            (named[i].uuid && method_id_parse_uuid(named[i].uuid, &uuid) && method_id_equal(id, &uuid)))
+            return g_string_free(g_string_assign(text, named[i].name), FALSE);
     }
-    if (!is_uuid) {
-        g_string_prepend(text, "X'");
-        g_string_append(text, id->len > sizeof id->bytes ? "...'" : "'");
+    if (id->len == MAF_LONG_ID_LEN) {
+        for (gsize i = 0; i < id->len; i++)
+            g_string_append_printf(text, "%s%02x", i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "", id->bytes[i]);
+        return g_string_free(text, FALSE);
     }
+    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++)
+        g_string_append_printf(text, "%02X", id->bytes[i]);
+    g_string_prepend(text, "X'");
+    g_string_append(text, id->len > sizeof id->bytes ? "...'" : "'");
     return g_string_free(text, FALSE);
 }
 
 /* What follows the header (Subnegotiation of either draft, the diagrams) */
 
 enum part {
-    KNOWN = 1, /* the revision has this INSTR */
-    LIST = 2,
-    RESERVED = 4,
-    METHOD = 8,
-    DATA = 16,
-    VER_00 = 32, /* VER 00 is as good as the revision's own */
+    LIST = 1,
+    RESERVED = 2,
+    METHOD = 4,
+    DATA = 8,
+    VER_00 = 16, /* VER 00 is as good as the revision's own */
 };
 
 static int
 parts_of(int revision, guint8 instr)
 {
-    static const struct {
-        guint8 instr;
-        int parts[2]; /* in each revision */
-    } forms[] = {
-        {MAF_INSTR_SUCCESS, {KNOWN | METHOD | DATA, KNOWN | METHOD | VER_00}},
-        {MAF_INSTR_SUPPORTED, {KNOWN | LIST, KNOWN | LIST}},
-        {MAF_INSTR_REQUEST_MORE, {KNOWN, KNOWN}},
-        {MAF_INSTR_DO, {KNOWN | METHOD | DATA, KNOWN | METHOD}},
-        {MAF_INSTR_WHAT_NEXT, {KNOWN, KNOWN}},
-        {MAF_INSTR_PROCESS, {KNOWN | METHOD | DATA, KNOWN | METHOD | DATA}},
-        {MAF_INSTR_ACKNOWLEDGE, {KNOWN, KNOWN}},
-        {MAF_INSTR_OEM, {0, KNOWN | RESERVED | METHOD | DATA}},
-        {MAF_INSTR_FAILURE, {KNOWN | METHOD | DATA, KNOWN | METHOD | VER_00}},
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
-        if (forms[i].instr == instr)
-            return forms[i].parts[revision];
+    switch (instr) {
+    case MAF_INSTR_SUPPORTED:
+        return LIST;
+    case MAF_INSTR_DO:
+        return revision == MAF_VER_00 ? METHOD | DATA : METHOD;
+    case MAF_INSTR_PROCESS:
+        return METHOD | DATA;
+    case MAF_INSTR_OEM:
+        return RESERVED | METHOD | DATA;
+    case MAF_INSTR_SUCCESS:
+    case MAF_INSTR_FAILURE:
+        return revision == MAF_VER_00 ? METHOD | DATA : METHOD | VER_00;
+    default:
+        return 0;
     }
-    return 0;
 }
 
 gboolean
@@ -236,7 +230,7 @@ check_header(reader_t *in, guint8 instr, guint8 ver, int revision)
         fail(&in->error, STATUS_VIOLATION, "VER is %02X, neither 00 nor 01 (INSTR %02X)", ver, instr);
     else if (ver != revision && !(ver == MAF_VER_00 && parts_of(revision, instr) & VER_00))
         fail(&in->error, STATUS_VIOLATION, "VER is %02X, not %02X (INSTR %02X)", ver, revision, instr);
-    else if (!parts_of(revision, instr))
+    else if (!maf_instr_name(instr) || (instr == MAF_INSTR_OEM && revision == MAF_VER_00))
         fail(&in->error, STATUS_VIOLATION, "INSTR is %02X, which revision %02X does not have", instr,
              revision);
 }

@@ -50,7 +50,6 @@ static gboolean
 select_socks_method(client_t *client, guint8 *method)
 {
     peer_t *peer = &client->peer;
-    g_autoptr(GByteArray) selection = g_byte_array_new();
     guint8 count;
 
     peer_expect(peer, "a SOCKS 5 greeting");
@@ -58,8 +57,8 @@ select_socks_method(client_t *client, guint8 *method)
     if (!offered)
         return FALSE;
     *method = choose_socks_method(client, offered, count);
-    socks_write_selection(*method, selection);
-    if (!peer_send(peer, selection))
+    socks_write_selection(*method, peer->out);
+    if (!peer_send(peer))
         return FALSE;
     return *method != SOCKS_METHOD_UNACCEPTABLE ||
            fail(&peer->in.error, STATUS_REFUSED, "METHOD %02X is not among those of the greeting",
@@ -71,15 +70,12 @@ select_socks_method(client_t *client, guint8 *method)
 static gboolean
 receive_list(client_t *client)
 {
-    peer_t *peer = &client->peer;
     maf_pdu_t pdu;
 
-    if (!peer_read_pdu(peer, "a list of MAF sub-methods", TRUE, &pdu))
+    if (!peer_read_instr(&client->peer, MAF_INSTR_SUPPORTED, TRUE, &pdu))
         return FALSE;
-    if (pdu.instr != MAF_INSTR_SUPPORTED)
-        return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
     policy_offer(&client->policy, pdu.offered, pdu.n_offered);
-    return peer_exchange_oem(peer, OEM_BEFORE_LIST);
+    return peer_exchange_oem(&client->peer, OEM_BEFORE_LIST);
 }
 
 /* { Do, Process ..., What next } */
@@ -89,14 +85,12 @@ static gboolean
 send_do(client_t *client, const method_id_t *id, method_run_t *run)
 {
     peer_t *peer = &client->peer;
-    GByteArray *first;
 
-    method_step(run, NULL, 0, &first, NULL);
-    gboolean sent = peer_send_data(peer, MAF_INSTR_DO, id, first);
-    if (sent && first && !maf_pdu_has_data(peer->revision, MAF_INSTR_DO))
-        sent = peer_send_data(peer, MAF_INSTR_PROCESS, id, first);
-    wipe_and_unref(first);
-    return sent;
+    method_step(run, NULL, 0, NULL);
+    const GByteArray *first = method_answer(run);
+    return peer_send_data(peer, MAF_INSTR_DO, id, first) &&
+           (!first || maf_pdu_has_data(peer->revision, MAF_INSTR_DO) ||
+            peer_send_data(peer, MAF_INSTR_PROCESS, id, first));
 }
 
 /* A step, and the answer to it. */
@@ -104,14 +98,12 @@ static gboolean
 process(client_t *client, const decision_t *decision, method_run_t *run, const maf_pdu_t *pdu, step_t *step)
 {
     const gint64 answer_refusal_at = g_get_monotonic_time() + REFUSAL_DELAY;
-    GByteArray *answer;
 
-    *step = method_step(run, pdu->data, pdu->data_len, &answer, NULL);
+    *step = method_step(run, pdu->data, pdu->data_len, NULL);
     if (*step == STEP_FAILED && decision->method->need != SECRET_NONE)
         net_wait(client->peer.fd, 0, answer_refusal_at);
-    const gboolean sent = !answer || peer_send_data(&client->peer, MAF_INSTR_PROCESS, &decision->id, answer);
-    wipe_and_unref(answer);
-    return sent;
+    const GByteArray *answer = method_answer(run);
+    return !answer || peer_send_data(&client->peer, MAF_INSTR_PROCESS, &decision->id, answer);
 }
 
 static gboolean
@@ -125,15 +117,9 @@ process_until_what_next(client_t *client, const decision_t *decision, method_run
             return FALSE;
         if (pdu.instr == MAF_INSTR_WHAT_NEXT)
             return TRUE;
-        if (pdu.instr != MAF_INSTR_PROCESS)
-            return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
-        if (*step != STEP_OPEN)
+        if (pdu.instr == MAF_INSTR_PROCESS && *step != STEP_OPEN)
             return fail(&peer->in.error, STATUS_VIOLATION, "got Process after the sub-method's end");
-        if (!method_id_equal(&pdu.method, &decision->id)) {
-            g_autofree char *other = method_id_describe(&pdu.method);
-            return fail(&peer->in.error, STATUS_VIOLATION, "got Process for %s", other);
-        }
-        if (!process(client, decision, run, &pdu, step))
+        if (!peer_wants_process(peer, &pdu, &decision->id) || !process(client, decision, run, &pdu, step))
             return FALSE;
     }
 }
@@ -195,28 +181,26 @@ send_success(client_t *client)
     g_autofree char *grade = g_strdup_printf("grade=%u", client->policy.grade);
 
     return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS,
-                       client->options->policy->sends_grade ? grade : NULL);
+                       client->options->policy.sends_grade ? grade : NULL);
 }
 
 static gboolean
 acknowledge(client_t *client)
 {
-    return peer_read_instr(&client->peer, MAF_INSTR_ACKNOWLEDGE, TRUE) &&
-           peer_send_header(&client->peer, MAF_INSTR_ACKNOWLEDGE, MAF_FLAGS_NONE);
+    const maf_pdu_t answer = {.instr = MAF_INSTR_ACKNOWLEDGE};
+    maf_pdu_t pdu;
+
+    return peer_read_instr(&client->peer, MAF_INSTR_ACKNOWLEDGE, TRUE, &pdu) &&
+           peer_send_pdu(&client->peer, &answer);
 }
 
 /* A client may acknowledge Success, and is acknowledged. What follows is its request. */
 static gboolean
 receive_acknowledge(client_t *client)
 {
-    peer_t *peer = &client->peer;
-    guint8 next;
+    const guint8 next = peer_peek(&client->peer, "a SOCKS 5 request");
 
-    while ((next = peer_peek(peer, "a SOCKS 5 request")) == MAF_INSTR_OEM) {
-        if (!peer_answer_oem(peer))
-            return FALSE;
-    }
-    return !peer->in.error && (next != MAF_INSTR_ACKNOWLEDGE || acknowledge(client));
+    return (next != MAF_INSTR_ACKNOWLEDGE && next != MAF_INSTR_OEM) || acknowledge(client);
 }
 
 /* Sends Do FAILURE or Failure, and waits for what acknowledges it. Returns FALSE. */
@@ -225,7 +209,7 @@ refuse(client_t *client, const decision_t *decision)
 {
     peer_t *peer = &client->peer;
 
-    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy->failure_text) &&
+    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy.failure_text) &&
         peer->revision == MAF_VER_01)
         acknowledge(client);
     g_clear_error(&peer->in.error); /* for this is why the login has failed */
@@ -249,7 +233,8 @@ subnegotiate(client_t *client)
         if (decision.reason)
             return refuse(client, &decision);
         if (decision.instr == MAF_INSTR_REQUEST_MORE) {
-            if (!peer_send_header(peer, decision.instr, decision.flags) || !receive_list(client))
+            const maf_pdu_t request = {.instr = decision.instr, .flags = decision.flags};
+            if (!peer_send_pdu(peer, &request) || !receive_list(client))
                 return FALSE;
         } else if (decision.instr == MAF_INSTR_SUCCESS || fault_decides(&peer->fault, FAULT_SUCCESS_FOR_DO)) {
             success_now = TRUE;
@@ -268,15 +253,12 @@ subnegotiate(client_t *client)
 static gboolean
 reply(client_t *client, guint8 rep, int target)
 {
-    g_autofree char *host = NULL;
     guint16 port = 0;
-    g_autoptr(GByteArray) out = g_byte_array_new();
+    g_autofree char *host = target < 0 ? g_strdup("0.0.0.0") : net_own_host(target, &port);
+    const socks_message_t message = socks_message_of(rep, host, port);
 
-    if (target >= 0)
-        host = net_own_host(target, &port);
-    const socks_message_t message = socks_message_of(rep, host ? host : "0.0.0.0", port);
-    socks_write_message(&message, out);
-    return peer_send(&client->peer, out);
+    socks_write_message(&message, client->peer.out);
+    return peer_send(&client->peer);
 }
 
 /* Replies that it cannot be done. */
@@ -310,13 +292,13 @@ connect_and_relay(client_t *client, const char *host, guint16 port)
     const char *why;
 
     peer_log_verbose(peer, "connecting to %s, port %u", host, port);
-    const int target = net_connect(host, port, net_deadline(client->options->peer.timeout), peer->fd, &why);
+    const int target = net_connect(host, port, net_deadline(client->options->peer.timeout), &why);
     if (target < 0) {
         decline(client, rep_of_errno(errno), why);
         return;
     }
     const relay_end_t end = {.in = target, .out = target, .is_socket = TRUE};
-    const gboolean done = reply(client, SOCKS_REP_SUCCEEDED, target) && peer_relay(peer, &end, NULL);
+    const gboolean done = reply(client, SOCKS_REP_SUCCEEDED, target) && peer_relay(peer, &end);
     peer_log_verbose(peer, "%s", done ? "closed" : peer->in.error->message);
     close(target);
 }
@@ -366,37 +348,36 @@ log_login(const client_t *client, gboolean done)
 {
     const char *user = client->user ? client->user : client->claimed;
     const char *by = client->passed->len > 0 ? client->passed->str : client->running;
-    g_autofree char *why = done ? NULL
-                           : service_made_room(client->slot)
-                               ? g_strdup("closed to make room for another connection")
-                               : peer_explain(&client->peer);
+    g_autofree char *why = done ? NULL : peer_explain(&client->peer);
+    const char *reason =
+        !done && service_made_room(client->slot) ? "closed to make room for another connection" : why;
 
     log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s",
              done ? "succeeded" : "failed", user ? user : "-", by ? by : "-", client->policy.grade,
-             why ? ": " : "", why ? why : "");
+             reason ? ": " : "", reason ? reason : "");
 }
 
 static void
-serve(int fd, slot_t *slot, gconstpointer owner)
+serve(int fd, char *name, slot_t *slot, gconstpointer owner)
 {
     const server_options_t *options = owner;
-    client_t client = {.slot = slot, .options = options, .passed = g_string_new(NULL)};
+    client_t client = {.slot = slot,
+                       .options = options,
+                       .policy = {.policy = &options->policy},
+                       .passed = g_string_new(NULL)};
+    const peer_t *peer = &client.peer;
     gboolean maf = FALSE;
 
-    peer_open(&client.peer, fd, service_peer_name(slot), &options->peer);
-    client.peer.receive_timeout = (gint64)options->peer.timeout * G_USEC_PER_SEC;
-    policy_start(&client.policy, options->policy);
+    peer_open(&client.peer, fd, name, &options->peer);
     const gboolean done = log_in(&client, &maf);
     log_login(&client, done);
     if (done)
         carry_out_request(&client, maf);
-    if (done && client.peer.in.error && client.peer.expects &&
-        (!client.peer.at_end || options->peer.verbose)) {
-        g_autofree char *text = peer_explain(&client.peer);
-        log_line(client.peer.name, "%s", text);
+    if (done && peer->in.error && peer->expects && (!peer->at_end || options->peer.verbose)) {
+        g_autofree char *text = peer_explain(peer);
+        log_line(peer->name, "%s", text);
     }
     peer_close(&client.peer);
-    policy_stop(&client.policy);
     g_string_free(client.passed, TRUE);
     g_free(client.claimed);
     g_free(client.user);
@@ -410,12 +391,11 @@ main(int argc, char **argv)
     server_options_t options;
 
     server_options_parse(argc, argv, &options);
-    const int listener = service_listen(options.host, options.port, options.peer.timeout);
-    if (listener >= 0) {
-        if (!service_is_local(listener) && (!options.users || options.allow_none))
-            log_line(NULL, "warning: an open proxy: anybody who reaches this address gets through");
+    const char *warning =
+        !options.users || options.allow_none ? "anybody who reaches this address gets through" : NULL;
+    const int listener = service_listen(options.host, options.port, warning);
+    if (listener >= 0)
         service_run(listener, options.limits.connections, serve, &options);
-    }
     server_options_clear(&options);
     return listener >= 0 ? STATUS_OK : STATUS_NETWORK;
 }

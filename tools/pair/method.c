@@ -13,33 +13,30 @@
 /* A client's message longer than this, in bytes, is refused. */
 #define SASL_MESSAGE_MAX 4096
 
-static method_t methods[] = {
-    {MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
-    {MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
-    {MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", "PLAIN", SECRET_SCRAM},
-    {MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", NULL, SECRET_NONE},
+static method_t methods[METHODS] = {
+    {0, MAF_METHOD_SASL_SCRAM_SHA_256, "SASL SCRAM-SHA-256", "SCRAM-SHA-256", SECRET_SCRAM},
+    {1, MAF_METHOD_SASL_CRAM_MD5, "SASL CRAM-MD5", "CRAM-MD5", SECRET_PASSWORD},
+    {2, MAF_METHOD_SASL_PLAIN, "SASL PLAIN", "PLAIN", SECRET_SCRAM},
+    {3, MAF_METHOD_INTERNAL_TEST, "Internal Test Method", "internal-test", SECRET_NONE},
 };
-static method_t *const internal_test = &methods[G_N_ELEMENTS(methods) - 1];
+static method_t *const internal_test = &methods[3];
 
 struct method_run {
     const method_t *method;
     pair_side_t side;
     const method_settings_t *settings;
 
+    GByteArray *answer; /* to the step before, or NULL */
+
     /* SASL */
     Gsasl_session *session;
     guint steps;
-    user_t *user;    /* the server's: whom the client says it is, or a decoy */
+    const user_t *user; /* the server's: whom the client says it is, or the decoy */
+    user_t *decoy;
     char *complaint; /* the client's: what was wrong with the server's message */
 };
 
 /* Which there are */
-
-const method_t *
-method_get(gsize index)
-{
-    return index < G_N_ELEMENTS(methods) ? &methods[index] : NULL;
-}
 
 const method_t *
 method_find(const method_id_t *id)
@@ -65,21 +62,28 @@ method_find_word(const char *word)
 }
 
 gboolean
-method_rename_test(const method_id_t *id)
+method_rename_test(guint32 number)
 {
-    guint32 wire;
+    const method_id_t id = method_id_compact(number);
+    g_autofree char *name = method_id_describe(&id);
 
-    if (id->len != MAF_METHOD_LEN || method_find(id))
+    if (!g_str_has_prefix(name, "X'"))
         return FALSE;
-    memcpy(&wire, id->bytes, sizeof wire);
-    internal_test->id = GUINT32_FROM_BE(wire);
+    internal_test->id = number;
     return TRUE;
+}
+
+static void
+set_answer(method_run_t *run, const void *data, gsize len)
+{
+    run->answer = g_byte_array_sized_new((guint)len);
+    g_byte_array_append(run->answer, data, (guint)len);
 }
 
 /* Internal Test Method: the server sends bytes, the client returns them, the server compares. */
 
 static step_t
-echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+echo_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
     const gboolean is_client = run->side == PAIR_CLIENT;
     gsize len = in_len;
@@ -89,8 +93,7 @@ echo_step(const method_run_t *run, const guint8 *in, gsize in_len, GByteArray **
         return in_len == len && (len == 0 || memcmp(in, data, len) == 0) ? STEP_PASSED : STEP_FAILED;
     if (is_client && !in)
         return STEP_OPEN;
-    *out = g_byte_array_new();
-    g_byte_array_append(*out, data, (guint)len);
+    set_answer(run, data, len);
     return is_client ? STEP_PASSED : STEP_OPEN;
 }
 
@@ -124,7 +127,7 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
     const char *name = gsasl_property_fast(session, GSASL_AUTHID);
 
     if (!run->user)
-        run->user = users_look_up(run->settings->users, name ? name : "", run->method->need);
+        run->user = users_look_up(run->settings->users, name ? name : "", run->method->need, &run->decoy);
     switch (property) {
     case GSASL_VALIDATE_SIMPLE:
         return user_check_password(run->user, gsasl_property_fast(session, GSASL_PASSWORD))
@@ -135,13 +138,13 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
                    ? gsasl_property_set(session, property, run->user->password)
                    : GSASL_NO_CALLBACK;
     case GSASL_SCRAM_ITER:
-        return gsasl_property_set(session, property, run->user->iterations);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_ITERATIONS]);
     case GSASL_SCRAM_SALT:
-        return gsasl_property_set(session, property, run->user->salt);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_SALT]);
     case GSASL_SCRAM_STOREDKEY:
-        return gsasl_property_set(session, property, run->user->stored_key);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_STORED_KEY]);
     case GSASL_SCRAM_SERVERKEY:
-        return gsasl_property_set(session, property, run->user->server_key);
+        return gsasl_property_set(session, property, run->user->scram[SCRAM_SERVER_KEY]);
     default:
         return GSASL_NO_CALLBACK;
     }
@@ -166,7 +169,7 @@ is_scram(const method_run_t *run)
 
 /* gsasl_step() on bytes that it may take for a string. */
 static int
-sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+sasl_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
     char *input = g_malloc(in_len + 1), *output = NULL;
     gsize output_len = 0;
@@ -175,10 +178,8 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
         memcpy(input, in, in_len);
     input[in_len] = '\0';
     const int status = gsasl_step(run->session, input, in_len, &output, &output_len);
-    if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE)) {
-        *out = g_byte_array_sized_new((guint)output_len);
-        g_byte_array_append(*out, (const guint8 *)output, (guint)output_len);
-    }
+    if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE))
+        set_answer(run, output, output_len);
     if (output)
         explicit_bzero(output, output_len);
     gsasl_free(output);
@@ -188,11 +189,11 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
 }
 
 static step_t
-sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
 {
     if (is_scram(run) && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
         return STEP_FAILED;
-    const int status = sasl_step(run, in, in_len, out);
+    const int status = sasl_step(run, in, in_len);
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
         return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
     if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
@@ -228,14 +229,14 @@ has_stray_nul(const method_run_t *run, const guint8 *in, gsize in_len)
 }
 
 static step_t
-sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out)
+sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len)
 {
     const char *scram_error = "e=other-error";
 
     if (in && is_scram(run) && run->steps == 1 && in_len > 0 && in[0] == 'p') {
         scram_error = "e=channel-binding-not-supported"; /* RFC 5802, section 6 */
     } else if (!in || (in_len > 0 && in_len <= SASL_MESSAGE_MAX && !has_stray_nul(run, in, in_len))) {
-        const int status = sasl_step(run, in, in_len, out);
+        const int status = sasl_step(run, in, in_len);
         if (status == GSASL_NEEDS_MORE)
             return STEP_OPEN;
         if (status == GSASL_OK && is_oneself(run))
@@ -243,23 +244,27 @@ sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len, GByteArra
         if (status == GSASL_OK || status == GSASL_AUTHENTICATION_ERROR)
             scram_error = "e=invalid-proof";
     }
-    g_clear_pointer(out, wipe_and_unref);
-    if (is_scram(run)) {
-        *out = g_byte_array_new();
-        g_byte_array_append(*out, (const guint8 *)scram_error, (guint)strlen(scram_error));
-    }
+    g_clear_pointer(&run->answer, wipe_and_unref);
+    if (is_scram(run))
+        set_answer(run, scram_error, strlen(scram_error));
     return STEP_FAILED;
 }
 
 step_t
-method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error)
+method_step(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
 {
-    *out = NULL;
+    g_clear_pointer(&run->answer, wipe_and_unref);
     run->steps += in || run->side == PAIR_CLIENT;
-    if (!run->method->mechanism)
-        return echo_step(run, in, in_len, out);
-    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, out, error)
-                                    : sasl_step_of_server(run, in, in_len, out);
+    if (run->method->need == SECRET_NONE)
+        return echo_step(run, in, in_len);
+    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, error)
+                                    : sasl_step_of_server(run, in, in_len);
+}
+
+const GByteArray *
+method_answer(const method_run_t *run)
+{
+    return run->answer;
 }
 
 const char *
@@ -289,7 +294,8 @@ method_stop(method_run_t *run)
         return;
     if (run->session)
         gsasl_finish(run->session);
-    user_free(run->user);
+    wipe_and_unref(run->answer);
+    user_free(run->decoy);
     g_free(run->complaint);
     g_free(run);
 }
@@ -298,16 +304,16 @@ method_run_t *
 method_start(const method_t *method, pair_side_t side, const method_settings_t *settings)
 {
     static GOnce once = G_ONCE_INIT;
+    const gboolean can = side == PAIR_CLIENT ? settings->credentials != NULL
+                                             : settings->users && users_have(settings->users, method->need);
     method_run_t *run = g_new0(method_run_t, 1);
 
     *run = (method_run_t){.method = method, .side = side, .settings = settings};
-    if (!method->mechanism)
+    if (method->need == SECRET_NONE)
         return run;
     Gsasl *library = g_once(&once, open_library, NULL);
-    if (side == PAIR_CLIENT ? settings->credentials &&
-                                  gsasl_client_start(library, method->mechanism, &run->session) == GSASL_OK
-                            : settings->users && users_have(settings->users, method->need) &&
-                                  gsasl_server_start(library, method->mechanism, &run->session) == GSASL_OK) {
+    if (can && (side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
+                                                                               &run->session) == GSASL_OK) {
         gsasl_session_hook_set(run->session, run);
         return run;
     }

@@ -11,12 +11,15 @@
 #include "fault.h"
 #include "users.h"
 
+/* How many there are. */
+#define METHODS 4
+
 typedef struct method {
+    guint index; /* among all */
     guint32 id;
-    const char *name;      /* on screen and in the log */
-    const char *word;      /* in a configuration and on the command line */
-    const char *mechanism; /* of SASL, or NULL */
-    secret_kind_t need;    /* what the server must know of a user for it */
+    const char *name;   /* on screen and in the log */
+    const char *word;   /* in a configuration and on the command line; to SASL, its mechanism */
+    secret_kind_t need; /* what the server must know of a user for it; of none, unless it is SASL's */
 } method_t;
 
 /* What the user configured for the sub-methods. Must outlive the runs that use it; any thread reads it. */
@@ -32,12 +35,9 @@ const method_t *method_find(const method_id_t *id);
 /* The sub-method called `word`, in any case, or NULL. */
 const method_t *method_find_word(const char *word);
 
-/* The sub-methods that there are, in the order of preference; their number for NULL. */
-const method_t *method_get(gsize index);
-
-/* From now on the Internal Test Method goes by this number. FALSE for an id that another one has. Call before
+/* From now on the Internal Test Method goes by this number. FALSE for one that has a name. Call before
  * threads. */
-gboolean method_rename_test(const method_id_t *id);
+gboolean method_rename_test(guint32 number);
 
 /* One run of a sub-method, on this side. */
 typedef struct method_run method_run_t;
@@ -56,10 +56,12 @@ typedef enum step {
 
 /*
  * Gives the run the DATA of a do or process; NULL at its first step when the other side has sent nothing yet:
- * the server's, and in revision 01, where do has no DATA, the client's. Sets *out to the DATA to answer with,
- * which the caller frees with wipe_and_unref(), or to NULL when there is none. Sets `error` for STEP_BROKEN.
+ * the server's, and in revision 01, where do has no DATA, the client's. Sets `error` for STEP_BROKEN.
  */
-step_t method_step(method_run_t *run, const guint8 *in, gsize in_len, GByteArray **out, GError **error);
+step_t method_step(method_run_t *run, const guint8 *in, gsize in_len, GError **error);
+
+/* The DATA to answer the last step with, the run's until the next; NULL for none. */
+const GByteArray *method_answer(const method_run_t *run);
 
 /* The user that a server's run has been named, proved to be one only when it passed; NULL for nobody. */
 const char *method_user(const method_run_t *run);

@@ -8,7 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -62,47 +62,28 @@ net_prepare_reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Until the deadline; 0, or why not as errno. */
+/* Linux has the time limit for sending limit connect(2), too. */
 static int
-finish_connecting(int fd, gint64 deadline, int watched)
+connect_to(const struct addrinfo *address, gint64 left)
 {
-    struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = watched, .events = 0}};
-    int count, error = 0;
-    socklen_t len = sizeof error;
-
-    do
-        count = poll(fds, G_N_ELEMENTS(fds), time_left(deadline));
-    while (count < 0 && errno == EINTR);
-    if (count <= 0)
-        return ETIMEDOUT;
-    if (!fds[0].revents)
-        return ECANCELED;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    return error;
-}
-
-static int
-connect_to(const struct addrinfo *address, gint64 deadline, int watched)
-{
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = 0;
+    const struct timeval limit = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0)
-        error = errno == EINPROGRESS ? finish_connecting(fd, deadline, watched) : errno;
-    if (error == 0) {
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
         net_set_nodelay(fd);
-        fcntl(fd, F_SETFL, 0);
         return fd;
     }
+    const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
     close(fd);
     errno = error;
     return -1;
 }
 
 int
-net_connect(const char *host, guint16 port, gint64 deadline, int watched, const char **why)
+net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     g_autofree char *service = g_strdup_printf("%u", port);
@@ -114,13 +95,12 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     const int status = getaddrinfo(node, service, &hints, &addresses);
     errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
     *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
-    for (const struct addrinfo *address = addresses; address && fd < 0 && errno != ECANCELED;
-         address = address->ai_next) {
+    for (const struct addrinfo *address = addresses; address && fd < 0; address = address->ai_next) {
         const gint64 left = deadline - g_get_monotonic_time();
         if (left <= 0)
             break;
         /* An address that does not answer leaves time for the next one. */
-        fd = connect_to(address, address->ai_next ? deadline - left / 2 : deadline, watched);
+        fd = connect_to(address, address->ai_next ? left / 2 : left);
         if (fd < 0)
             *why = g_strerror(errno);
     }
@@ -131,8 +111,9 @@ net_connect(const char *host, guint16 port, gint64 deadline, int watched, const 
     return fd;
 }
 
-char *
-net_host(const struct sockaddr_in6 *address, guint16 *port)
+/* The host, and the port, of an IPv6 or IPv4 address. */
+static char *
+host_of(const struct sockaddr_in6 *address, guint16 *port)
 {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
     const gboolean is_ipv6 = address->sin6_family == AF_INET6;
@@ -145,12 +126,18 @@ net_host(const struct sockaddr_in6 *address, guint16 *port)
 }
 
 char *
+net_host_port(const char *host, guint16 port)
+{
+    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+char *
 net_name(const struct sockaddr_in6 *address)
 {
     guint16 port;
-    g_autofree char *host = net_host(address, &port);
+    g_autofree char *host = host_of(address, &port);
 
-    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+    return net_host_port(host, port);
 }
 
 char *
@@ -160,65 +147,20 @@ net_own_host(int fd, guint16 *port)
     socklen_t len = sizeof address;
 
     getsockname(fd, (struct sockaddr *)&address, &len);
-    return net_host(&address, port);
+    return host_of(&address, port);
 }
 
 /* Relaying */
 
-/* One direction, with what it has read and not written yet. */
+/* One direction. It has bytes to write, or it waits for more. */
 typedef struct pump {
     const relay_end_t *from, *to;
-    guint8 *buffer;
+    guint8 *buffer; /* none while there are no bytes: an idle tunnel needs none */
     gsize at, len;
-    gboolean at_end, over;
+    gboolean over;
 } pump_t;
 
-static gboolean
-would_block(void)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-}
-
-/* Reads once. FALSE when the connection broke off. */
-static gboolean
-pump_read(pump_t *pump)
-{
-    if (!pump->buffer)
-        pump->buffer = g_malloc(BUFFER_SIZE);
-    const gssize count = pump->from->is_socket ? recv(pump->from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
-                                               : read(pump->from->in, pump->buffer, BUFFER_SIZE);
-
-    if (count < 0)
-        return would_block();
-    pump->at = 0;
-    pump->len = (gsize)count;
-    pump->at_end = count == 0;
-    return TRUE;
-}
-
-/* Writes as much as is taken. FALSE when the connection broke off. */
-static gboolean
-pump_write(pump_t *pump)
-{
-    const relay_end_t *to = pump->to;
-
-    while (pump->at < pump->len) {
-        const gsize left = pump->len - pump->at;
-        const gsize size = to->write_size ? to->write_size : to->most ? to->most : left;
-        const guint8 *next = pump->buffer + pump->at;
-        const gssize count = to->is_socket ? send(to->out, next, MIN(size, left), MSG_DONTWAIT | MSG_NOSIGNAL)
-                                           : write(to->out, next, MIN(size, left));
-        if (count < 0)
-            return would_block();
-        pump->at += (gsize)count;
-        if (to->write_size && pump->at < pump->len)
-            g_usleep(WRITE_PAUSE);
-        else if (to->most)
-            break;
-    }
-    return TRUE;
-}
-
+/* The end of the one side becomes that of the other. */
 static void
 half_close(pump_t *pump)
 {
@@ -229,62 +171,88 @@ half_close(pump_t *pump)
         close(pump->to->out);
 }
 
-/* What poll() says the direction can do. FALSE when the connection broke off. */
-static gboolean
-pump_go(pump_t *pump, short can_read, short can_write)
+static gssize
+pump_read(pump_t *pump)
 {
-    if (can_read && !pump_read(pump))
-        return FALSE;
+    const relay_end_t *from = pump->from;
+
+    if (!pump->buffer)
+        pump->buffer = g_malloc(BUFFER_SIZE);
+    return from->is_socket ? recv(from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
+                           : read(from->in, pump->buffer, BUFFER_SIZE);
+}
+
+/* Of a pipe, poll(2) promises no more than room for PIPE_BUF bytes. */
+static gssize
+pump_write(pump_t *pump)
+{
+    const relay_end_t *to = pump->to;
+    const guint8 *next = pump->buffer + pump->at;
+    const gsize left = pump->len - pump->at;
+
+    if (to->is_socket)
+        return send(to->out, next, to->write_size ? MIN(to->write_size, left) : left,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    return write(to->out, next, MIN(left, PIPE_BUF));
+}
+
+/* Does what poll() says it can. FALSE when the connection broke off. */
+static gboolean
+pump_go(pump_t *pump)
+{
+    const gboolean was_empty = pump->at == pump->len;
+    gssize count = 0;
+
+    if (was_empty) {
+        count = pump_read(pump);
+        pump->at = 0;
+        pump->len = (gsize)MAX(count, 0);
+        if (count == 0)
+            half_close(pump);
+    }
     /* What has just been read is tried at once, if that cannot block. */
-    if (pump->at < pump->len && (can_write || !pump->to->most) && !pump_write(pump))
+    if (pump->at < pump->len && (!was_empty || pump->to->is_socket)) {
+        count = pump_write(pump);
+        pump->at += (gsize)MAX(count, 0);
+    }
+    if (count < 0 && errno != EAGAIN && errno != EINTR)
         return FALSE;
-    if (pump->at_end && pump->at == pump->len && !pump->over)
-        half_close(pump);
     if (pump->at == pump->len)
-        g_clear_pointer(&pump->buffer, g_free); /* an idle tunnel needs none */
+        g_clear_pointer(&pump->buffer, g_free);
+    else if (pump->to->write_size)
+        g_usleep(WRITE_PAUSE);
     return TRUE;
 }
 
 static gboolean
-relay(pump_t pumps[2])
+relay(pump_t *pumps)
 {
-    while (!(pumps[0].over && pumps[1].over) && !(pumps[0].over && pumps[0].to->last) &&
+    while (!(pumps[0].over && (pumps[1].over || pumps[0].to->last)) &&
            !(pumps[1].over && pumps[1].to->last)) {
-        struct pollfd fds[4];
+        struct pollfd fds[] = {{.fd = -1}, {.fd = -1}};
         for (gsize i = 0; i < 2; i++) {
-            const gboolean full = pumps[i].at < pumps[i].len;
-            fds[2 * i] =
-                (struct pollfd){.fd = full || pumps[i].at_end ? -1 : pumps[i].from->in, .events = POLLIN};
-            fds[2 * i + 1] = (struct pollfd){.fd = full ? pumps[i].to->out : -1, .events = POLLOUT};
+            const pump_t *pump = &pumps[i];
+            const gboolean writes = pump->at < pump->len;
+            fds[i].fd = pump->over ? -1 : writes ? pump->to->out : pump->from->in;
+            fds[i].events = writes ? POLLOUT : POLLIN;
         }
         if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR)
             return FALSE;
         for (gsize i = 0; i < 2; i++) {
-            if (!pump_go(&pumps[i], fds[2 * i].revents, fds[2 * i + 1].revents))
+            if (fds[i].revents && !pump_go(&pumps[i]))
                 return FALSE;
         }
     }
     return TRUE;
 }
 
-static void
-pump_open(pump_t *pump, const relay_end_t *from, const GByteArray *sent, const relay_end_t *to)
-{
-    *pump = (pump_t){.from = from, .to = to, .len = sent ? sent->len : 0};
-    if (pump->len > 0) {
-        pump->buffer = g_malloc(MAX(pump->len, BUFFER_SIZE));
-        memcpy(pump->buffer, sent->data, pump->len);
-    }
-}
-
 gboolean
-net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b,
-          const GByteArray *sent_by_b)
+net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b)
 {
-    pump_t pumps[2];
+    pump_t pumps[] = {{.from = a, .to = b, .len = sent->len}, {.from = b, .to = a}};
 
-    pump_open(&pumps[0], a, sent_by_a, b);
-    pump_open(&pumps[1], b, sent_by_b, a);
+    if (sent->len > 0)
+        pumps[0].buffer = memcpy(g_malloc(sent->len), sent->data, sent->len);
     const gboolean ended = relay(pumps);
     const int error = errno;
     for (gsize i = 0; i < 2; i++) {

@@ -21,11 +21,11 @@ gint64 net_deadline(guint seconds);
 gboolean net_wait(int fd, short events, gint64 deadline);
 
 /*
- * Looks the host up and connects to the first of its addresses that answers before the deadline; gives up
- * when the peer on `watched`, unless -1, is gone. Returns the socket, or -1 with errno set and *why in words:
- * EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for too late, ECANCELED for a peer that is gone.
+ * Looks the host up and connects to the first of its addresses that answers before the deadline. Returns the
+ * socket, or -1 with errno set and *why in words: EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for
+ * too late.
  */
-int net_connect(const char *host, guint16 port, gint64 deadline, int watched, const char **why);
+int net_connect(const char *host, guint16 port, gint64 deadline, const char **why);
 
 /* Small writes go out at once. */
 void net_set_nodelay(int fd);
@@ -33,9 +33,9 @@ void net_set_nodelay(int fd);
 /* Has the close to come reset the connection. */
 void net_prepare_reset(int fd);
 
-/* The host, and the port, of an IPv6 or IPv4 address; both as [::1]:1080; and of this end of a socket. The
- * caller frees them. */
-char *net_host(const struct sockaddr_in6 *address, guint16 *port);
+/* HOST:PORT or [HOST]:PORT; an IPv4 or IPv6 address so; the host and port of this end of a socket. To be
+ * freed. */
+char *net_host_port(const char *host, guint16 port);
 char *net_name(const struct sockaddr_in6 *address);
 char *net_own_host(int fd, guint16 *port);
 
@@ -44,16 +44,14 @@ typedef struct relay_end {
     int in, out;
     gboolean is_socket;
     gsize write_size; /* bytes in one write, a millisecond apart; 0: as many as there are */
-    gsize most;    /* bytes that `out` takes without blocking once it polls as writable; 0: it never blocks */
-    gboolean last; /* the relay ends once the other end has ended: a terminal */
+    gboolean last;    /* the relay ends once the other end has ended: a terminal */
 } relay_end_t;
 
 /*
- * Bytes both ways between two ends, after what each has sent already (or NULL), until both have ended. An end
- * that ends half-closes the other; `out` of one that is no socket is closed. A connection that breaks off
- * resets the other one. FALSE with errno set for that.
+ * Bytes both ways between two ends, after what the first has sent already, until both have ended. An end that
+ * ends half-closes the other; `out` of one that is no socket is closed. A connection that breaks off resets
+ * the other one: FALSE with errno set.
  */
-gboolean net_relay(const relay_end_t *a, const GByteArray *sent_by_a, const relay_end_t *b,
-                   const GByteArray *sent_by_b);
+gboolean net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b);
 
 #endif /* NET_H */

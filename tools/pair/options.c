@@ -52,71 +52,56 @@ options_fail(const char *format, ...)
 }
 
 void
-options_take_number(const char *option, const char *text, guint min, guint max, guint *number)
+options_check(const char *option, guint number, guint min, guint max)
 {
-    guint64 value;
-
-    if (!text)
-        return;
-    const gboolean hex = g_ascii_strncasecmp(text, "0x", 2) == 0;
-    if (!g_ascii_string_to_unsigned(hex ? text + 2 : text, hex ? 16 : 10, min, max, &value, NULL))
-        options_fail("%s: '%s': expected a number from %u to %u, in decimal or in hexadecimal after 0x",
-                     option, text, min, max);
-    *number = (guint)value;
+    if (number != NOT_GIVEN && (number < min || number > max))
+        options_fail("%s: '%d': expected a number from %u to %u", option, (int)number, min, max);
 }
 
-/* The host before the colon, or all without one, out of its brackets if it has any. */
-static char *
-take_host(const char *text, const char *colon)
+/* HOST[:PORT]; FALSE for a host or port that is none. Without a port, *port stays. */
+static gboolean
+take_host_port(const char *text, char **host, guint16 *port)
 {
+    const char *colon = strrchr(text, ':');
+    guint64 number = *port;
+
+    if (colon && strchr(colon, ']'))
+        colon = NULL;
+    if (colon && !g_ascii_string_to_unsigned(colon + 1, 10, 0, G_MAXUINT16, &number, NULL))
+        return FALSE;
     const gsize len = colon ? (gsize)(colon - text) : strlen(text);
     const gboolean brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
-    g_autofree char *host = brackets ? g_strndup(text + 1, len - 2) : g_strndup(text, len);
-
-    if (strchr(host, ':') && !brackets)
-        options_fail("'%s': write an IPv6 address in brackets", text);
-    return g_hostname_to_ascii(host);
+    g_autofree char *name = brackets ? g_strndup(text + 1, len - 2) : g_strndup(text, len);
+    g_free(*host);
+    *host = g_hostname_to_ascii(name);
+    *port = (guint16)number;
+    return (brackets || !strchr(name, ':')) && *host && **host && strlen(*host) <= NAME_MAX_LEN;
 }
 
 void
 options_take_host_port(const char *option, const char *text, char **host, guint16 *port)
 {
-    const char *colon = strrchr(text, ':');
-    guint number = *port;
-
-    if (colon && strchr(colon, ']'))
-        colon = NULL;
-    if (!colon && *port == 0)
-        options_fail("%s: '%s': expected HOST:PORT", option, text);
-    options_take_number(option, colon ? colon + 1 : NULL, 1, G_MAXUINT16, &number);
-    *port = (guint16)number;
-    *host = take_host(text, colon);
-    if (!*host || !**host || strlen(*host) > NAME_MAX_LEN)
-        options_fail("%s: '%s': expected a host", option, text);
+    if (!take_host_port(text, host, port) || *port == 0)
+        options_fail("%s: '%s': expected HOST:PORT, with an IPv6 address in brackets", option, text);
 }
 
 void
-options_take_listen(const char *text, char **host, guint16 *port)
+options_take_listen(const char *option, const char *text, char **host, guint16 *port)
 {
-    const char *colon = strrchr(text, ':');
-    guint number = 0;
+    g_autofree char *full = g_strdup_printf(strchr(text, ':') ? "%s" : "127.0.0.1:%s", text);
 
-    options_take_number("--listen", colon ? colon + 1 : text, 0, G_MAXUINT16, &number);
-    *port = (guint16)number;
-    *host = colon ? take_host(text, colon) : g_strdup("127.0.0.1");
-    if (!*host || !g_hostname_is_ip_address(*host))
-        options_fail("--listen: '%s': expected [ADDRESS:]PORT", text);
+    if (!take_host_port(full, host, port) || !g_hostname_is_ip_address(*host))
+        options_fail("%s: '%s': expected [ADDRESS:]PORT", option, text);
 }
 
 static gboolean
 parse_id(const char *text, guint32 *id)
 {
-    guint64 value;
+    guint64 value = 0;
+    const gboolean parsed = g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT32, &value, NULL);
 
-    if (!g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT32, &value, NULL))
-        return FALSE;
     *id = (guint32)value;
-    return TRUE;
+    return parsed;
 }
 
 /* A number, or a range of them. */
@@ -127,9 +112,8 @@ take_range(const char *option, const char *text, GArray *ids)
     guint32 first = 0, last = 0;
 
     if (!*ends || !parse_id(ends[0], &first) || !parse_id(ends[1] ? ends[1] : ends[0], &last))
-        options_fail(
-            "%s: '%s': expected the name of a sub-method, its number in hexadecimal, a range or a UUID",
-            option, text);
+        options_fail("%s: '%s': expected a sub-method's name or UUID, or a hexadecimal number or range",
+                     option, text);
     if (last < first || last - first >= IDS_MAX || ids->len + (last - first) >= IDS_MAX)
         options_fail("%s: '%s': a range that runs backwards, or more than %d sub-methods", option, text,
                      IDS_MAX);
@@ -159,9 +143,11 @@ options_take_methods(const char *option, const char *text, GArray *ids)
     }
 }
 
+/* Callbacks of GOption, which gives them the options */
+
 /* WHERE[:ID] */
-static void
-take_oem(const char *text, peer_options_t *peer)
+static gboolean
+take_oem(const char *option, const char *text, peer_options_t *peer, GError **error G_GNUC_UNUSED)
 {
     static const char *const places[] = {
         [OEM_BEFORE_LIST] = "list", [OEM_BEFORE_WHAT_NEXT] = "what-next", [OEM_AT_END] = "end"};
@@ -174,17 +160,18 @@ take_oem(const char *text, peer_options_t *peer)
             peer->oem_place = (oem_place_t)i;
     }
     if (peer->oem_place == OEM_NOWHERE || (peer->oem_place == OEM_AT_END && peer->side == PAIR_SERVER))
-        options_fail("--oem: '%s': expected list%s what-next%s", text,
-                     peer->side == PAIR_SERVER ? " or" : ",", peer->side == PAIR_SERVER ? "" : " or end");
+        options_fail("%s: '%s': expected list%s", option, text,
+                     peer->side == PAIR_SERVER ? " or what-next" : ", what-next or end");
     if (method_id_parse_uuid(id, &peer->oem_id))
-        return;
+        return TRUE;
     if (!parse_id(id, &number))
-        options_fail("--oem: '%s': expected an id in hexadecimal, or a UUID", id);
+        options_fail("%s: '%s': expected an id in hexadecimal, or a UUID", option, id);
     peer->oem_id = method_id_compact(number);
+    return TRUE;
 }
 
-static void
-take_fault(const char *name, peer_options_t *peer)
+static gboolean
+take_fault(const char *option, const char *name, peer_options_t *peer, GError **error G_GNUC_UNUSED)
 {
     if (strcmp(name, "help") == 0) {
         fault_help(peer->side);
@@ -192,78 +179,75 @@ take_fault(const char *name, peer_options_t *peer)
     }
     peer->fault = fault_find(peer->side, name);
     if (!peer->fault)
-        options_fail("--fault: '%s': unknown; '--fault help' lists all", name);
+        options_fail("%s: '%s': unknown; '--fault help' lists all", option, name);
+    return TRUE;
 }
 
-static void
-take_test_method(const char *text)
+static gboolean
+take_test_method(const char *option, const char *text, gpointer peer G_GNUC_UNUSED,
+                 GError **error G_GNUC_UNUSED)
 {
-    guint32 number = 0;
-    const gboolean is_number = parse_id(text, &number);
-    const method_id_t id = method_id_compact(number);
-    g_autofree char *name = method_id_describe(&id);
+    guint32 number;
 
-    if (!is_number || !g_str_has_prefix(name, "X'") || !method_rename_test(&id))
-        options_fail("--test-method: '%s': expected a number in hexadecimal that no sub-method has", text);
+    if (!parse_id(text, &number) || !method_rename_test(number))
+        options_fail("%s: '%s': expected a number in hexadecimal that no sub-method has", option, text);
+    return TRUE;
+}
+
+static gboolean
+show_version(const char *option G_GNUC_UNUSED, const char *text G_GNUC_UNUSED, gpointer peer G_GNUC_UNUSED,
+             GError **error G_GNUC_UNUSED)
+{
+    g_print("%s " MAF_VERSION "\n", g_get_prgname());
+    exit(STATUS_OK);
 }
 
 void
 options_parse(int *argc, char ***argv, const char *program, const char *arguments, const char *summary,
-              const GOptionEntry *own, peer_options_t *peer)
+              const GOptionEntry *own, gpointer options)
 {
+    peer_options_t *peer = options;
     const gboolean is_client = peer->side == PAIR_CLIENT;
-    gboolean version = FALSE;
-    g_autofree char *fault = NULL, *revision = NULL, *oem = NULL, *test_method = NULL, *login_time = NULL;
-    g_autofree char *timeout = NULL, *write_size = NULL;
-    guint number = 0;
+    guint revision = NOT_GIVEN;
     const GOptionEntry common[] = {
-        {"revision", 0, 0, G_OPTION_ARG_STRING, &revision,
+        {"revision", 0, 0, G_OPTION_ARG_INT, &revision,
          is_client ? "The revision of the draft to speak (0)" : "The only revision of the draft to speak",
          "0|1"},
-        {"timeout", 0, 0, G_OPTION_ARG_STRING, &timeout, "Time that the peer has for each message (30)",
+        {"timeout", 0, 0, G_OPTION_ARG_INT, &peer->timeout, "Time that the peer has for each message (30)",
          "SECONDS"},
-        {"login-time", 0, 0, G_OPTION_ARG_STRING, &login_time, "Time that the whole login has (60)",
+        {"login-time", 0, 0, G_OPTION_ARG_INT, &peer->login_time, "Time that the whole login has (60)",
          "SECONDS"},
-        {"write-size", 0, 0, G_OPTION_ARG_STRING, &write_size,
+        {"write-size", 0, 0, G_OPTION_ARG_INT, &peer->write_size,
          "Send at most N bytes at a time, a millisecond apart, to test the peer's reassembly", "N"},
         {"glue", 0, 0, G_OPTION_ARG_NONE, &peer->coalesce, "Send messages that may go together in one write",
          NULL},
-        {"oem", 0, 0, G_OPTION_ARG_STRING, &oem,
+        {"oem", 0, 0, CALLBACK(take_oem),
          is_client ? "In revision 1, send an OEM message before the list or What next, or at the end"
                    : "In revision 1, answer the list or What next with an OEM message first",
          is_client ? "list|what-next|end[:ID]" : "list|what-next[:ID]"},
-        {"fault", 0, 0, G_OPTION_ARG_STRING, &fault, "Break one rule of the protocol; 'help' lists them",
-         "NAME"},
-        {"test-method", 0, 0, G_OPTION_ARG_STRING, &test_method,
+        {"fault", 0, 0, CALLBACK(take_fault), "Break one rule of the protocol; 'help' lists them", "NAME"},
+        {"test-method", 0, 0, CALLBACK(take_test_method),
          "The number of the Internal Test Method, to play a sub-method of your own (00000001)", "ID"},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &peer->verbose, "Log each MAF message", NULL},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL},
+        {"version", 0, G_OPTION_FLAG_NO_ARG, CALLBACK(show_version), "Show the version and exit", NULL},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+    GOptionGroup *group = g_option_group_new(NULL, NULL, NULL, options, NULL);
     g_autoptr(GOptionContext) context = g_option_context_new(arguments);
     g_autoptr(GError) error = NULL;
 
     prepare_process(program);
+    g_option_group_add_entries(group, own);
+    g_option_group_add_entries(group, common);
+    g_option_context_set_main_group(context, group);
     g_option_context_set_summary(context, summary);
-    g_option_context_add_main_entries(context, own, NULL);
-    g_option_context_add_main_entries(context, common, NULL);
     if (!g_option_context_parse(context, argc, argv, &error))
         options_fail("%s", error->message);
-    if (version) {
-        g_print("%s %s\n", program, MAF_VERSION);
-        exit(STATUS_OK);
-    }
-    if (fault)
-        take_fault(fault, peer);
-    if (oem)
-        take_oem(oem, peer);
-    if (test_method)
-        take_test_method(test_method);
-    options_take_number("--revision", revision, MAF_VER_00, MAF_VER_01, &number);
-    if (revision)
-        peer->revision = (int)number;
-    options_take_number("--login-time", login_time, 1, TIME_MAX, &peer->login_time);
-    options_take_number("--timeout", timeout, 1, TIME_MAX, &peer->timeout);
-    options_take_number("--write-size", write_size, 0, WRITE_SIZE_MAX, &peer->write_size);
+    options_check("--revision", revision, MAF_VER_00, MAF_VER_01);
+    options_check("--timeout", peer->timeout, 1, TIME_MAX);
+    options_check("--login-time", peer->login_time, 1, LOGIN_TIME_MAX);
+    options_check("--write-size", peer->write_size, 0, WRITE_SIZE_MAX);
+    if (revision != NOT_GIVEN)
+        peer->revision = (int)revision;
     if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
         memmove(&(*argv)[1], &(*argv)[2], sizeof **argv * (gsize)(*argc - 1));
         --*argc;

@@ -13,18 +13,21 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ROOM      1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
-#define CHUNK     1024 /* bytes read at a time, while no more are asked for */
-#define CHUNK_MAX 65536
-#define OEMS_MAX  256 /* that a peer may send in a conversation */
+#define ROOM       1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
+#define CHUNK      1024 /* bytes read at a time, while no more are asked for */
+#define CHUNK_MAX  65536
+#define OEMS_MAX   256  /* that a peer may send in a conversation */
+#define CLOSE_TIME 100  /* milliseconds that a client has at the end to close first */
+#define DRAIN_TIME 1000 /* and then to read what it was sent */
 
 char *
 peer_explain(const peer_t *peer)
 {
-    const gboolean expected = peer->expects && peer->in.error->code != STATUS_REFUSED;
+    const char *message = peer->in.error->message;
 
-    return g_strdup_printf("%s%s%s%s", expected ? "expected " : "", expected ? peer->expects : "",
-                           expected ? ": " : "", peer->in.error->message);
+    if (!peer->expects || peer->in.error->code == STATUS_REFUSED)
+        return g_strdup(message);
+    return g_strdup_printf("expected %s: %s", peer->expects, message);
 }
 
 void
@@ -38,6 +41,15 @@ peer_log_verbose(const peer_t *peer, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     log_line(peer->name, "%s", text);
+}
+
+static void
+log_pdu(const peer_t *peer, const char *done, const maf_pdu_t *pdu, const char *how)
+{
+    if (!peer->options->verbose)
+        return;
+    g_autofree char *text = maf_pdu_describe(pdu);
+    log_line(peer->name, "%s %s%s", done, text, how);
 }
 
 /* Sending */
@@ -56,15 +68,13 @@ send_all(peer_t *peer, const guint8 *bytes, gsize len)
 
     for (gsize at = 0; at < len;) {
         const gssize count = send(peer->fd, bytes + at, MIN(size, len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (count > 0) {
-            at += (gsize)count;
-            if (at < len && peer->options->write_size)
-                g_usleep(WRITE_PAUSE);
-        } else if (errno != EAGAIN && errno != EINTR) {
+        at += (gsize)MAX(count, 0);
+        if (count < 0 && errno != EAGAIN && errno != EINTR)
             return fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
-        } else if (!net_wait(peer->fd, POLLOUT, deadline)) {
+        if (count < 0 && !net_wait(peer->fd, POLLOUT, deadline))
             return fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
-        }
+        if (peer->options->write_size && at < len)
+            g_usleep(WRITE_PAUSE);
     }
     return TRUE;
 }
@@ -73,41 +83,32 @@ static gboolean
 flush(peer_t *peer)
 {
     GByteArray *out = peer->out;
-    const gboolean sent = out->len == 0 || send_all(peer, out->data, out->len);
 
-    if (out->len > 0) {
-        explicit_bzero(out->data, out->len);
-        g_byte_array_set_size(out, 0);
-    }
+    if (out->len == 0)
+        return TRUE;
+    const gboolean sent = send_all(peer, out->data, out->len);
+    explicit_bzero(out->data, out->len);
+    g_byte_array_set_size(out, 0);
     return sent;
 }
 
 gboolean
-peer_send(peer_t *peer, const GByteArray *message)
+peer_send(peer_t *peer)
 {
-    if (!peer->options->coalesce)
-        return send_all(peer, message->data, message->len);
-    g_byte_array_append(peer->out, message->data, message->len);
-    return TRUE;
+    return peer->options->coalesce || flush(peer);
 }
 
 gboolean
 peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu)
 {
-    GByteArray *message = g_byte_array_sized_new(ROOM);
     const gboolean was_done = peer->fault.done;
     maf_pdu_t sent = *pdu;
 
     sent.ver = (guint8)peer->revision;
-    const fault_then_t then = fault_write(&peer->fault, &sent, message);
-    if (peer->options->verbose) {
-        g_autofree char *text = maf_pdu_describe(&sent);
-        log_line(peer->name, "sent %s%s", text, peer->fault.done == was_done ? "" : ", altered by --fault");
-    }
-    const gboolean done = peer_send(peer, message);
-    wipe_and_unref(message);
-    if (!done || then == FAULT_GO_ON)
-        return done;
+    const fault_then_t then = fault_write(&peer->fault, &sent, peer->out);
+    log_pdu(peer, "sent", &sent, peer->fault.done == was_done ? "" : ", altered by --fault");
+    if (then == FAULT_GO_ON)
+        return peer_send(peer);
     flush(peer);
     peer->reset = then == FAULT_RESET;
     peer->expects = NULL;
@@ -117,17 +118,12 @@ peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu)
 gboolean
 peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data)
 {
-    const maf_pdu_t pdu = {.instr = instr,
-                           .method = *method,
-                           .data = data ? data->data : NULL,
-                           .data_len = data ? data->len : 0};
-    return peer_send_pdu(peer, &pdu);
-}
+    maf_pdu_t pdu = {.instr = instr, .method = *method};
 
-gboolean
-peer_send_header(peer_t *peer, guint8 instr, guint16 flags)
-{
-    const maf_pdu_t pdu = {.instr = instr, .flags = flags};
+    if (data) {
+        pdu.data = data->data;
+        pdu.data_len = data->len;
+    }
     return peer_send_pdu(peer, &pdu);
 }
 
@@ -141,8 +137,7 @@ too_late(peer_t *peer)
     return fail(&peer->in.error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
 }
 
-/* Has reading wait until the deadline, unless that is over. To spare calls, it may wait half a second longer.
- */
+/* Has recv() wait until the deadline, or half a second longer, which spares calls; unless that is over. */
 static gboolean
 set_receive_timeout(peer_t *peer)
 {
@@ -209,23 +204,6 @@ peer_peek(peer_t *peer, const char *expects)
 /* MAF messages, and OEM between them (draft-01, Process OEM specific) */
 
 static gboolean
-read_one(peer_t *peer, const char *expects, maf_pdu_t *pdu)
-{
-    g_autoptr(GByteArray) extra = g_byte_array_new();
-
-    peer_expect(peer, expects);
-    if (!maf_pdu_read(&peer->in, peer->revision, pdu))
-        return FALSE;
-    peer->revision = pdu->ver;
-    if (peer->options->verbose) {
-        g_autofree char *text = maf_pdu_describe(pdu);
-        log_line(peer->name, "received %s", text);
-    }
-    fault_received(&peer->fault, pdu, extra);
-    return extra->len == 0 || peer_send(peer, extra);
-}
-
-static gboolean
 answer_oem(peer_t *peer, const maf_pdu_t *question)
 {
     maf_pdu_t answer = {.instr = MAF_INSTR_OEM, .method = method_id_compact(MAF_OEM_NOT_RECOGNISED)};
@@ -242,44 +220,60 @@ answer_oem(peer_t *peer, const maf_pdu_t *question)
 }
 
 gboolean
-peer_answer_oem(peer_t *peer)
-{
-    maf_pdu_t pdu;
-    return read_one(peer, "OEM", &pdu) && answer_oem(peer, &pdu);
-}
-
-gboolean
 peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu)
 {
-    while (read_one(peer, expects, pdu)) {
+    do {
+        peer_expect(peer, expects);
+        if (!maf_pdu_read(&peer->in, peer->revision, pdu))
+            return FALSE;
+        peer->revision = pdu->ver;
+        log_pdu(peer, "received", pdu, "");
+        if (fault_received(&peer->fault, pdu, peer->out) && !peer_send(peer))
+            return FALSE;
         if (!oem || pdu->instr != MAF_INSTR_OEM)
             return TRUE;
-        if (!answer_oem(peer, pdu))
-            return FALSE;
-    }
+    } while (answer_oem(peer, pdu));
     return FALSE;
 }
 
 gboolean
-peer_read_instr(peer_t *peer, guint8 instr, gboolean oem)
+peer_refuse_pdu(peer_t *peer, const maf_pdu_t *pdu)
 {
-    maf_pdu_t pdu;
+    return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
+}
 
-    return peer_read_pdu(peer, maf_instr_name(instr), oem, &pdu) &&
-           (pdu.instr == instr ||
-            fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr)));
+gboolean
+peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu)
+{
+    const char *expects = instr == MAF_INSTR_SUPPORTED ? "a list of MAF sub-methods" : maf_instr_name(instr);
+
+    return peer_read_pdu(peer, expects, oem, pdu) && (pdu->instr == instr || peer_refuse_pdu(peer, pdu));
+}
+
+gboolean
+peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method)
+{
+    if (pdu->instr != MAF_INSTR_PROCESS)
+        return peer_refuse_pdu(peer, pdu);
+    if (method_id_equal(&pdu->method, method))
+        return TRUE;
+    g_autofree char *other = method_id_describe(&pdu->method);
+    return fail(&peer->in.error, STATUS_VIOLATION, "got Process for %s", other);
 }
 
 gboolean
 peer_exchange_oem(peer_t *peer, oem_place_t place)
 {
-    g_autoptr(GByteArray) data = g_byte_array_new();
+    static const char text[] = "ping";
+    const maf_pdu_t question = {.instr = MAF_INSTR_OEM,
+                                .method = peer->options->oem_id,
+                                .data = (const guint8 *)text,
+                                .data_len = strlen(text)};
+    maf_pdu_t answer;
 
     if (place != peer->options->oem_place || peer->revision != MAF_VER_01)
         return TRUE;
-    g_byte_array_append(data, (const guint8 *)"ping", 4);
-    return peer_send_data(peer, MAF_INSTR_OEM, &peer->options->oem_id, data) &&
-           peer_read_instr(peer, MAF_INSTR_OEM, FALSE);
+    return peer_send_pdu(peer, &question) && peer_read_instr(peer, MAF_INSTR_OEM, FALSE, &answer);
 }
 
 /* The beginning, the tunnel, and the end */
@@ -293,12 +287,12 @@ peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
                      .options = options,
                      .revision = options->revision,
                      .login_deadline = net_deadline(options->login_time),
-                     .out = options->coalesce ? g_byte_array_sized_new(ROOM) : g_byte_array_new()};
+                     .out = g_byte_array_sized_new(ROOM)};
     peer->fault.fault = options->fault;
 }
 
 gboolean
-peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent)
+peer_relay(peer_t *peer, const relay_end_t *other)
 {
     const relay_end_t end = {
         .in = peer->fd, .out = peer->fd, .is_socket = TRUE, .write_size = peer->options->write_size};
@@ -306,23 +300,38 @@ peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent)
     if (!flush(peer))
         return FALSE;
     peer_expect(peer, NULL);
-    peer->reset = !net_relay(&end, peer->in.bytes, other, sent);
+    peer->reset = !net_relay(&end, peer->in.bytes, other);
     peer->at_end = TRUE;
     return !peer->reset ||
            fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
 }
 
-/* Closing with bytes unread would reset the connection, and the peer might lose what it was sent last. */
-static void
-drain(int fd, gint64 deadline)
+/* Reads what comes until the end of it. FALSE: the time was over first. */
+static gboolean
+drain(int fd, gint64 milliseconds)
 {
+    const gint64 deadline = g_get_monotonic_time() + milliseconds * 1000;
     guint8 ignored[1024];
-    gssize count;
 
+    while (g_get_monotonic_time() < deadline && net_wait(fd, POLLIN, deadline)) {
+        const gssize count = recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Closing with bytes unread would reset the connection, and the client might lose what it was sent last. It
+ * may close first, so that which side does is no matter of chance, and then has time to read.
+ */
+static void
+let_client_close(int fd)
+{
+    if (drain(fd, CLOSE_TIME))
+        return;
     shutdown(fd, SHUT_WR);
-    do
-        count = net_wait(fd, POLLIN, deadline) ? recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) : 0;
-    while ((count > 0 || (count < 0 && errno == EINTR)) && g_get_monotonic_time() < deadline);
+    drain(fd, DRAIN_TIME);
 }
 
 void
@@ -332,8 +341,8 @@ peer_close(peer_t *peer)
         log_line(peer->name, "--fault %s did not apply", fault_name(peer->options->fault));
     if (peer->reset)
         net_prepare_reset(peer->fd);
-    else if (flush(peer) && peer->options->linger > 0 && !peer->at_end)
-        drain(peer->fd, g_get_monotonic_time() + (gint64)peer->options->linger * 1000);
+    else if (flush(peer) && peer->options->side == PAIR_SERVER && !peer->at_end)
+        let_client_close(peer->fd);
     reader_clear(&peer->in);
     wipe_and_unref(peer->out);
     g_free(peer->name);

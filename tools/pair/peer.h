@@ -28,7 +28,6 @@ typedef struct peer_options {
     guint login_time;   /* seconds that it has for the whole login */
     guint message_size; /* bytes that a message of the peer may have */
     guint write_size;   /* bytes in one write, a millisecond apart; 0: as many as there are */
-    guint linger;       /* milliseconds that the peer has at the end to read */
     gboolean coalesce;  /* messages that may go together go in one write */
     gboolean verbose;
     int revision;          /* of the draft: 0, 1, or MAF_REVISION_BY_VER for that of the first message */
@@ -47,10 +46,10 @@ typedef struct peer {
     fault_run_t fault;
     const char *expects;             /* the message being read, in words */
     gint64 deadline, login_deadline; /* login_deadline: 0 for none */
-    GByteArray *out;                 /* sent, but kept to go with what follows */
+    gint64 receive_timeout;          /* of the socket, in microseconds; 0: none so far */
+    GByteArray *out;                 /* to be sent */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
-    gint64 receive_timeout;          /* of the socket, in microseconds; 0: none so far */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
@@ -66,35 +65,37 @@ void peer_expect(peer_t *peer, const char *expects);
 /* peer_expect(), and the first byte, which stays to be read; 0 for an error. */
 guint8 peer_peek(peer_t *peer, const char *expects);
 
-/* Sends a message. */
-gboolean peer_send(peer_t *peer, const GByteArray *message);
+/* Sends what has been appended to `out`, or keeps it to go with what follows. */
+gboolean peer_send(peer_t *peer);
 
 /*
- * Sends a MAF message (Subnegotiation of either draft) of `data`, or NULL, in the conversation's revision.
- * Fails with STATUS_NETWORK, too, when --fault ends the conversation.
+ * Sends a MAF message (Subnegotiation of either draft), or one of `data`, or NULL, in the conversation's
+ * revision. Fails with STATUS_NETWORK, too, when --fault ends the conversation.
  */
 gboolean peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu);
 gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data);
-gboolean peer_send_header(peer_t *peer, guint8 instr, guint16 flags);
 
 /*
  * Reads a MAF message as maf_pdu_read() does. Where the peer may send OEM of its own accord, `oem`, those are
  * answered first: ids for tests are echoed, others not recognised. peer_read_instr() wants this INSTR.
  */
 gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu);
-gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem);
+gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu);
 
-/* Reads an OEM message that has come, and answers it. */
-gboolean peer_answer_oem(peer_t *peer);
+/* Fails for a message that is not the expected one. */
+gboolean peer_refuse_pdu(peer_t *peer, const maf_pdu_t *pdu);
+
+/* Is the message Process for this sub-method? Fails if not. */
+gboolean peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method);
 
 /* If this is the place for it, sends the OEM message of the options and reads the answer. */
 gboolean peer_exchange_oem(peer_t *peer, oem_place_t place);
 
 /*
- * Relays between the peer and the other end, after what that has sent already (or NULL), until both have
- * ended, without deadlines. FALSE when either broke off, whereupon both are reset.
+ * Relays between the peer and the other end, until both have ended, without deadlines. FALSE when either
+ * broke off, whereupon both are reset.
  */
-gboolean peer_relay(peer_t *peer, const relay_end_t *other, const GByteArray *sent);
+gboolean peer_relay(peer_t *peer, const relay_end_t *other);
 
 /* What went wrong, and what was expected instead. The caller frees it. */
 char *peer_explain(const peer_t *peer);

@@ -6,50 +6,20 @@
 
 #include "policy.h"
 
-static void
-clear_step(gpointer step)
-{
-    g_ptr_array_unref(((policy_step_t *)step)->methods);
-}
+#include <string.h>
 
-policy_t *
+policy_t
 policy_new(void)
 {
-    policy_t *policy = g_new0(policy_t, 1);
-
-    policy->steps = g_array_new(FALSE, FALSE, sizeof(policy_step_t));
-    g_array_set_clear_func(policy->steps, clear_step);
-    policy->unacceptable = MAF_INSTR_DO;
-    return policy;
+    return (policy_t){.steps = g_array_new(FALSE, FALSE, sizeof(policy_step_t)),
+                      .unacceptable = MAF_INSTR_DO};
 }
 
 void
-policy_free(policy_t *policy)
+policy_clear(policy_t *policy)
 {
-    if (!policy)
-        return;
     g_array_unref(policy->steps);
     g_free(policy->failure_text);
-    g_free(policy);
-}
-
-void
-policy_add(policy_t *policy, GPtrArray *methods, guint grade, gboolean go_on)
-{
-    const policy_step_t step = {methods, grade, go_on};
-    g_array_append_val(policy->steps, step);
-}
-
-void
-policy_start(policy_run_t *run, const policy_t *policy)
-{
-    *run = (policy_run_t){.policy = policy, .offered = g_array_new(FALSE, FALSE, sizeof(method_id_t))};
-}
-
-void
-policy_stop(policy_run_t *run)
-{
-    g_clear_pointer(&run->offered, g_array_unref);
 }
 
 void
@@ -58,10 +28,10 @@ policy_offer(policy_run_t *run, const method_id_t *ids, gsize count)
     run->lists++;
     run->has_more = FALSE;
     for (gsize i = 0; i < count; i++) {
+        const method_t *method = method_find(&ids[i]);
         run->has_more |= method_id_is(&ids[i], MAF_METHOD_MORE_AVAILABLE);
-        if (method_find(&ids[i]) &&
-            !method_id_in(&ids[i], (const method_id_t *)(void *)run->offered->data, run->offered->len))
-            g_array_append_val(run->offered, ids[i]);
+        if (method && run->offered[method->index].len == 0)
+            run->offered[method->index] = ids[i];
     }
 }
 
@@ -94,33 +64,21 @@ policy_result(policy_run_t *run, gboolean passed)
     }
 }
 
-/* The id by which the sub-method is offered, or NULL. */
-static const method_id_t *
-find_offer(const policy_run_t *run, const method_t *method)
-{
-    for (guint i = 0; i < run->offered->len; i++) {
-        const method_id_t *id = &g_array_index(run->offered, method_id_t, i);
-        if (method_find(id) == method)
-            return id;
-    }
-    return NULL;
-}
-
 /* The best sub-method of the step that is offered and was not tried yet; FALSE: none. *left: is any untried?
  */
 static gboolean
 choose(policy_run_t *run, const policy_step_t *step, gboolean *left, decision_t *decision)
 {
     *left = FALSE;
-    for (guint i = 0; i < step->methods->len; i++) {
-        const method_t *method = step->methods->pdata[i];
-        if (run->tried & 1U << i)
+    for (const method_t *const *method = step->methods; *method; method++) {
+        const guint bit = 1U << (*method)->index;
+        const method_id_t *id = &run->offered[(*method)->index];
+        if (run->tried & bit)
             continue;
         *left = TRUE;
-        const method_id_t *id = find_offer(run, method);
-        if (id) {
-            run->tried |= 1U << i;
-            *decision = (decision_t){.instr = MAF_INSTR_DO, .method = method, .id = *id};
+        if (id->len > 0) {
+            run->tried |= bit;
+            *decision = (decision_t){.instr = MAF_INSTR_DO, .method = *method, .id = *id};
             return TRUE;
         }
     }
@@ -141,7 +99,7 @@ request_more(policy_run_t *run)
 
     if (absolute) {
         run->started_again = TRUE;
-        g_array_set_size(run->offered, 0);
+        memset(run->offered, 0, sizeof run->offered);
     }
     return (decision_t){.instr = MAF_INSTR_REQUEST_MORE,
                         .flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE};

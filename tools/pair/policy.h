@@ -24,41 +24,35 @@ typedef enum policy_more {
 
 /* One step of a policy: the client must pass one of its sub-methods. */
 typedef struct policy_step {
-    GPtrArray *methods; /* of method_t, which are not owned; the best first, each once, 32 at most */
-    guint grade;        /* what passing is worth */
-    gboolean go_on;     /* a failure is not the end: the next sub-method is tried, then the next step */
+    const method_t *methods[METHODS + 1]; /* the best first, each once; ends in NULL */
+    guint grade;                          /* what passing is worth */
+    gboolean go_on; /* a failure is not the end: the next sub-method is tried, then the next step */
 } policy_step_t;
 
 typedef struct policy {
-    GArray *steps; /* of policy_step_t, at least one */
+    GArray *steps; /* of policy_step_t, at least one; owned */
     policy_more_t more;
     guint8 unacceptable;  /* the INSTR for a client that offers nothing acceptable: Do, or Failure */
     guint minimum_grade;  /* of a login */
     gboolean sends_grade; /* Success carries the grade */
-    char *failure_text;   /* the DATA of a refusal, or NULL */
+    char *failure_text;   /* the DATA of a refusal, owned, or NULL */
 } policy_t;
 
 /* No steps yet; more sub-methods are asked for relatively, and do FAILURE says that none is acceptable. */
-policy_t *policy_new(void);
-void policy_free(policy_t *policy);
+policy_t policy_new(void);
+void policy_clear(policy_t *policy);
 
-/* Adds a step. Takes `methods`. */
-void policy_add(policy_t *policy, GPtrArray *methods, guint grade, gboolean go_on);
-
-/* One client's way through a policy, which must outlive it. */
+/* One client's way through a policy, which must outlive it. Begins as zero but for that. */
 typedef struct policy_run {
     const policy_t *policy;
-    GArray *offered; /* of method_id_t, each once: those that this program has a sub-method for */
+    method_id_t offered[METHODS]; /* the id by which each sub-method is; empty if it is not */
     guint lists;
     gboolean has_more, started_again;
     guint step;
-    guint32 tried; /* which sub-methods of the step were: bit i for methods[i] */
+    guint tried; /* which sub-methods of the step were: a bit for each */
     guint passed, grade;
     gboolean failed, over;
 } policy_run_t;
-
-void policy_start(policy_run_t *run, const policy_t *policy);
-void policy_stop(policy_run_t *run);
 
 /* What the server does next. */
 typedef struct decision {

@@ -11,128 +11,120 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
-#define END_TIME        2 /* seconds that connections have to end in at the end */
+#define IDLE_MAX        8     /* threads that stay for connections to come */
+#define PAUSE           10000 /* microseconds between looks at whether threads have ended */
+#define END_PAUSES      200   /* that connections have to end in at the end */
+
+/* Where a connection is: it logs in, it stays, or it has been closed for a newcomer and ends soon. */
+typedef enum state { LOGGING_IN, LOGGED_IN, CLOSED, STATES } state_t;
+
+struct slot {
+    GList link; /* in the queue of its state */
+    state_t state;
+    int fd;
+};
+
+typedef struct service {
+    int listener;
+    guint most;
+    service_serve_t serve;
+    gconstpointer owner;
+} service_t;
 
 /*
- * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users and GNU
- * SASL's handle, which nobody changes any more. Everything else belongs to the thread of its connection.
+ * What threads share: this, under its mutex; the log's own (log.c); the service, the configuration, the users
+ * and GNU SASL's handle, which nobody changes any more. Everything else belongs to the thread of its
+ * connection.
  */
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t ended; /* a thread has, while somebody is waiting for that */
-    gboolean waiting;
-    GQueue logging_in; /* of slot_t, the oldest first */
-    GQueue logged_in;
-    guint threads; /* also of connections that have been closed for newcomers and end soon */
-} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-            .ended = PTHREAD_COND_INITIALIZER,
-            .logging_in = G_QUEUE_INIT,
-            .logged_in = G_QUEUE_INIT};
+    GQueue slots[STATES]; /* the oldest first */
+    guint idle;           /* threads that wait for a connection */
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-struct slot {
-    GList link; /* in one of the queues, or in none once closed for a newcomer */
-    GQueue *queue;
-    int fd;
-    struct sockaddr_in6 peer; /* or sockaddr_in */
-    gint made_room;
-    service_serve_t serve;
-    gconstpointer owner;
-};
-
-static volatile sig_atomic_t stopping;
-static int listening;
-static sigset_t stop_signals; /* which only the first thread takes */
-
-/* Has accept4() return, also if it is called only now. */
 static void
-stop(int signal G_GNUC_UNUSED)
+set_of_stop_signals(sigset_t *signals)
 {
-    stopping = 1;
-    shutdown(listening, SHUT_RDWR);
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
 }
 
-static void
-take_stop_signals(void)
+static int
+open_listener(const struct addrinfo *address)
 {
-    const struct sigaction action = {.sa_handler = stop};
+    const int on = 1;
+    const int fd = address ? socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGINT);
-    sigaddset(&stop_signals, SIGTERM);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 int
-service_listen(const char *host, guint16 port, guint timeout)
+service_listen(const char *host, guint16 port, const char *warning)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
     g_autofree char *service = g_strdup_printf("%u", port);
     struct addrinfo *address = NULL;
-    const struct timeval time = {.tv_sec = timeout};
-    const int on = 1;
-    int fd = -1;
+    sigset_t signals;
 
     const int status = getaddrinfo(host, service, &hints, &address);
-    if (status == 0)
-        fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) /* what it accepts has it, too: from the first connection on */
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+    const int fd = open_listener(address);
+    if (address)
+        freeaddrinfo(address);
+    if (fd < 0) {
         log_line(NULL, "cannot listen on %s, port %u: %s", host, port,
                  status == 0 ? g_strerror(errno) : gai_strerror(status));
-        g_clear_pointer(&address, freeaddrinfo);
-        if (fd >= 0)
-            close(fd);
         return -1;
     }
-    freeaddrinfo(address);
     net_set_nodelay(fd); /* and so for what it accepts */
-    listening = fd;
-    take_stop_signals(); /* before anybody knows that it runs */
+    set_of_stop_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* until service_run(); before anybody knows that it runs */
     g_autofree char *own = net_own_host(fd, &port);
-    g_print(strchr(own, ':') ? "listening on [%s]:%u\n" : "listening on %s:%u\n", own, port);
+    g_autofree char *name = net_host_port(own, port);
+    g_print("listening on %s\n", name);
     fflush(stdout);
+    if (warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
+        log_line(NULL, "warning: an open proxy: %s", warning);
     return fd;
 }
 
-gboolean
-service_is_local(int listener)
+/* Both under the mutex. */
+static void
+enter(slot_t *slot, state_t state)
 {
-    guint16 port;
-    g_autofree char *host = net_own_host(listener, &port);
-    return g_str_has_prefix(host, "127.") || strcmp(host, "::1") == 0;
+    slot->state = state;
+    g_queue_push_tail_link(&shared.slots[state], &slot->link);
 }
 
-char *
-service_peer_name(const slot_t *slot)
+static void
+leave(slot_t *slot)
 {
-    return net_name(&slot->peer);
+    g_queue_unlink(&shared.slots[slot->state], &slot->link);
 }
 
 void
 service_logged_in(slot_t *slot)
 {
     pthread_mutex_lock(&shared.mutex);
-    if (slot->queue) {
-        g_queue_unlink(slot->queue, &slot->link);
-        slot->queue = &shared.logged_in;
-        g_queue_push_tail_link(slot->queue, &slot->link);
+    if (slot->state == LOGGING_IN) {
+        leave(slot);
+        enter(slot, LOGGED_IN);
     }
     pthread_mutex_unlock(&shared.mutex);
 }
@@ -140,135 +132,118 @@ service_logged_in(slot_t *slot)
 gboolean
 service_made_room(const slot_t *slot)
 {
-    return g_atomic_int_get(&slot->made_room);
+    pthread_mutex_lock(&shared.mutex);
+    const gboolean closed = slot->state == CLOSED;
+    pthread_mutex_unlock(&shared.mutex);
+    return closed;
 }
 
 /* Closes the oldest connection that is not logged in; under the mutex. Its thread finds out. */
 static gboolean
 make_room(void)
 {
-    GList *link = g_queue_pop_head_link(&shared.logging_in);
-    slot_t *slot = link ? link->data : NULL;
+    slot_t *slot = g_queue_peek_head(&shared.slots[LOGGING_IN]);
 
     if (!slot)
         return FALSE;
-    slot->queue = NULL;
-    g_atomic_int_set(&slot->made_room, TRUE);
+    leave(slot);
+    enter(slot, CLOSED);
     shutdown(slot->fd, SHUT_RDWR);
     return TRUE;
 }
 
-/* Takes the slot out of its queue, with its thread; under the mutex. */
-static void
-forget(slot_t *slot)
-{
-    if (slot->queue)
-        g_queue_unlink(slot->queue, &slot->link);
-    shared.threads--;
-}
-
-static gpointer
-serve_one(gpointer data)
-{
-    slot_t *slot = data;
-
-    slot->serve(slot->fd, slot, slot->owner);
-    pthread_mutex_lock(&shared.mutex);
-    forget(slot);
-    close(slot->fd); /* not before nobody can find the slot: its number may go to the next one */
-    if (shared.waiting)
-        pthread_cond_signal(&shared.ended);
-    pthread_mutex_unlock(&shared.mutex);
-    g_free(slot);
-    return NULL;
-}
-
+/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
+ * done; under the mutex. */
 static gboolean
-start_thread(slot_t *slot)
+find_place(slot_t *slot, guint most)
+{
+    const GQueue *slots = shared.slots;
+
+    while (slots[CLOSED].length > 0 && slots[CLOSED].length + slots[LOGGED_IN].length > most) {
+        pthread_mutex_unlock(&shared.mutex);
+        g_usleep(PAUSE);
+        pthread_mutex_lock(&shared.mutex);
+    }
+    const gboolean found = slots[LOGGING_IN].length + slots[LOGGED_IN].length < most || make_room();
+    if (found)
+        enter(slot, LOGGING_IN);
+    return found;
+}
+
+static void *work(void *data);
+
+/* One more thread that waits for a connection, or else the one of the oldest that is not logged in; under the
+ * mutex. */
+static void
+start_thread(const service_t *service)
 {
     pthread_attr_t attributes;
     pthread_t thread;
 
     pthread_attr_init(&attributes);
-    pthread_attr_setsigmask_np(&attributes, &stop_signals);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    const int error = pthread_create(&thread, &attributes, serve_one, slot);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
-
-/* Finds a place for the newcomer; under the mutex. */
-static gboolean
-enter(slot_t *slot, guint most)
-{
-    if (shared.logging_in.length + shared.logged_in.length >= most && !make_room())
-        return FALSE;
-    slot->queue = &shared.logging_in;
-    g_queue_push_tail_link(slot->queue, &slot->link);
-    shared.threads++;
-    return TRUE;
-}
-
-/* Until there are no more threads than that, for so many seconds at most; under the mutex. */
-static void
-wait_for_threads(guint most, time_t seconds)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
-    shared.waiting = TRUE;
-    while (shared.threads > most) {
-        if (pthread_cond_timedwait(&shared.ended, &shared.mutex, &until) != 0)
-            break;
-    }
-    shared.waiting = FALSE;
-}
-
-static void
-take_in(int fd, const struct sockaddr_in6 *peer, guint most, service_serve_t serve, gconstpointer owner)
-{
-    slot_t *slot = g_new(slot_t, 1);
-
-    *slot = (slot_t){.link = {.data = slot}, .fd = fd, .peer = *peer, .serve = serve, .owner = owner};
-    pthread_mutex_lock(&shared.mutex);
-    /* Threads whose connection is closed already may still be at a password: they end first. */
-    while (shared.threads > 2 * most && !stopping)
-        wait_for_threads(2 * most, END_TIME);
-    const gboolean entered = enter(slot, most);
-    pthread_mutex_unlock(&shared.mutex);
-    if (entered && start_thread(slot)) /* without the mutex, which the thread may want at once */
-        return;
-    g_autofree char *name = net_name(peer);
-    if (entered) {
-        log_line(name, "closed: no thread can be started");
-        pthread_mutex_lock(&shared.mutex);
-        forget(slot);
-        pthread_mutex_unlock(&shared.mutex);
+    if (pthread_create(&thread, &attributes, work, (void *)service) == 0) {
+        shared.idle++;
     } else {
-        log_line(name, "closed: all %u connections are logged in", most);
+        log_line(NULL, "no thread can be started");
+        make_room();
     }
-    g_free(slot);
-    close(fd);
+    pthread_attr_destroy(&attributes);
 }
 
-/* No descriptors, or no memory, for what would come: whoever is not logged in goes. */
+/* Serves a connection. Meanwhile another thread waits for the next one. */
 static void
-shed(void)
+take_in(const service_t *service, int fd, const struct sockaddr_in6 *peer)
 {
-    log_line(NULL, "cannot accept: %s", g_strerror(errno));
+    slot_t slot = {.link = {.data = &slot}, .fd = fd};
+    char *name = net_name(peer);
+
     pthread_mutex_lock(&shared.mutex);
-    make_room();
-    wait_for_threads(shared.threads > 0 ? shared.threads - 1 : 0, 1);
+    shared.idle--;
+    const gboolean found = find_place(&slot, service->most);
+    if (shared.idle == 0)
+        start_thread(service);
+    pthread_mutex_unlock(&shared.mutex);
+    if (found) {
+        service->serve(fd, name, &slot, service->owner);
+    } else {
+        log_line(name, "closed: all %u connections are logged in", service->most);
+        g_free(name);
+    }
+    pthread_mutex_lock(&shared.mutex);
+    if (found)
+        leave(&slot);
+    close(fd); /* not before nobody can find the slot: its number may go to the next one */
+    shared.idle++;
     pthread_mutex_unlock(&shared.mutex);
 }
 
-static void
-close_all(GQueue *queue)
+/* A thread: one connection after the other, until there are threads enough without it or the listener is
+ * closed. */
+static void *
+work(void *data)
 {
-    for (GList *link = queue->head; link; link = link->next)
-        shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
+    const service_t *service = data;
+    gboolean stays = TRUE;
+
+    while (stays) {
+        struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
+        socklen_t len = sizeof peer;
+        const int fd = accept4(service->listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+        const gboolean closed = fd < 0 && errno == EINVAL;
+        if (fd >= 0) {
+            take_in(service, fd, &peer);
+        } else if (!closed && errno != ECONNABORTED && errno != EINTR) {
+            log_line(NULL, "cannot accept: %s", g_strerror(errno));
+            g_usleep(10 * PAUSE);
+        }
+        pthread_mutex_lock(&shared.mutex);
+        stays = !closed && shared.idle <= IDLE_MAX;
+        shared.idle -= stays ? 0 : 1;
+        pthread_mutex_unlock(&shared.mutex);
+    }
+    return NULL;
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -285,24 +260,40 @@ descriptors_for(guint most)
     return (guint)MIN(most, MAX(enough, 1));
 }
 
+/* Until all threads have ended, or some time has passed. */
+static void
+close_all(void)
+{
+    guint threads = 1;
+
+    for (guint i = 0; i < END_PAUSES && threads > 0; i++) {
+        pthread_mutex_lock(&shared.mutex);
+        threads = shared.idle;
+        for (state_t state = LOGGING_IN; state < STATES; state++) {
+            threads += shared.slots[state].length;
+            for (GList *link = shared.slots[state].head; link; link = link->next)
+                shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&shared.mutex);
+        if (threads > 0)
+            g_usleep(PAUSE);
+    }
+}
+
 void
 service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
 {
-    most = descriptors_for(most);
-    while (!stopping) {
-        struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
-        socklen_t len = sizeof peer;
-        const int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-        if (fd >= 0)
-            take_in(fd, &peer, most, serve, owner);
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            shed();
-    }
-    close(listener);
+    const service_t service = {
+        .listener = listener, .most = descriptors_for(most), .serve = serve, .owner = owner};
+    sigset_t signals;
+    int signal;
 
     pthread_mutex_lock(&shared.mutex);
-    close_all(&shared.logging_in);
-    close_all(&shared.logged_in);
-    wait_for_threads(0, END_TIME);
+    start_thread(&service);
     pthread_mutex_unlock(&shared.mutex);
+    set_of_stop_signals(&signals);
+    sigwait(&signals, &signal);
+    shutdown(listener, SHUT_RDWR); /* all accept4() return */
+    close_all();
+    close(listener);
 }

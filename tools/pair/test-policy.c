@@ -29,20 +29,22 @@ id_of(char letter)
 }
 
 /* Steps as "ps1! t2": sub-methods, the grade, and ! if failure is the end. */
-static policy_t *
+static policy_t
 make_policy(const char *text)
 {
-    policy_t *policy = policy_new();
+    policy_t policy = policy_new();
     g_auto(GStrv) steps = g_strsplit(text, " ", -1);
 
-    for (char **step = steps; *step; step++) {
-        GPtrArray *methods = g_ptr_array_new();
-        const char *letter = *step;
-        for (; g_ascii_isalpha(*letter); letter++) {
+    for (char **word = steps; *word; word++) {
+        policy_step_t step = {.grade = 0};
+        const char *letter = *word;
+        for (gsize i = 0; g_ascii_isalpha(*letter); letter++) {
             const method_id_t id = method_id_compact(id_of(*letter));
-            g_ptr_array_add(methods, (gpointer)method_find(&id));
+            step.methods[i++] = method_find(&id);
         }
-        policy_add(policy, methods, (guint)g_ascii_digit_value(*letter), letter[1] != '!');
+        step.grade = (guint)g_ascii_digit_value(*letter);
+        step.go_on = letter[1] != '!';
+        g_array_append_val(policy.steps, step);
     }
     return policy;
 }
@@ -86,9 +88,8 @@ check(const policy_t *policy, const char *said, const char *decided)
 {
     g_auto(GStrv) words = g_strsplit(said, " ", -1);
     GString *text = g_string_new(NULL);
-    policy_run_t run;
+    policy_run_t run = {.policy = policy};
 
-    policy_start(&run, policy);
     for (char **word = words; *word; word++) {
         say(&run, *word);
         const decision_t decision = policy_decide(&run);
@@ -97,7 +98,6 @@ check(const policy_t *policy, const char *said, const char *decided)
     }
     g_assert_cmpstr(text->str, ==, decided);
     g_string_free(text, TRUE);
-    policy_stop(&run);
 }
 
 static void
@@ -140,54 +140,54 @@ test_decisions(void)
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        policy_t *policy = make_policy(cases[i].steps);
+        policy_t policy = make_policy(cases[i].steps);
         g_test_message("%s: %s", cases[i].steps, cases[i].said);
-        check(policy, cases[i].said, cases[i].decided);
-        policy_free(policy);
+        check(&policy, cases[i].said, cases[i].decided);
+        policy_clear(&policy);
     }
 }
 
 static void
 test_more(void)
 {
-    policy_t *policy = make_policy("p1!");
+    policy_t policy = make_policy("p1!");
 
-    policy->more = MORE_ABSOLUTE;
-    check(policy, "s+ s+ c+ p yes", "absolute relative relative p grade=1");
-    policy->more = MORE_NEVER;
-    check(policy, "s+", "do");
-    policy->more = MORE_RELATIVE;
+    policy.more = MORE_ABSOLUTE;
+    check(&policy, "s+ s+ c+ p yes", "absolute relative relative p grade=1");
+    policy.more = MORE_NEVER;
+    check(&policy, "s+", "do");
+    policy.more = MORE_RELATIVE;
     check(
-        policy, "x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+",
+        &policy, "x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+ x+",
         "relative relative relative relative relative relative relative relative relative relative relative "
         "relative relative relative relative do");
-    policy_free(policy);
+    policy_clear(&policy);
 }
 
 /* After an absolute request, what was offered before counts no more. */
 static void
 test_absolute_replaces(void)
 {
-    policy_t *policy = make_policy("p1! s1!");
+    policy_t policy = make_policy("p1! s1!");
 
-    policy->more = MORE_ABSOLUTE;
-    check(policy, "s+ p yes", "absolute p do");
-    policy_free(policy);
+    policy.more = MORE_ABSOLUTE;
+    check(&policy, "s+ p yes", "absolute p do");
+    policy_clear(&policy);
 }
 
 static void
 test_refusals(void)
 {
-    policy_t *policy = make_policy("p1 s2");
+    policy_t policy = make_policy("p1 s2");
 
-    policy->unacceptable = MAF_INSTR_FAILURE;
-    check(policy, "x", "failure");
-    policy->unacceptable = MAF_INSTR_DO;
-    policy->minimum_grade = 3;
-    check(policy, "ps yes yes", "p s grade=3");
-    check(policy, "p yes", "p do");
-    check(policy, "ps yes no", "p s failure");
-    policy_free(policy);
+    policy.unacceptable = MAF_INSTR_FAILURE;
+    check(&policy, "x", "failure");
+    policy.unacceptable = MAF_INSTR_DO;
+    policy.minimum_grade = 3;
+    check(&policy, "ps yes yes", "p s grade=3");
+    check(&policy, "p yes", "p do");
+    check(&policy, "ps yes no", "p s failure");
+    policy_clear(&policy);
 }
 
 int

@@ -32,12 +32,11 @@ user_free(user_t *user)
 {
     if (!user)
         return;
-    g_free(user->name);
+    for (gsize i = 0; user->scram && i < SCRAM_PARTS; i++)
+        wipe_and_free(user->scram[i]);
+    g_free(user->scram);
     wipe_and_free(user->password);
-    g_free(user->iterations);
-    g_free(user->salt);
-    wipe_and_free(user->stored_key);
-    wipe_and_free(user->server_key);
+    g_free(user->name);
     g_free(user);
 }
 
@@ -80,6 +79,8 @@ users_free(users_t *users)
 void
 users_set_secret(users_t *users, const char *secret)
 {
+    if (!secret)
+        return;
     g_bytes_unref(users->secret);
     users->secret = g_bytes_new(secret, strlen(secret));
 }
@@ -95,59 +96,59 @@ is_base64(const char *text, gsize len)
     return got > 0 && (len == 0 || got == len) && strcmp(text, again) == 0;
 }
 
-static gboolean
-parse_scram(user_t *user, const char *text, GError **error)
+/* What is wrong with it, or NULL. */
+static const char *
+parse_scram(user_t *user, const char *text)
 {
-    g_auto(GStrv) parts = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
+    char **parts = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
+    const char *wrong = NULL;
 
-    if (g_strv_length(parts) != 4 || !is_base64(parts[1], 0) || !is_base64(parts[2], HASH_LEN) ||
-        !is_base64(parts[3], HASH_LEN))
-        return fail(error, STATUS_VIOLATION, "expected " SCHEME "iterations,salt,StoredKey,ServerKey");
-    if (!g_ascii_string_to_unsigned(parts[0], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL))
-        return fail(error, STATUS_VIOLATION, "expected %d to %d iterations", ITERATIONS_MIN, ITERATIONS_MAX);
-    user->iterations = g_strdup(parts[0]);
-    user->salt = g_strdup(parts[1]);
-    user->stored_key = g_strdup(parts[2]);
-    user->server_key = g_strdup(parts[3]);
-    return TRUE;
+    if (g_strv_length(parts) != SCRAM_PARTS || !is_base64(parts[SCRAM_SALT], 0) ||
+        !is_base64(parts[SCRAM_STORED_KEY], HASH_LEN) || !is_base64(parts[SCRAM_SERVER_KEY], HASH_LEN))
+        wrong = "expected " SCHEME "iterations,salt,StoredKey,ServerKey";
+    else if (!g_ascii_string_to_unsigned(parts[SCRAM_ITERATIONS], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL,
+                                         NULL))
+        wrong = "expected " G_STRINGIFY(ITERATIONS_MIN) " to " G_STRINGIFY(ITERATIONS_MAX) " iterations";
+    else
+        user->scram = g_steal_pointer(&parts);
+    g_strfreev(parts);
+    return wrong;
 }
 
-static gboolean
-fill_in(const users_t *users, user_t *user, const char *scram, const char *password, const char **wrong,
-        GError **error)
+static const char *
+fill_in(const users_t *users, user_t *user, const char *scram, const char *password, const char **key)
 {
-    *wrong = NULL;
+    *key = NULL;
     if (!user->name)
-        return fail(error, STATUS_VIOLATION, "the name is empty or has characters that SASL does not allow");
+        return "the name is empty or has characters that SASL does not allow";
     if (g_hash_table_contains(users->by_name, user->name))
-        return fail(error, STATUS_VIOLATION, "the user is there already");
+        return "the user is there already";
     if (!scram && !password)
-        return fail(error, STATUS_VIOLATION, "expected scram= or password=");
-    *wrong = "scram";
-    if (scram && !parse_scram(user, scram, error))
-        return FALSE;
-    *wrong = "password";
+        return "expected scram= or password=";
+    *key = "password";
     user->password = password ? sasl_prepare(password) : NULL;
-    return !password || user->password ||
-           fail(error, STATUS_VIOLATION, "the password is empty or has characters that SASL does not allow");
+    if (password && !user->password)
+        return "the password is empty or has characters that SASL does not allow";
+    *key = "scram";
+    return scram ? parse_scram(user, scram) : NULL;
 }
 
-gboolean
-users_add(users_t *users, const char *name, const char *scram, const char *password, const char **wrong,
-          GError **error)
+const char *
+users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
 {
     user_t *user = g_new0(user_t, 1);
 
     user->name = sasl_prepare(name);
-    if (!fill_in(users, user, scram, password, wrong, error)) {
+    const char *wrong = fill_in(users, user, scram, password, key);
+    if (wrong) {
         user_free(user);
-        return FALSE;
+        return wrong;
     }
     g_hash_table_insert(users->by_name, user->name, user);
     if (scram && !users->example)
         users->example = user;
     users->any_password |= password != NULL;
-    return TRUE;
+    return NULL;
 }
 
 gboolean
@@ -183,35 +184,26 @@ make_decoy(const users_t *users, const char *name)
     decoy->name = g_strdup(name);
     decoy->password = invent(users, "password", name, HASH_LEN);
     if (example) {
-        g_free(g_base64_decode(example->salt, &salt_len));
-        decoy->iterations = g_strdup(example->iterations);
-        decoy->salt = invent(users, "salt", name, salt_len);
-        decoy->stored_key = invent(users, "stored key", name, HASH_LEN);
-        decoy->server_key = invent(users, "server key", name, HASH_LEN);
+        decoy->scram = g_new0(char *, SCRAM_PARTS);
+        g_free(g_base64_decode(example->scram[SCRAM_SALT], &salt_len));
+        decoy->scram[SCRAM_ITERATIONS] = g_strdup(example->scram[SCRAM_ITERATIONS]);
+        decoy->scram[SCRAM_SALT] = invent(users, "salt", name, salt_len);
+        decoy->scram[SCRAM_STORED_KEY] = invent(users, "stored key", name, HASH_LEN);
+        decoy->scram[SCRAM_SERVER_KEY] = invent(users, "server key", name, HASH_LEN);
     }
     return decoy;
 }
 
-user_t *
-users_look_up(const users_t *users, const char *name, secret_kind_t kind)
+const user_t *
+users_look_up(const users_t *users, const char *name, secret_kind_t kind, user_t **decoy)
 {
     g_autofree char *prepared = sasl_prepare(name);
     const user_t *known = g_hash_table_lookup(users->by_name, prepared ? prepared : "");
-    /* Made for those who are known as well, or making it would show who is not. */
-    user_t *decoy = make_decoy(users, prepared ? prepared : name);
-    const gboolean has = known && (kind == SECRET_SCRAM ? known->stored_key : known->password);
-    const user_t *found = has ? known : decoy;
-    user_t *user = g_new(user_t, 1);
+    const gboolean has = known && (kind == SECRET_SCRAM ? known->scram != NULL : known->password != NULL);
 
-    *user = (user_t){.name = g_strdup(found->name),
-                     .password = g_strdup(found->password),
-                     .iterations = g_strdup(found->iterations),
-                     .salt = g_strdup(found->salt),
-                     .stored_key = g_strdup(found->stored_key),
-                     .server_key = g_strdup(found->server_key),
-                     .is_decoy = found->is_decoy};
-    user_free(decoy);
-    return user;
+    /* Made for those who are known as well, or making it would show who is not. */
+    *decoy = make_decoy(users, prepared ? prepared : name);
+    return has ? known : *decoy;
 }
 
 /* Takes as long for bytes that differ early as for ones that differ late. */
@@ -230,9 +222,9 @@ user_check_password(const user_t *user, const char *password)
 {
     char salted[HASH_LEN], client[HASH_LEN], server[HASH_LEN], stored[HASH_LEN];
     gsize salt_len, stored_len;
-    g_autofree guchar *salt = g_base64_decode(user->salt, &salt_len);
-    g_autofree guchar *known = g_base64_decode(user->stored_key, &stored_len);
-    const unsigned iterations = (unsigned)g_ascii_strtoull(user->iterations, NULL, 10);
+    g_autofree guchar *salt = g_base64_decode(user->scram[SCRAM_SALT], &salt_len);
+    g_autofree guchar *known = g_base64_decode(user->scram[SCRAM_STORED_KEY], &stored_len);
+    const unsigned iterations = (unsigned)g_ascii_strtoull(user->scram[SCRAM_ITERATIONS], NULL, 10);
     const int status =
         gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
                                           salt_len, salted, client, server, stored);

@@ -24,16 +24,15 @@ void credentials_clear(credentials_t *credentials);
 /* What the server must know of a user to check one kind of proof. */
 typedef enum secret_kind { SECRET_NONE, SECRET_SCRAM, SECRET_PASSWORD } secret_kind_t;
 
-/* What the server knows of one user. The password, or the four of the SCRAM secret together, may be NULL. */
+/* What the server knows of one user. */
 typedef struct user {
-    char *name; /* prepared by SASLprep (RFC 4013) */
-    char *password;
-
-    /* The SCRAM-SHA-256 secret: a decimal number, and base64 (RFC 5802, section 3) */
-    char *iterations, *salt, *stored_key, *server_key;
-
+    char *name;        /* prepared by SASLprep (RFC 4013) */
+    char *password;    /* or NULL */
+    char **scram;      /* the SCRAM-SHA-256 secret (RFC 5802, section 3), a number and base64, or NULL */
     gboolean is_decoy; /* stands for a user that is not known, and whose proofs are all wrong */
 } user_t;
+
+enum scram_part { SCRAM_ITERATIONS, SCRAM_SALT, SCRAM_STORED_KEY, SCRAM_SERVER_KEY, SCRAM_PARTS };
 
 /* Overwrites and frees it. NULL is fine. */
 void user_free(user_t *user);
@@ -44,32 +43,31 @@ typedef struct users users_t;
 users_t *users_new(void);
 void users_free(users_t *users);
 
-/* Makes decoys from this text from now on. */
+/* Makes decoys from this text from now on, unless it is NULL. */
 void users_set_secret(users_t *users, const char *secret);
 
 /*
  * Adds a user. `scram` is what `gsasl --mkpasswd` prints, {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey;
- * it or `password` may be NULL. FALSE with PAIR_ERROR_VIOLATION, *wrong being "scram", "password" or NULL for
- * the name, and a message without secrets, for what cannot be used and for a name that is there already.
+ * it or `password` may be NULL. Returns NULL, or what is wrong, of *key, or for NULL of the name.
  */
-gboolean users_add(users_t *users, const char *name, const char *scram, const char *password,
-                   const char **wrong, GError **error);
+const char *users_add(users_t *users, const char *name, const char *scram, const char *password,
+                      const char **key);
 
 /* Is there anybody of whom this is known? SECRET_NONE always is. */
 gboolean users_have(const users_t *users, secret_kind_t kind);
 
 /*
  * What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at
- * each attempt, as costly to find and to check as a known one. Not for a secret that nobody has. The caller
- * frees it with user_free().
+ * each attempt, as costly to find and to check as a known one. Not for a secret that nobody has. Sets *decoy,
+ * which the caller frees with user_free() when it is done with both.
  */
-user_t *users_look_up(const users_t *users, const char *name, secret_kind_t kind);
+const user_t *users_look_up(const users_t *users, const char *name, secret_kind_t kind, user_t **decoy);
 
 /* Is this prepared password the one of the user's SCRAM secret? Takes as long for a decoy. */
 gboolean user_check_password(const user_t *user, const char *password);
 
-/* A name or password as SASLprep (RFC 4013) has it; the caller wipes and frees it. NULL for what it does not
- * allow, and for an empty one. */
+/* A name or password as SASLprep (RFC 4013) has it, to be wiped and freed; NULL for what it does not allow,
+ * and for an empty one. */
 char *sasl_prepare(const char *text);
 
 #endif /* USERS_H */

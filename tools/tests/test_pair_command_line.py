@@ -99,10 +99,3 @@ class TestCommandLine:
             assert result.returncode == 4
             assert result.stderr.count("\n") == 1
             assert "cannot listen" in result.stderr
-
-
-if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    SERVER, CLIENT = map(os.path.abspath, sys.argv[1:3])
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
