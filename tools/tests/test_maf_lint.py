@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from logins import connection, plain, success, three_users, write
+from packets import lose
 from programs import SAMPLES
 from wireshark import BUILD, ROOT
 
@@ -102,6 +103,14 @@ def test_only_a_violation_is_1(sample, status, said):
         found = lint(*options, SAMPLES / f"{sample}.pcapng")
         assert found.returncode == status
         assert options or said in found.stdout
+
+
+def test_missing_segment_is_no_violation(tmp_path):
+    login = plain(40001, b"u", success())
+    login.packets = lose(login.packets, login.with_data()[4])
+    found = lint(write(tmp_path / "gap.pcap", [login]))
+    assert b": note: maf.expert.gap (client): " in found.stdout
+    assert found.returncode == 0
 
 
 def test_without_the_plugin_it_says_so(three):
