@@ -12,9 +12,9 @@
 #include <wsutil/str_util.h>
 
 #include "maf-methods.h"
-#include "maf-protocol.h"
+#include "maf-names.h"
 #include "maf-prefs.h"
-#include "maf-tree.h"
+#include "maf-protocol.h"
 
 static expert_field ei_version = EI_INIT;
 static expert_field ei_flags = EI_INIT;

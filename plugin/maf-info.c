@@ -1,5 +1,5 @@
 /* maf-info.c
- * What the Info column says of a message
+ * The phrase that the Info column has for a message; maf-tree.c puts it there
  *
  * Written for every message of every capture, so without printf: that would take longer than all else that is
  * done for one.
@@ -16,8 +16,8 @@
 #include <epan/strutil.h>
 
 #include "maf-methods.h"
+#include "maf-names.h"
 #include "maf-protocol.h"
-#include "maf-tree.h"
 
 /* The most names of a list */
 #define OFFERS_SHOWN 3

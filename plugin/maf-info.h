@@ -1,5 +1,5 @@
 /* maf-info.h
- * What the Info column says of a message
+ * The phrase that the Info column has for a message; maf-tree.c puts it there
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

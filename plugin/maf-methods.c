@@ -1,5 +1,5 @@
 /* maf-methods.c
- * What is known of a METHOD: its name, and who dissects its DATA
+ * What is known of a METHOD: its name, and who dissects its DATA. Lists of METHODs are in maf-message.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -33,7 +33,7 @@ typedef enum {
     MAF_STATE_FAILED = 6,
 } maf_state_t;
 
-/* Rules that a message can break: bits of maf_verdict_t.faults. */
+/* Rules that a message can break: bits of maf_verdict_t.violations. */
 enum maf_violation {
     MAF_VIOLATION_VERSION = 1 << 0,
     MAF_VIOLATION_FLAGS = 1 << 1,

@@ -1,5 +1,5 @@
 /* maf-tree.c
- * One message in the packet details and the Info column
+ * One message in the packet details, and its phrase in the Info column
  *
  * draft-ietf-aft-socks-maf-00, "Multi-Authentication Framework Method for SOCKS V5"
  *
@@ -19,6 +19,7 @@
 #include "maf-expert.h"
 #include "maf-info.h"
 #include "maf-methods.h"
+#include "maf-names.h"
 #include "maf-protocol.h"
 
 static int proto_maf;
@@ -78,49 +79,10 @@ static int ett_maf = -1;
 static int ett_flags = -1;
 static int ett_methods = -1;
 
-#define INSTR_NAME(constant, value, name_00, name_01) {value, name_00},
-static const value_string instr_names_00[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
-#undef INSTR_NAME
-
-#define INSTR_NAME(constant, value, name_00, name_01) {value, name_01},
-static const value_string instr_names_01[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
-#undef INSTR_NAME
-
-static const value_string state_names[] = {
-    {MAF_STATE_AWAITING_LIST, "Awaiting list"},
-    {MAF_STATE_AWAITING_DECISION, "Awaiting decision"},
-    {MAF_STATE_AWAITING_MORE, "Awaiting more"},
-    {MAF_STATE_EXECUTING, "Executing"},
-    {MAF_STATE_SUCCEEDED, "Succeeded"},
-    {MAF_STATE_FAILED, "Failed"},
-    {0, NULL},
-};
-
-static const value_string outcome_names[] = {
-    {MAF_OUTCOME_UNFINISHED, "Unfinished"},
-    {MAF_OUTCOME_SUCCEEDED, "Succeeded"},
-    {MAF_OUTCOME_FAILED, "Failed"},
-    {0, NULL},
-};
-
 static const true_false_string tfs_absolute_relative = {
     "Absolute: start again with the list",
     "Relative: only sub-methods not sent yet",
 };
-
-const char *
-maf_instr_name(unsigned revision, uint8_t instr)
-{
-    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? instr_names_00 : instr_names_01);
-
-    return name ? name : "Unknown instruction";
-}
-
-const char *
-maf_state_name(uint8_t state)
-{
-    return val_to_str_const(state, state_names, "unknown");
-}
 
 /* The most characters of the DATA of a result that the Info column has room for. */
 #define RESULT_TEXT_MAX 60
@@ -473,7 +435,7 @@ show_session(const view_t *view)
 }
 
 void
-maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
+maf_tree_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_message_t *message,
                  maf_verdict_t *verdict, maf_login_t *login, bool is_first)
 {
     view_t view = {.tvb = tvb,
@@ -518,7 +480,7 @@ maf_show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
 }
 
 void
-maf_show_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+maf_tree_undecoded(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     proto_item *item = proto_tree_add_item(tree, proto_maf, tvb, 0, -1, ENC_NA);
 
@@ -542,26 +504,26 @@ add_remark(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const char *titl
 }
 
 void
-maf_show_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login,
+maf_tree_early_request(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login,
                        maf_state_t state)
 {
     maf_expert_request(pinfo, add_remark(tvb, pinfo, tree, "Unexpected SOCKS request"), login, state);
 }
 
 void
-maf_show_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login)
+maf_tree_unoffered_selection(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login)
 {
     maf_expert_unoffered_selection(pinfo, add_remark(tvb, pinfo, tree, "MAF selected, not offered"), login);
 }
 
 void
-maf_show_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
+maf_tree_gap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
 {
     maf_expert_gap(pinfo, add_remark(tvb, pinfo, tree, "Missing segment"), login, from);
 }
 
 void
-maf_show_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
+maf_tree_cut(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, maf_login_t *login, maf_side_t from)
 {
     proto_item *item = add_remark(tvb, pinfo, tree, "Incomplete message");
 
@@ -574,7 +536,7 @@ maf_tree_register(int proto)
 {
     static hf_register_info hf[] = {
         {&hf_instr,
-         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(instr_names_00), 0,
+         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(maf_instr_names_00), 0,
           "What the message asks for or tells (INSTR)", HFILL}},
         {&hf_ver,
          {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0,
@@ -658,7 +620,7 @@ maf_tree_register(int proto)
          {"Revision", "maf.revision", FT_UINT8, BASE_DEC, NULL, 0,
           "Revision of the draft that the message is read by: 0 or 1", HFILL}},
         {&hf_state,
-         {"State after this message", "maf.state", FT_UINT8, BASE_DEC, VALS(state_names), 0,
+         {"State after this message", "maf.state", FT_UINT8, BASE_DEC, VALS(maf_state_names), 0,
           "How far the login has come with this message", HFILL}},
         {&hf_round,
          {"Round", "maf.round", FT_UINT32, BASE_DEC, NULL, 0,
@@ -695,8 +657,8 @@ maf_tree_register(int proto)
          {"User", "maf.user", FT_STRING, BASE_NONE, NULL, 0,
           "Who logs in, as the sub-method of this round names the user, else as one before it", HFILL}},
         {&hf_session_outcome,
-         {"Outcome", "maf.session.outcome", FT_UINT8, BASE_DEC, VALS(outcome_names), 0, "How the login ended",
-          HFILL}},
+         {"Outcome", "maf.session.outcome", FT_UINT8, BASE_DEC, VALS(maf_outcome_names), 0,
+          "How the login ended", HFILL}},
         {&hf_session_first,
          {"First message in", "maf.session.first", FT_FRAMENUM, BASE_NONE, NULL, 0,
           "The frame with the first message of the login", HFILL}},

@@ -61,7 +61,7 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
         maf_message_t message;
 
         maf_message_parse(maf_bytes_of(message_tvb), piece->verdict->revision, &maf_prefs.framing, &message);
-        maf_show_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login,
+        maf_tree_message(message_tvb, pinfo, tree, &message, piece->verdict, messages->stream->login,
                          piece == messages->first);
         if (maf_tap_wanted())
             maf_tap_queue(pinfo, messages->stream->login, message_tvb);
@@ -123,7 +123,7 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, bool follows, 
         show_messages(stream, piece, piece_tvb, pinfo, tree);
         break;
     case MAF_PIECE_UNDECODED:
-        maf_show_undecoded(piece_tvb, pinfo, tree);
+        maf_tree_undecoded(piece_tvb, pinfo, tree);
         break;
     case MAF_PIECE_TUNNEL:
         maf_socks_show_tunnel(stream, piece_tvb, pinfo, tree);
@@ -144,10 +144,10 @@ show_remark(const maf_stream_t *stream, const maf_segment_t *segment, tvbuff_t *
     case MAF_NOTHING:
         return;
     case MAF_EARLY_REQUEST:
-        maf_show_early_request(tvb, pinfo, tree, stream->login, (maf_state_t)segment->state);
+        maf_tree_early_request(tvb, pinfo, tree, stream->login, (maf_state_t)segment->state);
         break;
     case MAF_UNOFFERED_SELECTION:
-        maf_show_unoffered_selection(tvb, pinfo, tree, stream->login);
+        maf_tree_unoffered_selection(tvb, pinfo, tree, stream->login);
         break;
     }
     maf_tap_queue(pinfo, stream->login, NULL);
@@ -175,7 +175,7 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
         return 0;
     show_remark(stream, segment, tvb, pinfo, tree);
     if (segment->gap && segment->gap->begin != segment->gap->end)
-        maf_show_gap(tvb, pinfo, tree, stream->login, maf_stream_side(stream, pinfo));
+        maf_tree_gap(tvb, pinfo, tree, stream->login, maf_stream_side(stream, pinfo));
     for (const maf_piece_t *piece = segment->pieces; piece;)
         piece = show_pieces(stream, piece, segment->follows, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
@@ -196,7 +196,7 @@ maf_show_cut_off(const maf_stream_t *stream, maf_side_t from, const maf_unfinish
     }
     if (!pending->is_message)
         return;
-    maf_show_cut(tvb, pinfo, tree, stream->login, from);
+    maf_tree_cut(tvb, pinfo, tree, stream->login, from);
     maf_tap_queue(pinfo, stream->login, NULL);
 }
 

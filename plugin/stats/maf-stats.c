@@ -19,8 +19,8 @@
 
 #include "maf-expert.h"
 #include "maf-methods.h"
+#include "maf-names.h"
 #include "maf-protocol.h"
-#include "maf-tree.h"
 #include "stats/maf-tap.h"
 
 /* How much of a login a listener has counted; what is NULL has not begun. */

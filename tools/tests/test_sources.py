@@ -51,6 +51,22 @@ def test_size_of_files():
     assert [path.name for path in own if len(path.read_text(encoding="utf-8").splitlines()) > 500] == []
 
 
+def test_calls_go_down():
+    """A source of the plugin includes what is at its place or below in the list of plugin/README.md. Only the reader
+    asks the stream above it."""
+    plugin = ROOT / "plugin"
+    listed = re.findall(r"^\| `([\w/-]+)\.c`", (plugin / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(path.relative_to(plugin).with_suffix("")) for path in plugin.rglob("*.c")
+                                    if "tests" not in path.parts)
+    upward = set()
+    for place, name in enumerate(listed):
+        for suffix in (".c", ".h"):
+            source = plugin / (name + suffix)
+            included = re.findall(r'^#include "([\w/-]+)\.h"', source.read_text(), re.MULTILINE) if source.exists() else ()
+            upward |= {(name, other) for other in included if other in listed[:place]}
+    assert upward == {("maf-reader", "maf-stream")}
+
+
 def test_lib():
     """What the scripts share does not depend on who calls them from where."""
     done = programs.run("bash", "-c", '. tools/lib.sh; echo "$root:$MAF_USER:$MAF_PASSWORD"', cwd=ROOT,
