@@ -289,6 +289,7 @@ typedef struct {
 static own_t own[8];
 static unsigned own_count;
 static int hf_frame_protocols = -1;
+static int proto_expert = -1;
 
 /* The dissector that the user's table has for it, unless Decode As overrules that; or NULL. */
 static dissector_handle_t
@@ -334,6 +335,14 @@ is_registered(dissector_handle_t handle)
     return !handle;
 }
 
+/* Expert infos are registered after dissectors. */
+static void
+find_fields(void)
+{
+    hf_frame_protocols = proto_registrar_get_id_byname("frame.protocols");
+    proto_expert = proto_registrar_get_id_byname("_ws.expert");
+}
+
 bool
 maf_shows_layers(proto_tree *tree)
 {
@@ -356,7 +365,8 @@ directly_callable(dissector_handle_t handle, proto_tree *tree)
 static int
 call_directly(const own_t *callee, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    const bool wanted = tree && proto_field_is_referenced(tree, callee->fields);
+    const bool wanted = tree && (proto_field_is_referenced(tree, callee->fields) ||
+                                 proto_field_is_referenced(tree, proto_expert));
 
     return callee->dissector(tvb, pinfo, wanted ? tree : NULL, data);
 }
@@ -465,7 +475,7 @@ maf_methods_register(int proto, module_t *preferences)
     for (unsigned i = 0; i < G_N_ELEMENTS(references); i++)
         parse_uuid(references[i].uuid, references[i].octets);
     proto_maf = proto;
-    hf_frame_protocols = proto_registrar_get_id_byname("frame.protocols");
+    register_init_routine(find_fields);
     numbers = register_dissector_table("maf.method", "MAF sub-method", proto, FT_UINT32, BASE_HEX);
     uuids = register_dissector_table("maf.method.uuid", "MAF sub-method UUID", proto, FT_GUID, 0);
     register_decode_as(&decode_as);

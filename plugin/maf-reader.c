@@ -573,7 +573,9 @@ read_message(maf_reader_t *reader)
             return true;
         }
         maf_stream_lose_track(stream);
-        /* the segment behind what was known may begin with a message */
+        /* The segment behind what was known may begin with a message; of two messages that TCP has put
+         * together it does not give the second again. */
+        reader->held |= known > 0;
         add_piece(reader, MAF_PIECE_UNDECODED,
                   known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
         return true;

@@ -77,12 +77,17 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
 {
     messages_t messages = {stream, first};
 
+    const char *layer = pinfo->current_proto;
+
     /* Where we are called by that name there is such a layer, and where nothing shows it none is missed. */
     if (stream->place >= MAF_BEHIND_DECODE_AS ||
-        (!maf_shows_layers(tree) && proto_is_protocol_enabled(maf_protocol)))
+        (!maf_shows_layers(tree) && proto_is_protocol_enabled(maf_protocol))) {
+        pinfo->current_proto = "MAF"; /* what an expert info is listed by */
         dissect_messages(tvb, pinfo, tree, &messages);
-    else
+        pinfo->current_proto = layer;
+    } else {
         call_dissector_with_data(messages_handle, tvb, pinfo, tree, &messages);
+    }
 }
 
 /* Show one piece, or as many as there are messages in sequence; returns the first that is not shown yet. */
