@@ -168,8 +168,8 @@ register_rows(module_t *preferences)
 {
     static uat_field_t fields[] = {
         UAT_FLD_CSTRING(row, id, "Sub-method", "Hexadecimal number (00000101) or UUID"),
-        UAT_FLD_CSTRING(row, name, "Name", "What to call the sub-method"),
-        MAF_UAT_FLD_DISSECTOR(row, payload, "Payload dissector", "Dissector of its DATA; may be left empty"),
+        UAT_FLD_CSTRING(row, name, "Name", "Name of the sub-method"),
+        MAF_UAT_FLD_DISSECTOR(row, payload, "Payload dissector", "Dissector for its DATA; may be empty"),
         UAT_END_FIELDS,
     };
     uat_t *uat = uat_new("MAF sub-methods", sizeof(row_t), "maf_methods", TRUE, &rows, &row_count,
@@ -177,7 +177,7 @@ register_rows(module_t *preferences)
                          rows_reset, fields);
 
     prefs_register_uat_preference(preferences, "methods", "Sub-methods",
-                                  "Names of sub-methods, and dissectors of their DATA", uat);
+                                  "Names of sub-methods, and dissectors for their DATA", uat);
 }
 
 /* Names */
