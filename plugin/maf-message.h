@@ -103,7 +103,7 @@ typedef struct {
     uint16_t flags;
     uint8_t revision;    /* that it is read by: 0 or 1 */
     uint8_t layout;      /* maf_layout_t */
-    uint8_t end;         /* maf_frame_end_t */
+    uint8_t end;         /* maf_message_end_t */
     uint32_t understood; /* bytes whose meaning is known: all of them if whole, none if the header is cut */
     uint32_t length;     /* of the whole message; if it is not whole, of what there is of it */
     uint32_t beyond;     /* bytes that are known to come after those */
@@ -177,7 +177,7 @@ typedef struct {
     unsigned max_length; /* the longest DATA believed, in bytes */
 } maf_message_options_t;
 
-/* maf_message_parse() cannot tell yet how many bytes are missing. */
+/* maf_message_parse() does not know yet how many bytes are missing. */
 #define MAF_MISSING_UNKNOWN UINT32_MAX
 
 /*

@@ -401,7 +401,7 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
     if (!handle)
         return false;
 
-    col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
+    col_set_writable(pinfo->cinfo, -1, false); /* the columns are those of MAF */
     taken = try_dissector(handle, chosen ? NULL : directly_callable(handle, tree), tvb, pinfo, tree,
                           chosen && !is_registered(chosen) ? NULL : payload);
     col_set_writable(pinfo->cinfo, -1, writable);
