@@ -55,7 +55,7 @@ void maf_expert_say(packet_info *pinfo, proto_item *item, maf_login_t *login, ma
 /*
  * Say what is wrong with a message, and how the session ended if this message ended it.
  *
- * parts  the tree's item for each maf_part_t; what would be said of one that is NULL is said of the message
+ * parts  the tree's item for each maf_part_t; a diagnosis of a part that is NULL is added to the message
  * login  gets what is wrong, on the first pass; NULL if there is none
  */
 void maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const maf_message_t *message,

@@ -167,7 +167,7 @@ void maf_login_closed(maf_login_t *login, maf_side_t side, bool is_reset);
 void maf_login_waits(maf_login_t *login, maf_side_t side, uint32_t packet, const nstime_t *when,
                      const maf_message_t *message, uint32_t have, uint32_t missing);
 
-/* It is complete now, or given up: what was said of its end holds no more. */
+/* It is complete now, or given up: a diagnosis of its end is withdrawn. */
 void maf_login_waits_no_more(maf_login_t *login, maf_side_t side);
 
 /* Does the capture end inside a message of that side, on a connection that nobody has closed? Known at its

@@ -177,7 +177,7 @@ typedef struct {
     unsigned max_length; /* the longest DATA believed, in bytes */
 } maf_message_options_t;
 
-/* maf_message_parse() cannot tell yet how many bytes are missing. */
+/* maf_message_parse() does not know yet how many bytes are missing. */
 #define MAF_MISSING_UNKNOWN UINT32_MAX
 
 /*

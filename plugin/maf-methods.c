@@ -168,8 +168,8 @@ register_rows(module_t *preferences)
 {
     static uat_field_t fields[] = {
         UAT_FLD_CSTRING(row, id, "Sub-method", "Hexadecimal number (00000101) or UUID"),
-        UAT_FLD_CSTRING(row, name, "Name", "What to call the sub-method"),
-        MAF_UAT_FLD_DISSECTOR(row, payload, "Payload dissector", "Dissector of its DATA; may be left empty"),
+        UAT_FLD_CSTRING(row, name, "Name", "Name of the sub-method"),
+        MAF_UAT_FLD_DISSECTOR(row, payload, "Payload dissector", "Dissector for its DATA; may be empty"),
         UAT_END_FIELDS,
     };
     uat_t *uat = uat_new("MAF sub-methods", sizeof(row_t), "maf_methods", TRUE, &rows, &row_count,
@@ -177,7 +177,7 @@ register_rows(module_t *preferences)
                          rows_reset, fields);
 
     prefs_register_uat_preference(preferences, "methods", "Sub-methods",
-                                  "Names of sub-methods, and dissectors of their DATA", uat);
+                                  "Names of sub-methods, and dissectors for their DATA", uat);
 }
 
 /* Names */
@@ -411,7 +411,7 @@ maf_dissect_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
     if (!handle)
         return false;
 
-    col_set_writable(pinfo->cinfo, -1, false); /* the columns tell the story of MAF */
+    col_set_writable(pinfo->cinfo, -1, false); /* the columns are those of MAF */
     taken = try_dissector(handle, chosen ? NULL : directly_callable(handle, tree), tvb, pinfo, tree,
                           chosen && !is_registered(chosen) ? NULL : payload);
     col_set_writable(pinfo->cinfo, -1, writable);

@@ -17,7 +17,7 @@
 #include "maf-prefs.h"
 #include "maf-protocol.h"
 
-/* How many messages behind a gap, one after the other, are no coincidence. */
+/* How many messages in a row after a gap are no coincidence. */
 #define GUESSES_BELIEVED 4
 
 static uint32_t
@@ -137,8 +137,8 @@ begin_pending(const maf_reader_t *reader)
     return side->pending;
 }
 
-/* Bytes that TCP does not keep for us: it has not given them, or loses those that it had kept out of order
- * when it is asked for more. */
+/* Must we keep these bytes ourselves? TCP has not given them to us, or it had kept them out of order,
+ * and loses them when it is asked for more. */
 static bool
 is_ours_to_keep(const maf_reader_t *reader)
 {
@@ -148,8 +148,8 @@ is_ours_to_keep(const maf_reader_t *reader)
 
 /*
  * The message at `offset` goes on in a later segment. For the rest of a header TCP is asked for one more
- * segment, for the rest of a body for as many bytes: who asks for the bytes of a header does not get them
- * after a zero-window probe.
+ * segment, for the rest of a body for as many bytes: if TCP is asked for the bytes of a header, it does not
+ * deliver them after a zero-window probe.
  */
 static maf_unfinished_t *
 wait_for(maf_reader_t *reader, uint32_t missing)
@@ -174,7 +174,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
 
 /* SOCKS */
 
-/* As wait_for(); what there is is kept, to be shown if the rest does not come. */
+/* As wait_for(), but the bytes so far are kept, to be shown if the rest does not come. */
 static void
 wait_for_socks(maf_reader_t *reader, uint32_t missing)
 {
@@ -302,7 +302,7 @@ take_greeting(maf_reader_t *reader, uint32_t length)
     return true;
 }
 
-/* The selection can come before the greeting, and the greeting never. */
+/* The selection can come before the greeting, and the greeting may be missing. */
 static bool
 read_greeting(maf_reader_t *reader)
 {
@@ -518,7 +518,7 @@ begins_socks(const maf_reader_t *reader)
     return message.end != MAF_MESSAGE_WHOLE;
 }
 
-/* The first bytes of a SOCKS message after success are fewer than say whether it is one. */
+/* Too few bytes after success to decide whether they begin a SOCKS message. */
 static bool
 may_begin_socks(const maf_reader_t *reader)
 {

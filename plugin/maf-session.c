@@ -10,7 +10,7 @@
 
 #include "maf-protocol.h"
 
-/* One side's last word, until the other side has answered it. */
+/* The last message of one side, until the other side has answered it. */
 typedef struct {
     maf_verdict_t *verdicts; /* the last first; NULL once answered */
     uint32_t number;
@@ -77,7 +77,7 @@ struct maf_session {
 #define IN_ENDED   (IN(MAF_STATE_SUCCEEDED) | IN(MAF_STATE_FAILED))
 #define SAME_STATE MAF_STATE_UNKNOWN
 
-/* Faults that a message has in itself. The others are held only against a message that is in its place. */
+/* Violations within a message. The others are reported only for a message that is expected in this state. */
 #define OWN_FAULTS                                                                                           \
     (MAF_VIOLATION_NMETHODS_WIDTH | MAF_VIOLATION_DUPLICATE_OFFER | MAF_VIOLATION_RESERVED_OFFER |           \
      MAF_VIOLATION_MORE_NOT_LAST | MAF_VIOLATION_NOT_A_METHOD | MAF_VIOLATION_RESULT_MISMATCH)
@@ -365,7 +365,7 @@ take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t 
     }
 }
 
-/* What comes late does not move the state back; but a result is one whenever it comes. */
+/* A late message does not move the state back; but a result counts even if it is late. */
 static uint8_t
 state_after(const maf_session_t *session, const maf_message_t *message, maf_order_t order)
 {
@@ -451,7 +451,7 @@ names_instruction(const maf_message_t *message)
     return true;
 }
 
-/* Each OEM is answered by one (draft-01); the message that comes in the place of the answer is to blame. */
+/* Each OEM is answered by one (draft-01); another message in its place is the violation. */
 static uint32_t
 link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 {

@@ -64,7 +64,7 @@ typedef enum {
     MAF_OUTCOME_UNFINISHED = 0,
     MAF_OUTCOME_SUCCEEDED = 1,
     MAF_OUTCOME_FAILED = 2,
-    MAF_OUTCOME_PASSED = 3, /* of a round: the server went on with something else than a result */
+    MAF_OUTCOME_PASSED = 3, /* of a round: the server went on with something other than a result */
 } maf_outcome_t;
 
 /* What a do and all that follows have in common, until the next do. */
@@ -142,8 +142,8 @@ typedef struct maf_session maf_session_t;
  *
  * allocator  owns everything the session and its verdicts hold
  * revision   0 or 1; or MAF_REVISION_BY_LIST: what the client's first list says
- * late       the capture may have begun after the session did: nothing is held against its first messages,
- * and each is read by its own VER
+ * late       the capture may start mid-session: its first messages raise no violations, and each is read by
+ * its own VER
  */
 maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool late);
 
@@ -162,7 +162,7 @@ bool maf_may_send(maf_side_t side, uint8_t instr);
 /* Has the server ended the session by success, and nothing begun it again? */
 bool maf_session_has_succeeded(const maf_session_t *session);
 
-/* Frames may be missing before the next one: what depends on having seen all is not held against it. */
+/* Messages may be missing before the next one: violations that depend on them are not reported. */
 void maf_session_lose_track(maf_session_t *session);
 
 /*

@@ -24,8 +24,7 @@
 /* The most bytes held before a selection: a greeting and the longest list. */
 #define HELD_MAX 65536
 
-/* How much later than its place what is in a gap may come, in bytes: the largest window that is not scaled.
- */
+/* How far behind the newest byte a late segment may be, in bytes: the largest unscaled window. */
 #define LATE_MAX 65535
 
 /* A segment that came before MAF was selected, or not */
@@ -90,8 +89,8 @@ maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t pla
     return stream;
 }
 
-/* Is the packet between these ends, and not before their first? Where it was captured matters too:
- * Wireshark can take what is alike but for that for two connections. */
+/* Is the packet between these ends, and not before their first? VLAN and interface count too: Wireshark
+ * can take packets that differ only in these for two connections. */
 static bool
 is_between_ends(const maf_ends_t *ends, const packet_info *pinfo)
 {
@@ -105,7 +104,7 @@ is_between_ends(const maf_ends_t *ends, const packet_info *pinfo)
            addresses_equal(client, &ends->client) && addresses_equal(server, &ends->server);
 }
 
-/* To look a conversation up costs as much as to read a message. */
+/* Looking up a conversation costs as much as reading a message. */
 maf_stream_t *
 maf_stream_find(packet_info *pinfo)
 {
@@ -230,7 +229,7 @@ segment_at(const maf_stream_t *stream, unsigned position)
     return *(maf_segment_t **)wmem_array_index(stream->segments, position);
 }
 
-/* Nothing of it has been read: it is given again, with more. */
+/* None of it has been read: TCP gives it again, with more. */
 static bool
 waits(const maf_segment_t *segment)
 {
@@ -248,8 +247,8 @@ count_call(packet_info *pinfo)
     return calls;
 }
 
-/* In TLS the data sources are others on the first pass, which has those of records that want more as well:
- * there it is the order that tells. */
+/* In TLS the data sources differ between passes: the first pass also has those of incomplete records.
+ * There, segments are found by their order in the packet. */
 static maf_segment_t *
 find_segment(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb)
 {
@@ -496,8 +495,8 @@ begin_held(maf_stream_t *stream, maf_side_t from)
     }
 }
 
-/* Is what the server has sent a selection of MAF? Of a connection that may have begun before the capture its
- * first two bytes do not say so. */
+/* Has the server sent a selection of MAF? If the connection may have begun before the capture, its first
+ * two bytes do not prove it. */
 static bool
 is_held_selection(const maf_stream_t *stream, const packet_info *pinfo, uint32_t begin)
 {
@@ -572,7 +571,8 @@ read_one_held(const maf_held_t *held)
         read_segment(&reader, held->bytes);
 }
 
-/* Read what was held as it came, but each side in sequence: what was late was sent before what follows it. */
+/* Read the held segments in the order of the capture, but each side in sequence: a late segment was sent
+ * before those that follow it. */
 static void
 read_held(maf_stream_t *stream)
 {

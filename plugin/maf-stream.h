@@ -151,7 +151,7 @@ typedef enum {
     MAF_START_MID_SESSION, /* the capture may begin after the greeting */
 } maf_start_t;
 
-/* What tells its packets from others' */
+/* What distinguishes its packets from those of others */
 typedef struct {
     address client;
     address server;
@@ -164,7 +164,7 @@ typedef struct {
 
 /* In TLS, which has one dissector for all packets of a connection */
 typedef struct {
-    uint32_t port;           /* for whose sake TLS would call SOCKS */
+    uint32_t port;           /* for which TLS would call SOCKS */
     uint32_t last;           /* the last packet that is ours; 0 if that is not known yet */
     dissector_handle_t next; /* whom the packets after it are for; NULL for SOCKS */
 } maf_tls_t;

@@ -177,7 +177,7 @@ dissect_cram_md5(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 static const struct {
     char letter;
     int *field;
-    const char *note; /* what the message is that has it, in a word; NULL if others tell */
+    const char *note; /* what the message is that has it, in a word; NULL if other attributes do */
 } scram_attributes[] = {
     {'a', &hf_scram_authzid, NULL},
     {'n', &hf_scram_user, NULL},
@@ -357,17 +357,16 @@ proto_register_maf_sasl(void)
     static hf_register_info sasl_fields[] = {
         {&hf_plain_authzid,
          {"Authorization identity", "maf.sasl.plain.authzid", FT_STRING, BASE_NONE, NULL, 0,
-          "Whom the user wants to act as, if as somebody else", HFILL}},
+          "User to act as, if not the one who logs in", HFILL}},
         {&hf_plain_authcid,
          {"Authentication identity", "maf.sasl.plain.authcid", FT_STRING, BASE_NONE, NULL, 0,
           "Name of the user who logs in", HFILL}},
         {&hf_plain_password,
          {"Password", "maf.sasl.plain.password", FT_STRING, BASE_NONE, NULL, 0,
-          "Password of the user, which anyone on the way reads unless it goes in TLS", HFILL}},
+          "Password of the user: a cleartext password unless the connection uses TLS", HFILL}},
         {&hf_cram_challenge,
          {"Challenge", "maf.sasl.cram.challenge", FT_STRING, BASE_NONE, NULL, 0,
-          "Text of the server's own, by whose digest the client is to show that it knows the password",
-          HFILL}},
+          "Text from the server; its digest proves that the client knows the password", HFILL}},
         {&hf_cram_user,
          {"User", "maf.sasl.cram.user", FT_STRING, BASE_NONE, NULL, 0, "Name of the user who logs in",
           HFILL}},
@@ -376,45 +375,46 @@ proto_register_maf_sasl(void)
           "HMAC-MD5 of the challenge, keyed with the password, in hexadecimal", HFILL}},
         {&hf_scram_gs2,
          {"GS2 flag", "maf.sasl.scram.gs2", FT_STRING, BASE_NONE, NULL, 0,
-          "Whether the login is bound to an encrypted channel: n, the client cannot; y, it takes the server "
-          "to be unable; p, it is",
+          "Channel binding: n, the client does not support it; y, the client supports it but thinks that the "
+          "server does not; p, it is required",
           HFILL}},
         {&hf_scram_authzid,
          {"Authorization identity (a)", "maf.sasl.scram.authzid", FT_STRING, BASE_NONE, NULL, 0,
-          "Whom the user wants to act as", HFILL}},
+          "User to act as", HFILL}},
         {&hf_scram_user,
          {"User (n)", "maf.sasl.scram.user", FT_STRING, BASE_NONE, NULL, 0, "Name of the user who logs in",
           HFILL}},
         {&hf_scram_nonce,
          {"Nonce (r)", "maf.sasl.scram.nonce", FT_STRING, BASE_NONE, NULL, 0,
-          "Random text against replay: the client's, and once the server has spoken, the server's after it",
+          "Random text against replay: that of the client, followed by that of the server once it has one",
           HFILL}},
         {&hf_scram_salt,
          {"Salt (s)", "maf.sasl.scram.salt", FT_STRING, BASE_NONE, NULL, 0,
-          "Random bytes that the password is hashed with, in Base64", HFILL}},
+          "Random bytes with which the password is hashed, in Base64", HFILL}},
         {&hf_scram_iterations,
          {"Iterations (i)", "maf.sasl.scram.iterations", FT_UINT32, BASE_DEC, NULL, 0,
-          "How often the password is hashed: the more, the slower it is to guess", HFILL}},
+          "Number of times that the password is hashed: more of them make guessing slower", HFILL}},
         {&hf_scram_binding,
          {"Channel binding (c)", "maf.sasl.scram.binding", FT_STRING, BASE_NONE, NULL, 0,
-          "The GS2 header again, and data of the channel the login is bound to, in Base64", HFILL}},
+          "The GS2 header again, and data of the channel that the login is bound to, in Base64", HFILL}},
         {&hf_scram_proof,
          {"Client proof (p)", "maf.sasl.scram.proof", FT_STRING, BASE_NONE, NULL, 0,
-          "By which the client shows that it knows the password, in Base64", HFILL}},
+          "Proves that the client knows the password, in Base64", HFILL}},
         {&hf_scram_verifier,
          {"Server signature (v)", "maf.sasl.scram.verifier", FT_STRING, BASE_NONE, NULL, 0,
-          "By which the server shows that it knows what the password is checked with, in Base64", HFILL}},
+          "Proves that the server has the secret that the password is checked against, in Base64", HFILL}},
         {&hf_scram_error,
          {"Server error (e)", "maf.sasl.scram.error", FT_STRING, BASE_NONE, NULL, 0,
           "Why the server refuses the user", HFILL}},
         {&hf_scram_other,
          {"Attribute", "maf.sasl.scram.other", FT_STRING, BASE_NONE, NULL, 0,
-          "An extension of SCRAM, letter and value; or iterations that are no number below 2^32", HFILL}},
+          "An extension of SCRAM, as letter and value; or iterations that are not a number below 2^32",
+          HFILL}},
     };
     static hf_register_info test_fields[] = {
         {&hf_test_data,
          {"Bytes", "maf.test.data", FT_BYTES, BASE_SHOW_ASCII_PRINTABLE, NULL, 0,
-          "What the server sends, and the client is to return unchanged", HFILL}},
+          "What the server sends and the client must return unchanged", HFILL}},
         {&hf_test_echo,
          {"Returned", "maf.test.echo", FT_BOOLEAN, BASE_NONE, TFS(&tfs_echo), 0,
           "Whether the client returned what the server sent", HFILL}},
@@ -422,12 +422,12 @@ proto_register_maf_sasl(void)
     static ei_register_info sasl_experts[] = {
         {&ei_cleartext,
          {"maf.sasl.expert.cleartext", PI_SECURITY, PI_NOTE, CLEARTEXT,
-          MAF_EXPFILL("The sub-method sends the password as it is, and neither MAF nor TLS encrypts it")}},
+          MAF_EXPFILL("The sub-method sends the password unencrypted, and the connection does not use TLS")}},
     };
     static ei_register_info test_experts[] = {
         {&ei_echo,
          {"maf.test.expert.echo", PI_PROTOCOL, PI_NOTE, NOT_ECHOED,
-          MAF_EXPFILL("The Internal Test Method asks for the server's bytes, unchanged")}},
+          MAF_EXPFILL("In the Internal Test Method the client must return the server's bytes unchanged")}},
     };
     static int *ett[] = {&ett_sasl, &ett_test};
 

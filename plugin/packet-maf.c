@@ -43,30 +43,29 @@ register_preferences(int proto)
     module_t *module = prefs_register_protocol(proto, NULL);
 
     range_convert_str(wmem_epan_scope(), &maf_prefs.socks_methods, G_STRINGIFY(MAF_SOCKS_METHOD), UINT8_MAX);
-    prefs_register_range_preference(
-        module, "socks_methods", "SOCKS methods",
-        "SOCKS 5 METHOD numbers that select MAF. 8 is the one assigned; implementations "
-        "older than that use private numbers, 128 to 254",
-        &maf_prefs.socks_methods, UINT8_MAX);
+    prefs_register_range_preference(module, "socks_methods", "SOCKS methods",
+                                    "SOCKS 5 METHOD numbers that select MAF. 8 is the assigned number; older "
+                                    "implementations use private numbers, 128 to 254",
+                                    &maf_prefs.socks_methods, UINT8_MAX);
     prefs_register_enum_preference(
         module, "revision", "Revision of the draft",
-        "The draft that messages are read by: auto, the one that the client's first list tells; 00; or 01",
+        "Revision by which messages are decoded: auto, that of the client's first list; 00; or 01",
         &maf_prefs.revision, revisions, false);
     prefs_register_enum_preference(module, "nmethods_width", "Width of NMETHODS",
-                                   "How wide NMETHODS is in a list of revision 00, where the draft "
+                                   "Width of NMETHODS in a list of revision 00, where the draft "
                                    "contradicts itself: auto, as its first byte says; 1 or 4 bytes",
                                    &maf_prefs.framing.nmethods_width, nmethods_widths, false);
     prefs_register_uint_preference(module, "max_length", "Longest DATA (bytes)",
-                                   "A LEN greater than this is taken for an error, and nothing is waited for",
+                                   "A LEN greater than this is an error, and the message is not reassembled",
                                    10, &maf_prefs.framing.max_length);
     prefs_register_bool_preference(module, "desegment", "Reassemble messages that span several TCP segments",
-                                   "Put messages together that span several TCP segments. To use this, also "
+                                   "Reassemble messages that span several TCP segments. To use this, also "
                                    "enable \"Allow subdissectors to reassemble TCP streams\" in the "
                                    "preferences of TCP",
                                    &maf_prefs.desegment);
     prefs_register_bool_preference(
         module, "dissect_socks", "Dissect SOCKS after success",
-        "Hand the stream back to the SOCKS dissector once the authentication succeeded",
+        "Hand the stream back to the SOCKS dissector after the authentication succeeds",
         &maf_prefs.dissect_socks);
     maf_methods_register(proto, module);
 }

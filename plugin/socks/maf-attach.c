@@ -188,7 +188,7 @@ dissect_decode_as(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *dat
     return dissect_segment(stream, tvb, pinfo, tree, (const struct tcpinfo *)data, data);
 }
 
-/* A port that nobody knows: a greeting that offers MAF may begin a connection of ours. */
+/* The heuristic, for unknown ports: a greeting that offers MAF begins a connection of ours. */
 static maf_bool_t
 dissect_heuristic(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
@@ -266,9 +266,9 @@ look_for_socks(packet_info *pinfo)
 }
 
 /*
- * The post-dissector: sees every packet of every capture, so it has to know quickly that it is not concerned.
- * TCP counts its streams: whose one is can be told by its first packet, unless that is one that an ICMP error
- * quotes; and TLS has to be seen first.
+ * The post-dissector: sees every packet of every capture, so it must quickly decide that a packet is not
+ * ours. TCP counts its streams, and the first packet of a stream decides, unless an ICMP error has quoted
+ * the connection before; for TLS, the handshake must be seen first.
  */
 static int
 see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
@@ -280,7 +280,7 @@ see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
         return 0;
     tcp_streams = get_tcp_stream_count();
     if (may_attach && !pinfo->fd->visited) {
-        /* of an ICMP error, Wireshark 4.0 takes what it quotes for the type */
+        /* for an ICMP error, Wireshark 4.0 sets the type to that of the quoted packet */
         if (pinfo->ptype == PT_TCP && !is_icmp_error(pinfo))
             look_for_socks(pinfo);
         else

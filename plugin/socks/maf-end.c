@@ -1,5 +1,5 @@
 /* maf-end.c
- * How a connection ends: FIN, RST, or the capture does
+ * How a connection ends: by FIN, RST, or the end of the capture
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -45,7 +45,7 @@ closes(const struct tcpheader *header)
     return header && (header->th_flags & (TH_FIN | TH_RST));
 }
 
-/* Up to where the sender of the packet, or the other side, has sent for all that the packet says. */
+/* The sequence number up to which, according to the packet, its sender or the other side has sent. */
 static uint32_t
 sent_before(const struct tcpheader *header, bool by_sender)
 {
@@ -89,8 +89,8 @@ note_close_untapped(packet_info *pinfo)
         maf_login_closed(stream->login, maf_stream_side(stream, pinfo), closing & MAF_STREAM_RST);
 }
 
-/* The packet that closes a connection is one that TCP has no reason to give us: it has no data. Nor has it
- * one whose rest is not in the capture, once that has been read. */
+/* TCP does not give us a packet without data, such as one that closes the connection, nor, on a later
+ * pass, one whose rest is not in the capture. */
 void
 maf_end_see(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {

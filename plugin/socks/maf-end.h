@@ -1,5 +1,5 @@
 /* maf-end.h
- * How a connection ends: FIN, RST, or the capture does
+ * How a connection ends: by FIN, RST, or the end of the capture
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

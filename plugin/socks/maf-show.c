@@ -1,5 +1,5 @@
 /* maf-show.c
- * A segment shown: each piece by whom it belongs to
+ * Shows a segment: each piece by its dissector
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -76,10 +76,10 @@ show_messages(const maf_stream_t *stream, const maf_piece_t *first, tvbuff_t *tv
               proto_tree *tree)
 {
     messages_t messages = {stream, first};
-
     const char *layer = pinfo->current_proto;
 
-    /* Where we are called by that name there is such a layer, and where nothing shows it none is missed. */
+    /* Without a call through the handle there is no layer "maf": not needed where we are called as
+     * "maf", or where no layer is shown. */
     if (stream->place >= MAF_BEHIND_DECODE_AS ||
         (!maf_shows_layers(tree) && proto_is_protocol_enabled(maf_protocol))) {
         pinfo->current_proto = "MAF"; /* what an expert info is listed by */

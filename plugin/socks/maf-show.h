@@ -1,5 +1,5 @@
 /* maf-show.h
- * A segment shown: each piece by whom it belongs to
+ * Shows a segment: each piece by its dissector
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

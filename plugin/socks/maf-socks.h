@@ -21,16 +21,17 @@ bool maf_socks_connect(void);
 /* Has it begun with this connection without us? */
 bool maf_socks_has_begun(conversation_t *conversation);
 
-/* Could TCP call it for this packet? Says so quickly, and sometimes of packets for which TCP would not. */
+/* Could TCP call it for this packet? A quick check, which is sometimes true for packets for which TCP
+ * would not. */
 bool maf_socks_may_be_called(const packet_info *pinfo);
 
 /*
- * The port for whose sake TCP would call it: TCP asks the server's port first, and those set by the user
+ * The port for which TCP would call it: TCP asks the server's port first, and those set by the user
  * before others. 0 if it would not be called.
  */
 uint32_t maf_socks_port(packet_info *pinfo, uint32_t server_port);
 
-/* The port for whose sake TLS would call it; 0 if it would not. */
+/* The port for which TLS would call it; 0 if it would not. */
 uint32_t maf_socks_port_in_tls(const packet_info *pinfo);
 
 /* Does TLS call it for any port? */

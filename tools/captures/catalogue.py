@@ -21,8 +21,8 @@ FOLDERS = {
     "sasl": "Logins by the SASL sub-methods, alone and in sequence",
     "tls": "SOCKS in TLS; the captures contain the keys",
     "partial": "Captures that start mid-session",
-    "partial/field": "Made after public bug reports of people who read SOCKS and TCP captures, packet by packet; "
-                     "`tools/tests/test_field.py` says what is right",
+    "partial/field": "Cases from public bug reports about SOCKS and TCP captures, made packet by packet; "
+                     "`tools/tests/test_field.py` has the expected results",
     "no-maf": "No MAF is selected: the plugin changes nothing",
     "violations/00": "Violations of revision 00: `maf.expert.NAME` is raised by `NAME` and by `NAME-VARIANT`",
     "violations/01": "Violations of revision 01, named in the same way",
@@ -115,8 +115,8 @@ def program(name):
 def readme():
     """The text of test-captures/README.md."""
     captures = load_all().values()
-    text = ("# Sample captures\n\nReal programs over real sockets. NAME.txt beside NAME.pcapng is how Wireshark decodes it, "
-            "as `tools/captures/golden` prints it.\nThis page is made from `tools/captures/captures.toml` by "
+    text = ("# Sample captures\n\nMost are of real programs over real sockets. NAME.txt beside NAME.pcapng is its decoding, "
+            "as printed by `tools/captures/golden`.\nThis page is made from `tools/captures/captures.toml` by "
             "`tools/captures/make-captures --readme`; `tools/README.md` says how to add a capture.\n")
     for folder, title in FOLDERS.items():
         text += f"\n## {folder}/\n\n{title}.\n\n| capture | shows | options of tshark |\n|---|---|---|\n"

@@ -55,7 +55,7 @@ take_required(client_options_t *options, const char *require)
     }
 }
 
-/* The ids of the offer that are compact, or the UUIDs that they are or that stand for them. */
+/* Appends the compact ids of the offer, or its UUIDs and those of its compact ids. */
 static void
 append_ids(GArray *ids, const GArray *offer, gboolean uuids)
 {
@@ -67,7 +67,7 @@ append_ids(GArray *ids, const GArray *offer, gboolean uuids)
     }
 }
 
-/* Has the offer made of the kinds of ids that are asked for, in their order: "", c(ompact), u(uid). */
+/* Makes the offer of the requested kinds of ids, in their order: "", c(ompact), u(uid). */
 static void
 choose_ids(client_options_t *options, const char *name)
 {
@@ -119,24 +119,25 @@ client_options_parse(int argc, char **argv, client_options_t *options)
     const GOptionEntry entries[] = {
         {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
         {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
-         "Be a SOCKS 5 proxy without authentication for programs of this machine", "[ADDRESS:]PORT"},
+         "Be a SOCKS 5 proxy without authentication for programs on this machine", "[ADDRESS:]PORT"},
         {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
-         "Who you are: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD of the environment", "FILE"},
+         "The credentials: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD in the environment",
+         "FILE"},
         {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
          "Sub-methods to offer, by name or hexadecimal number, such as SCRAM-SHA-256,PLAIN,00010000-000100FD",
          "LIST"},
         {"require", 0, 0, G_OPTION_ARG_STRING, &require,
          "Success counts only after one of these sub-methods has completed", "NAME[,...]"},
         {"ids", 0, 0, G_OPTION_ARG_STRING, &ids,
-         "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method at all",
+         "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method",
          "compact|uuid|both|uuid-first|none"},
         {"block", 0, 0, G_OPTION_ARG_INT, &options->block,
-         "Offer so many sub-methods at a time, and the next when asked for more (254)", "N"},
+         "Offer N sub-methods at a time, and the next ones when more are requested (254)", "N"},
         {"socks-method", 0, 0, CALLBACK(take_socks_methods),
          "SOCKS METHOD to offer as MAF (8); repeat it or separate by commas for more", "NUMBER"},
         {"no-maf", 0, 0, G_OPTION_ARG_NONE, &no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
-        {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &options->nmethods_len, "Bytes of NMETHODS, 1 or 4 (4)",
-         "1|4"},
+        {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &options->nmethods_len,
+         "Width of NMETHODS in bytes, 1 or 4 (4)", "1|4"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
 
     *options = (client_options_t){
@@ -150,9 +151,9 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         &argc, &argv, "maf-client", "TARGET:PORT",
         "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
         "and output to TARGET:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
-        "Exit status: 0 the target was reached, 1 authentication refused, 2 usage,\n"
-        "3 the server broke the protocol, hung up or did not prove what it had to,\n"
-        "4 server or target not reached, or lost.",
+        "Exit status: 0 target reached, 1 authentication refused, 2 usage,\n"
+        "3 the server violated the protocol, hung up or did not authenticate itself,\n"
+        "4 server or target not reached, or connection lost.",
         entries, options);
     options_take_host_port("--server", server ? server : "127.0.0.1", &options->server_host,
                            &options->server_port);
@@ -172,7 +173,8 @@ client_options_parse(int argc, char **argv, client_options_t *options)
         exit(STATUS_USAGE);
     if (options->credentials.user)
         options->settings.credentials = &options->credentials;
-    /* With credentials what proves who the server is, too; without, what needs none. */
+    /* With credentials, the sub-method that authenticates the server too; without, the one that needs none.
+     */
     options_take_methods("--offer",
                          offer                       ? offer
                          : options->credentials.user ? "SCRAM-SHA-256"

@@ -21,7 +21,7 @@
 #define WRITE_SIZE_MAX 65536
 #define NAME_MAX_LEN   255
 
-/* Without a standard stream, what is opened next would be taken for it: /dev/null stands in. */
+/* If a standard stream is closed, the next file opened would take its place: open /dev/null instead. */
 static void
 prepare_process(const char *program)
 {
@@ -58,7 +58,7 @@ options_check(const char *option, guint number, guint min, guint max)
         options_fail("%s: '%d': expected a number from %u to %u", option, (int)number, min, max);
 }
 
-/* HOST[:PORT]; FALSE for a host or port that is none. Without a port, *port stays. */
+/* HOST[:PORT]; FALSE for an invalid host or port. Without a port, *port stays. */
 static gboolean
 take_host_port(const char *text, char **host, guint16 *port)
 {
@@ -115,13 +115,12 @@ take_range(const char *option, const char *text, GArray *ids)
         options_fail("%s: '%s': expected a sub-method's name or UUID, or a hexadecimal number or range",
                      option, text);
     if (last < first || last - first >= IDS_MAX || ids->len + (last - first) >= IDS_MAX)
-        options_fail("%s: '%s': a range that runs backwards, or more than %d sub-methods", option, text,
-                     IDS_MAX);
+        options_fail("%s: '%s': a descending range, or more than %d sub-methods", option, text, IDS_MAX);
     for (guint32 i = 0; i <= last - first; i++) {
         const method_id_t id = method_id_compact(first + i);
         if (method_id_is(&id, MAF_METHOD_SUCCESS) || method_id_is(&id, MAF_METHOD_FAILURE) ||
             method_id_is(&id, MAF_METHOD_MORE_AVAILABLE))
-            options_fail("%s: '%s': %08X is no sub-method", option, text, first + i);
+            options_fail("%s: '%s': %08X is not a sub-method", option, text, first + i);
         g_array_append_val(ids, id);
     }
 }
@@ -179,7 +178,7 @@ take_fault(const char *option, const char *name, peer_options_t *peer, GError **
     }
     peer->fault = fault_find(peer->side, name);
     if (!peer->fault)
-        options_fail("%s: '%s': unknown; '--fault help' lists all", option, name);
+        options_fail("%s: '%s': unknown fault; '--fault help' lists them", option, name);
     return TRUE;
 }
 
@@ -211,12 +210,10 @@ options_parse(int *argc, char ***argv, const char *program, const char *argument
     guint revision = NOT_GIVEN;
     const GOptionEntry common[] = {
         {"revision", 0, 0, G_OPTION_ARG_INT, &revision,
-         is_client ? "The revision of the draft to speak (0)" : "The only revision of the draft to speak",
-         "0|1"},
-        {"timeout", 0, 0, G_OPTION_ARG_INT, &peer->timeout, "Time that the peer has for each message (30)",
+         is_client ? "The revision of the draft to use (0)" : "Use only this revision of the draft", "0|1"},
+        {"timeout", 0, 0, G_OPTION_ARG_INT, &peer->timeout, "Time for each message of the peer (30)",
          "SECONDS"},
-        {"login-time", 0, 0, G_OPTION_ARG_INT, &peer->login_time, "Time that the whole login has (60)",
-         "SECONDS"},
+        {"login-time", 0, 0, G_OPTION_ARG_INT, &peer->login_time, "Time for the whole login (60)", "SECONDS"},
         {"write-size", 0, 0, G_OPTION_ARG_INT, &peer->write_size,
          "Send at most N bytes at a time, a millisecond apart, to test the peer's reassembly", "N"},
         {"glue", 0, 0, G_OPTION_ARG_NONE, &peer->coalesce, "Send messages that may go together in one write",
@@ -227,7 +224,7 @@ options_parse(int *argc, char ***argv, const char *program, const char *argument
          is_client ? "list|what-next|end[:ID]" : "list|what-next[:ID]"},
         {"fault", 0, 0, CALLBACK(take_fault), "Break one rule of the protocol; 'help' lists them", "NAME"},
         {"test-method", 0, 0, CALLBACK(take_test_method),
-         "The number of the Internal Test Method, to play a sub-method of your own (00000001)", "ID"},
+         "The number of the Internal Test Method, to imitate your own sub-method (00000001)", "ID"},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &peer->verbose, "Log each MAF message", NULL},
         {"version", 0, G_OPTION_FLAG_NO_ARG, CALLBACK(show_version), "Show the version and exit", NULL},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};

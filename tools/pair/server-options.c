@@ -23,7 +23,7 @@ server_options_clear(server_options_t *options)
     g_free(options->host);
 }
 
-/* What the Internal Test Method sends: a text, or as many bytes of one that repeats. */
+/* What the Internal Test Method sends: a text, or `size` bytes of a repeating one. */
 static GBytes *
 make_test_data(const char *text, guint size)
 {
@@ -69,29 +69,29 @@ server_options_parse(int argc, char **argv, server_options_t *options)
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
-         "Listen there (127.0.0.1:1080); port 0: any that is free", "[ADDRESS:]PORT"},
-        {"port", 0, 0, G_OPTION_ARG_STRING, &port, "The port alone", "PORT"},
+         "Listen on this address (127.0.0.1:1080); port 0: any free port", "[ADDRESS:]PORT"},
+        {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Listen on this port of 127.0.0.1", "PORT"},
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Users, policy and limits: see maf-server(1)",
          "FILE"},
         {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Check --config and exit", NULL},
         {"socks-method", 0, 0, G_OPTION_ARG_INT, &options->socks_method, "The SOCKS METHOD that is MAF (8)",
          "NUMBER"},
         {"allow-none", 0, 0, G_OPTION_ARG_NONE, &options->allow_none,
-         "Let clients in that offer METHOD 00, no authentication, and not MAF", NULL},
+         "Accept clients that offer METHOD 00, no authentication, and not MAF", NULL},
         {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds,
          "Without --config, run the Internal Test Method N times before Success (1)", "N"},
         {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
          "TEXT"},
-        {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_size,
-         "The same, as so many bytes of a text that repeats", "N"},
-        {"connections", 0, 0, G_OPTION_ARG_INT, &connections, "Connections at a time (2000)", "N"},
+        {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_size, "Send N bytes of a repeating text instead",
+         "N"},
+        {"connections", 0, 0, G_OPTION_ARG_INT, &connections, "Most connections at a time (2000)", "N"},
         {"message-size", 0, 0, G_OPTION_ARG_INT, &options->peer.message_size,
-         "Bytes that a client's message may have (65536)", "N"},
+         "Longest message of a client, in bytes (65536)", "N"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
 
     options_parse(&argc, &argv, "maf-server", NULL,
                   "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).\n"
-                  "Without --config it lets in whoever passes the Internal Test Method.",
+                  "Without --config it accepts every client that passes the Internal Test Method.",
                   entries, options);
     if (argc > 1)
         options_fail("unexpected argument '%s'", argv[1]);
