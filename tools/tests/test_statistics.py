@@ -5,7 +5,8 @@ import re
 import pytest
 
 from logins import PLAIN, TEST, WHAT_NEXT, do, plain, process, records, three_users, write
-from wireshark import tshark
+from programs import SAMPLES
+from wireshark import fields, tshark
 
 ALICE = 'maf.sasl.plain.authcid == "alice"'
 EARLY = "maf.instr == 1 && tcp.port == 40002"  # matches bob's first message only
@@ -118,3 +119,17 @@ def test_credentials(three):
     rows = [line.split() for line in statistic(three, "credentials").splitlines() if "MAF" in line]
     assert [row[1:] for row in rows] == [["MAF", "alice", "SASL", "PLAIN"], ["MAF", "bob", "SASL", "PLAIN"],
                                          ["MAF", "carol", "SASL", "SCRAM-SHA-256"]]
+
+
+def test_expert_infos_without_the_fields_of_a_sub_method():
+    """A filter or column by _ws.expert alone has the note on a cleartext password, and Expert Information lists MAF's
+    infos as MAF's."""
+    capture = SAMPLES / "sasl" / "plain-wrong.pcapng"
+    note, message = "_ws.expert.severity == 0x400000", "Cleartext password: neither MAF nor TLS encrypts it"
+    for passes in ((), ("-2",)):
+        rows = fields(capture, ["frame.number", "_ws.expert.message"], *passes, "-Y", f"{note} && maf")
+        assert rows[0] == {"frame.number": ["10"], "_ws.expert.message": [message]}
+    listed = tshark(capture, "-q", "-z", "expert").decode()
+    for said in (message, "Authentication failed after 1 round"):
+        (line,) = (line for line in listed.splitlines() if said in line)
+        assert line.split(said)[0].split()[-1] == "MAF"
