@@ -152,8 +152,8 @@ say_instr(const case_t *c)
 static const char *
 say_direction(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool, "The %s sent %s; expected from the %s only", sender_of(c), instr_of(c),
-                              c->verdict->from == MAF_CLIENT ? "server" : "client");
+    return wmem_strdup_printf(c->pool, "The %s sent %s; expected it only from the %s", sender_of(c),
+                              instr_of(c), c->verdict->from == MAF_CLIENT ? "server" : "client");
 }
 
 static const char *
@@ -192,11 +192,10 @@ say_nmethods_width(const case_t *c)
 static const char *
 say_not_offered(const case_t *c)
 {
-    return wmem_strdup_printf(
-        c->pool,
-        "The %s's Do names %s, which the client has not offered; expected one of the sub-methods "
-        "in METHODS, or FAILURE",
-        sender_of(c), method_of(c));
+    return wmem_strdup_printf(c->pool,
+                              "The %s's Do names %s, which the client has not offered; expected one of the "
+                              "offered sub-methods, or FAILURE",
+                              sender_of(c), method_of(c));
 }
 
 static const char *
@@ -204,8 +203,8 @@ say_not_a_method(const case_t *c)
 {
     return wmem_strdup_printf(
         c->pool,
-        "The %s's Do names %s, which cannot be run; expected a sub-method, or FAILURE if none will "
-        "do",
+        "The %s's Do names %s, which cannot be run; expected a sub-method, or FAILURE if none "
+        "is acceptable",
         sender_of(c), method_of(c));
 }
 
@@ -228,7 +227,7 @@ static const char *
 say_no_more_available(const case_t *c)
 {
     return wmem_strdup_printf(c->pool,
-                              "The %s requests more sub-methods, but the client's last list did not say "
+                              "The %s requests more sub-methods, but the client's last list does not have "
                               "MORE_METHODS_AVAILABLE; expected Do, Success or Failure",
                               sender_of(c));
 }
@@ -275,8 +274,7 @@ say_truncated(const case_t *c)
     const char *missing = missing_text(c->pool, maf_message_missing_part(message), message->beyond);
 
     if (message->snapped)
-        return wmem_strdup_printf(c->pool,
-                                  "The capture has not all bytes of the %s's %s (snapshot length): %s",
+        return wmem_strdup_printf(c->pool, "The capture lacks bytes of the %s's %s (snapshot length): %s",
                                   sender_of(c), instr_of(c), missing);
     return wmem_strdup_printf(c->pool, "The %s closed (FIN) %u byte%s into its %s: %s", sender_of(c),
                               message->length, plurality(message->length, "", "s"), instr_of(c), missing);
@@ -314,10 +312,11 @@ say_reserved_offer(const case_t *c)
 static const char *
 say_more_not_last(const case_t *c)
 {
-    return wmem_strdup_printf(c->pool,
-                              "The %s put MORE_METHODS_AVAILABLE before other sub-methods; expected as the "
-                              "last METHOD of the list",
-                              sender_of(c));
+    return wmem_strdup_printf(
+        c->pool,
+        "The %s put MORE_METHODS_AVAILABLE before other sub-methods; expected it as the "
+        "last METHOD of the list",
+        sender_of(c));
 }
 
 /* What is said of a fault, where in the message, and where in the draft. */
@@ -387,7 +386,7 @@ static ei_register_info registered[] = {
       MAF_EXPFILL("VER differs from the revision by which the session is decoded, and that revision does "
                   "not allow it in this instruction")}},
     {&ei_flags,
-     {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not one the instruction has",
+     {"maf.expert.flags", PI_PROTOCOL, PI_WARN, "FLAGS is not defined for this instruction",
       MAF_EXPFILL("FLAGS is not 0, or in Request additional sub-methods neither 0 nor 1")}},
     {&ei_instr,
      {"maf.expert.instr", PI_PROTOCOL, PI_ERROR, "INSTR is not defined in this revision",
@@ -420,7 +419,7 @@ static ei_register_info registered[] = {
      {"maf.expert.not_offered", PI_PROTOCOL, PI_WARN, "Do with a sub-method that was not offered",
       MAF_EXPFILL("The Do names a sub-method that is in none of the client's lists")}},
     {&ei_not_a_method,
-     {"maf.expert.not_a_method", PI_PROTOCOL, PI_ERROR, "Do with what is not a sub-method",
+     {"maf.expert.not_a_method", PI_PROTOCOL, PI_ERROR, "Do with a METHOD that is not a sub-method",
       MAF_EXPFILL("The Do names SUCCESS or MORE_METHODS_AVAILABLE, which cannot be run")}},
     {&ei_method_mismatch,
      {"maf.expert.method_mismatch", PI_PROTOCOL, PI_WARN, "Process for another sub-method",
@@ -449,7 +448,8 @@ static ei_register_info registered[] = {
      {"maf.expert.reserved", PI_PROTOCOL, PI_WARN, "RESERVED is not 0",
       MAF_EXPFILL("The reserved bytes of an OEM message are not 0")}},
     {&ei_oem_unanswered,
-     {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN, "An OEM message was not answered by one",
+     {"maf.expert.oem_unanswered", PI_SEQUENCE, PI_WARN,
+      "An OEM message was not answered with an OEM message",
       MAF_EXPFILL("In revision 01 the other side must answer each with an OEM message, even if it does "
                   "not recognise the OEM")}},
     {&ei_unoffered_selection,
@@ -569,7 +569,7 @@ maf_expert_gap(packet_info *pinfo, proto_item *item, maf_login_t *login, maf_sid
 {
     say(pinfo, item, login, from, &ei_gap,
         wmem_strdup_printf(pinfo->pool,
-                           "The capture lacks bytes of the %s before this packet: missing segment",
+                           "Missing segment: the capture lacks bytes from the %s before this packet",
                            from == MAF_CLIENT ? "client" : "server"));
 }
 

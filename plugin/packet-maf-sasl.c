@@ -55,7 +55,7 @@ static expert_field ei_cleartext = EI_INIT;
 static expert_field ei_echo = EI_INIT;
 
 static const char CLEARTEXT[] = "Cleartext password: neither MAF nor TLS encrypts it";
-static const char NOT_ECHOED[] = "The client returned other bytes; expected those that the server sent";
+static const char NOT_ECHOED[] = "The client returned different bytes; expected those that the server sent";
 
 static const true_false_string tfs_echo = {"What the server sent", "Not what the server sent"};
 

@@ -29,13 +29,13 @@ static void
 register_preferences(int proto)
 {
     static const enum_val_t nmethods_widths[] = {
-        {"auto", "As its first byte says", MAF_NMETHODS_AUTO},
+        {"auto", "By its first byte", MAF_NMETHODS_AUTO},
         {"1", "One byte (the text of draft-00)", MAF_NMETHODS_1},
         {"4", "Four bytes (the diagram of draft-00)", MAF_NMETHODS_4},
         {NULL, NULL, 0},
     };
     static const enum_val_t revisions[] = {
-        {"auto", "As the client's first list says", MAF_REVISION_BY_LIST},
+        {"auto", "By the client's first list", MAF_REVISION_BY_LIST},
         {"00", "00 (March 1998)", MAF_VER_00},
         {"01", "01 (August 1999)", MAF_VER_01},
         {NULL, NULL, 0},
@@ -53,7 +53,7 @@ register_preferences(int proto)
         &maf_prefs.revision, revisions, false);
     prefs_register_enum_preference(module, "nmethods_width", "Width of NMETHODS",
                                    "Width of NMETHODS in a list of revision 00, where the draft "
-                                   "contradicts itself: auto, as its first byte says; 1 or 4 bytes",
+                                   "contradicts itself: auto, by its first byte; 1 or 4 bytes",
                                    &maf_prefs.framing.nmethods_width, nmethods_widths, false);
     prefs_register_uint_preference(module, "max_length", "Longest DATA (bytes)",
                                    "A LEN greater than this is an error, and the message is not reassembled",
