@@ -552,7 +552,7 @@ void
 maf_session_lose_track(maf_session_t *session)
 {
     if (session->round && !session->round->gap)
-        session->round->gap = session->round->frames + 1;
+        session->round->gap = session->round->messages + 1;
     session->unsure |= UNSURE_NEXT;
     session->seen = SEEN_PARTLY;
     session->more = MORE_UNKNOWN;
@@ -602,6 +602,6 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
 
     verdict->state = session->state;
     verdict->round = session->round;
-    verdict->place = session->round ? ++session->round->frames : 0;
+    verdict->place = session->round ? ++session->round->messages : 0;
     return verdict;
 }

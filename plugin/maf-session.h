@@ -69,12 +69,12 @@ typedef enum {
 
 /* What a do and all that follows have in common, until the next do. */
 typedef struct maf_round {
-    uint32_t number; /* counted from 1 */
-    uint8_t outcome; /* maf_outcome_t, once there is a decision */
-    uint32_t frames; /* so far, the do included */
-    uint32_t gap;    /* place of the first message before which bytes may be missing; 0: none */
-    bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
-    void *payload;   /* for the same, to keep what it needs */
+    uint32_t number;   /* counted from 1 */
+    uint8_t outcome;   /* maf_outcome_t, once there is a decision */
+    uint32_t messages; /* so far, the do included */
+    uint32_t gap;      /* place of the first message before which bytes may be missing; 0: none */
+    bool refused;      /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
+    void *payload;     /* for the same, to keep what it needs */
     maf_id_t method;
     nstime_t begin;                   /* time of the do */
     const struct maf_round *previous; /* NULL in the first round */

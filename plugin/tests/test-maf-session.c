@@ -34,7 +34,7 @@ tear_down(fixture_t *f, const void *late G_GNUC_UNUSED)
     wmem_destroy_allocator(f->allocator);
 }
 
-/* Frames are numbered from 1; message n is captured n × 1.5 seconds after the epoch. */
+/* Messages are numbered from 1; message n is captured n × 1.5 seconds after the epoch. */
 static const maf_verdict_t *
 feed(fixture_t *f, maf_side_t from, const maf_message_t *message)
 {
@@ -45,7 +45,7 @@ feed(fixture_t *f, maf_side_t from, const maf_message_t *message)
 }
 
 static maf_message_t
-frame_of(uint8_t instr, uint32_t method)
+message_of(uint8_t instr, uint32_t method)
 {
     return (maf_message_t){.instr = instr, .id = {.length = MAF_COMPACT_ID_LEN, .compact = method}};
 }
@@ -53,7 +53,7 @@ frame_of(uint8_t instr, uint32_t method)
 static const maf_verdict_t *
 send_method(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
 {
-    const maf_message_t message = frame_of(instr, method);
+    const maf_message_t message = message_of(instr, method);
 
     return feed(f, from, &message);
 }
@@ -61,7 +61,7 @@ send_method(fixture_t *f, maf_side_t from, uint8_t instr, uint32_t method)
 static const maf_verdict_t *
 send_more(fixture_t *f, uint16_t flags)
 {
-    maf_message_t message = frame_of(MAF_INSTR_REQUEST_MORE, 0);
+    maf_message_t message = message_of(MAF_INSTR_REQUEST_MORE, 0);
 
     message.flags = flags;
     return feed(f, MAF_SERVER, &message);
@@ -70,7 +70,7 @@ send_more(fixture_t *f, uint16_t flags)
 static const maf_verdict_t *
 send_list_of_width(fixture_t *f, uint8_t width, unsigned count, const uint32_t *methods)
 {
-    maf_message_t message = frame_of(MAF_INSTR_SUPPORTED, 0);
+    maf_message_t message = message_of(MAF_INSTR_SUPPORTED, 0);
     g_autofree uint8_t *octets = g_malloc(count * MAF_METHOD_LEN);
 
     for (unsigned i = 0; i < count; i++) {
@@ -128,7 +128,7 @@ static const maf_verdict_t *
 send_any(fixture_t *f, maf_side_t from, uint8_t instr)
 {
     const uint32_t none[] = {OTHER};
-    maf_message_t message = frame_of(instr, TEST);
+    maf_message_t message = message_of(instr, TEST);
 
     switch (instr) {
     case MAF_INSTR_SUPPORTED:
@@ -421,7 +421,7 @@ test_no_more_available(fixture_t *f, const void *late G_GNUC_UNUSED)
 static void
 test_header(fixture_t *f, const void *late)
 {
-    maf_message_t message = frame_of(MAF_INSTR_WHAT_NEXT, 0);
+    maf_message_t message = message_of(MAF_INSTR_WHAT_NEXT, 0);
 
     reach(f, MAF_STATE_EXECUTING);
     message.ver = 2;
@@ -449,7 +449,7 @@ test_unframeable(fixture_t *f, const void *late)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
-        maf_message_t message = frame_of(0x42, 0);
+        maf_message_t message = message_of(0x42, 0);
 
         message.end = ends[i].end;
         tear_down(f, late);
@@ -464,7 +464,7 @@ test_unframeable(fixture_t *f, const void *late)
 static void
 test_bad_lengths(fixture_t *f, const void *late)
 {
-    maf_message_t message = frame_of(MAF_INSTR_DO, TEST);
+    maf_message_t message = message_of(MAF_INSTR_DO, TEST);
 
     send_list(f, TEST);
     message.end = MAF_MESSAGE_BAD_LENGTH;
@@ -473,7 +473,7 @@ test_bad_lengths(fixture_t *f, const void *late)
 
     tear_down(f, late);
     set_up(f, late);
-    message = frame_of(MAF_INSTR_SUPPORTED, 0);
+    message = message_of(MAF_INSTR_SUPPORTED, 0);
     message.end = MAF_MESSAGE_BAD_COUNT;
     check(feed(f, MAF_CLIENT, &message), MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_NMETHODS);
     check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
@@ -521,9 +521,9 @@ test_many_lists(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_do(f, OTHER + lists), MAF_STATE_EXECUTING, MAF_VIOLATION_NOT_OFFERED);
 }
 
-/* Frames that the capture lacks are nobody's fault. */
+/* Messages that the capture lacks are nobody's fault. */
 static void
-test_missing_frames(fixture_t *f, const void *late G_GNUC_UNUSED)
+test_missing_messages(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
     maf_session_lose_track(f->session);
@@ -576,7 +576,7 @@ test_request(fixture_t *f, const void *late)
 static maf_message_t
 frame_of_01(uint8_t instr, uint32_t method)
 {
-    maf_message_t message = frame_of(instr, method);
+    maf_message_t message = message_of(instr, method);
 
     message.revision = message.ver = MAF_VER_01;
     return message;
@@ -756,7 +756,7 @@ main(int argc, char **argv)
     ADD("bad-lengths", test_bad_lengths, NULL);
     ADD("late", test_late, late);
     ADD("late-end", test_late_end, late);
-    ADD("missing-messages", test_missing_frames, NULL);
+    ADD("missing-messages", test_missing_messages, NULL);
     ADD("no-cascade", test_no_cascade, NULL);
     ADD("forged-success", test_forged_success, NULL);
     ADD("request", test_request, NULL);
