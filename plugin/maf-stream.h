@@ -1,9 +1,5 @@
 /* maf-stream.h
- * One connection that may carry MAF: from its bytes to its messages
- *
- * Every segment is read once, on the first pass, and what it consists of is kept: showing it only looks that
- * up. Until the server has selected MAF nothing is claimed: the segments are held, and read when the
- * selection has come.
+ * What is known of one connection that may carry MAF: its ends, its sides, its segments and their pieces
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -221,14 +217,6 @@ maf_side_t maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
 /* MAF is selected in this packet; or, mid-session, had been before the capture began. */
 void maf_stream_select(maf_stream_t *stream, const packet_info *pinfo, bool mid_session);
 
-/*
- * The segment in tvb: read it on the first pass, find it later. NULL if nothing of it is ours.
- *
- * tcpinfo  what TCP says of it; NULL if it did not come in TCP, or not right away
- */
-const maf_segment_t *maf_stream_read(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo,
-                                     const struct tcpinfo *tcpinfo);
-
 /* Is what follows in sequence the SOCKS dissector's, or whoever's else follows us? */
 bool maf_stream_is_done(const maf_stream_t *stream);
 
@@ -252,8 +240,5 @@ bool maf_stream_is_closed(const maf_stream_t *stream, packet_info *pinfo);
  * pass only. */
 #define MAF_STREAM_RST 0x20
 unsigned maf_stream_closing(maf_stream_t *stream, packet_info *pinfo);
-
-/* What is in a tvbuff; lives as long as that. */
-maf_bytes_t maf_bytes_of(tvbuff_t *tvb);
 
 #endif /* MAF_STREAM_H */

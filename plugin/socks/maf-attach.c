@@ -20,6 +20,7 @@
 
 #include "maf-protocol.h"
 #include "maf-reader.h"
+#include "maf-segment.h"
 #include "maf-stream.h"
 #include "socks/maf-end.h"
 #include "socks/maf-show.h"
@@ -77,7 +78,7 @@ dissect_segment(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_t
 
     if (pinfo->flags.in_error_pkt)
         return dissect_quoted(stream, tvb, pinfo, tree);
-    segment = maf_stream_read(stream, tvb, pinfo, tcpinfo);
+    segment = maf_segment_read(stream, tvb, pinfo, tcpinfo);
     if (!pinfo->fd->visited && maf_stream_is_done(stream) && !maf_stream_awaits_late(stream))
         pass_on(stream, pinfo, next_dissector(stream));
     return maf_show_segment(stream, segment, tvb, pinfo, tree, data);
@@ -325,6 +326,7 @@ maf_attach_register(int proto)
     decode_as_handle = register_dissector("maf", dissect_decode_as, proto);
     stream_handle = create_dissector_handle(dissect_in_tcp, -1); /* no name of ours in frame.protocols */
     maf_stream_register(proto);
+    maf_segment_register(proto);
     maf_show_register(proto);
     maf_end_register();
     register_init_routine(begin_capture);

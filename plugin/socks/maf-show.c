@@ -13,6 +13,7 @@
 #include "maf-login.h"
 #include "maf-methods.h"
 #include "maf-prefs.h"
+#include "maf-segment.h"
 #include "maf-tree.h"
 #include "socks/maf-socks.h"
 #include "stats/maf-tap.h"
