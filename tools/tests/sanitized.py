@@ -17,7 +17,7 @@ MEMORY_MAX = 1024  # MiB resident, in which AddressSanitizer's own share is some
 
 SEPARATOR = "--- next frame ---"  # which no capture has in its Info
 COLUMNS = 'gui.column.format:"No.","%m","Protocol","%p","Info","%i"'
-LATER = tuple(f"    [{name}: " for name in ("Response in", "Round duration", "Last message in", "Outcome", "User", "Closed by"))
+LATER = re.compile(r"    \[(?:Response in|Round duration|Last message in|Outcome|User|Closed by)(?: \[(?:truncated|…)\])?: ")
 OUR_LAYERS = ("Multi-Authentication Framework", "[Multi-Authentication Framework", "MAF ")
 REPORT = re.compile(r"ERROR: \w+Sanitizer.*|runtime error: .*")
 # SOCKS gives the tunnel to TCP a second time, which goes wrong in the latter's reassembly of segments out of order.
@@ -118,7 +118,7 @@ def maf_trees(run):
         for line in frame.split("\n"):
             if line and not line.startswith(" "):
                 wanted = line.startswith(OUR_LAYERS)
-            if wanted and not line.startswith(LATER):
+            if wanted and not LATER.match(line):
                 ours.append(USER.sub("", line))
         if number and tcp:
             trees[int(number[1])] = tcp["header"], int(tcp["stream"]), ours
