@@ -30,6 +30,7 @@ static int hf_ver = -1;
 static int hf_flags = -1;
 static int hf_flags_absolute = -1;
 static int hf_nmethods = -1;
+static int hf_methods = -1;
 static int hf_offered = -1;
 static int hf_method = -1;
 static int hf_method_name = -1;
@@ -254,6 +255,7 @@ show_list(view_t *view)
 {
     const maf_message_t *message = view->message;
     maf_offers_t offers;
+    proto_item *item;
     proto_tree *list;
     uint32_t offset;
     maf_id_t id;
@@ -262,9 +264,10 @@ show_list(view_t *view)
                                                          message->nmethods_width, ENC_BIG_ENDIAN);
     if (!message->list || (!view->tree && !view->verdict->offer_violations))
         return;
-    list = proto_tree_add_subtree_format(view->tree, view->tvb, (int)message->list_offset,
-                                         (int)(message->nmethods * MAF_METHOD_LEN), ett_methods, NULL,
-                                         "Methods (%u)", message->nmethods);
+    item = proto_tree_add_item(view->tree, hf_methods, view->tvb, (int)message->list_offset,
+                               (int)(message->nmethods * MAF_METHOD_LEN), ENC_NA);
+    proto_item_append_text(item, " (%u)", message->nmethods);
+    list = proto_item_add_subtree(item, ett_methods);
     offers = maf_offers_begin(message);
     while (maf_offers_next(&offers, &id, &offset))
         show_offer(view, list, offset, &id, offers.position - 1);
@@ -552,6 +555,9 @@ maf_tree_register(int proto)
         {&hf_nmethods,
          {"Number of methods", "maf.nmethods", FT_UINT32, BASE_DEC, NULL, 0,
           "Number of sub-methods in the list, or in revision 01 in a group of it (NMETHODS, COUNT)", HFILL}},
+        {&hf_methods,
+         {"Methods", "maf.methods", FT_NONE, BASE_NONE, NULL, 0,
+          "The sub-methods that the client offers in revision 00 (METHODS)", HFILL}},
         {&hf_offered,
          {"Method", "maf.offered", FT_UINT32, BASE_HEX, NULL, 0,
           "A sub-method that the client offers, as a number (METHODS)", HFILL}},

@@ -2,6 +2,7 @@
 """tshark -z maf,json and the fields of the whole login."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 from logins import (CLIENT, CRAM_MD5, DO_FAILURE, PLAIN, SCRAM, SERVER, WHAT_NEXT, closes, connection, do, failure, offer,
                     plain, process, records, success, three_users, write)
+from programs import SAMPLES
 from wireshark import BUILD, ROOT, fields, tshark
 
 FIELDS = ["maf.instr", "maf.user", "maf.session", "maf.session.outcome", "maf.session.first", "maf.session.last",
@@ -165,9 +167,19 @@ def test_truncation_says_who_how_and_what(tmp_path):
                                         "10 bytes of DATA missing")
 
 
-def test_no_key_depends_on_the_data(tmp_path):
-    group = bytes((1, 1, 0, 0, 2, 4)) + bytes.fromhex("00000101 00000103") + b"\0"
-    capture = write(tmp_path / "groups.pcap", [connection(40001).client(group)])
-    layers = json.loads(tshark(capture, "-T", "json", "-Y", "maf"))[0]["_source"]["layers"]["maf"]
-    assert "maf.group" in layers
-    assert not [key for key in layers if key.startswith("Methods")]
+def keys_of(value):
+    """All keys of an object and of those in it."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield key
+        yield from keys_of(inner)
+
+
+@pytest.mark.parametrize("sample", ("revision-00/login", "revision-01/login", "sasl/composite-3",
+                                    "violations/00/duplicate_offer"))
+def test_no_key_depends_on_the_data(sample):
+    keys = set()
+    for packet in json.loads(tshark(SAMPLES / f"{sample}.pcapng", "-2", "-T", "json", "-Y", "maf")):
+        for layer, content in packet["_source"]["layers"].items():
+            keys |= set(keys_of(content)) if layer.startswith("maf") else set()
+    assert keys & {"maf.group", "maf.methods"}
+    assert [key for key in keys if not re.fullmatch(r"(maf|_ws)\.[a-z0-9_.]+", key)] == []
