@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include <epan/value_string.h>
+#include <epan/proto.h>
 
 /* For the fields */
 extern const value_string maf_instr_names_00[]; /* INSTR, as revision 00 has it */
