@@ -78,8 +78,7 @@ add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
     piece->kind = (uint8_t)kind;
     piece->length = length - MIN(carried, length);
     if (carried > 0) {
-        piece->whole = rest(reader).at;
-        piece->whole_length = length;
+        piece->whole = maf_bytes_first(rest(reader), length);
     }
     reader->offset += length;
     return piece;

@@ -280,7 +280,7 @@ held_byte(const maf_stream_t *stream, maf_side_t from, uint32_t seq)
     for (unsigned i = 0; i < wmem_array_get_count(stream->held); i++) {
         const maf_held_t *held = (const maf_held_t *)wmem_array_index(stream->held, i);
 
-        if (held->reader.from == from && seq - held->reader.seq < held->bytes.sent)
+        if (held->reader.from == from && seq - held->reader.seq < held->bytes.captured)
             return held->bytes.at[seq - held->reader.seq];
     }
     return -1;
@@ -419,13 +419,9 @@ hold(const maf_reader_t *reader, maf_bytes_t bytes, const packet_info *pinfo, bo
 {
     maf_stream_t *stream = reader->stream;
     maf_direction_t *direction = &stream->sides[reader->from].direction;
-    const uint32_t length = bytes.captured;
-    maf_held_t held = {
-        .reader = *reader,
-        .bytes = {(const uint8_t *)wmem_memdup(wmem_file_scope(), bytes.at, length), length, length},
-        .lacks_bytes = lacks_bytes,
-    };
+    maf_held_t held = {.reader = *reader, .bytes = bytes, .lacks_bytes = lacks_bytes};
 
+    held.bytes.at = (const uint8_t *)wmem_memdup(wmem_file_scope(), bytes.at, bytes.captured);
     held.reader.held = true;
     held.reader.ends = held.reader.last = false;
     if (!direction->known)
@@ -433,8 +429,8 @@ hold(const maf_reader_t *reader, maf_bytes_t bytes, const packet_info *pinfo, bo
     if (!stream->held)
         stream->held = wmem_array_new(wmem_file_scope(), sizeof(maf_held_t));
     wmem_array_append_one(stream->held, held);
-    stream->held_bytes += length;
-    maf_direction_see(direction, reader->seq + length, 0);
+    stream->held_bytes += bytes.captured;
+    maf_direction_see(direction, reader->seq + bytes.sent, 0);
     stream->state = judge_held(stream, pinfo);
     if (stream->state == MAF_STREAM_SELECTED) {
         begin_held(stream, MAF_CLIENT);

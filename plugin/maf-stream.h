@@ -57,11 +57,9 @@ typedef enum {
 typedef struct maf_piece {
     struct maf_piece *next;
     maf_verdict_t *verdict; /* of a message */
-    const uint8_t
-        *whole; /* the message from its first byte, if that came in a segment that was held; else NULL */
-    uint32_t whole_length; /* in bytes */
-    uint32_t length;       /* in the segment, in bytes */
-    uint8_t kind;          /* maf_piece_kind_t */
+    maf_bytes_t whole; /* from its first byte on, if that came in a segment that was held; else at NULL */
+    uint32_t length;   /* in the segment, in bytes */
+    uint8_t kind;      /* maf_piece_kind_t */
 } maf_piece_t;
 
 /* What is wrong around a segment, and not with a message in it */

@@ -42,9 +42,9 @@ whole_of(tvbuff_t *tvb, packet_info *pinfo, const maf_piece_t *piece, int offset
 {
     tvbuff_t *whole;
 
-    if (!piece->whole)
+    if (!piece->whole.at)
         return part_of(tvb, offset, (int)piece->length);
-    whole = tvb_new_child_real_data(tvb, piece->whole, piece->whole_length, (int)piece->whole_length);
+    whole = tvb_new_child_real_data(tvb, piece->whole.at, piece->whole.captured, (int)piece->whole.sent);
     add_new_data_source(pinfo, whole, "Reassembled MAF");
     return whole;
 }
@@ -112,7 +112,7 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, bool follows, 
     switch ((maf_piece_kind_t)piece->kind) {
     case MAF_PIECE_GREETING:
     case MAF_PIECE_SELECTION:
-        if (piece->whole || stream->place == MAF_BEHIND_HEURISTIC) /* SOCKS has not seen it in sequence */
+        if (piece->whole.at || stream->place == MAF_BEHIND_HEURISTIC) /* SOCKS has not seen it in sequence */
             maf_socks_call_alone(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
         else
             maf_socks_call(stream, piece_tvb, pinfo, tree, data);
@@ -165,7 +165,7 @@ is_mere_greeting(const maf_stream_t *stream, const maf_segment_t *segment)
 {
     const maf_piece_t *piece = segment->pieces;
 
-    return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole &&
+    return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole.at &&
            !piece->next && segment->desegment_len == 0;
 }
 
