@@ -105,6 +105,8 @@ def maf_lines(run):
 
 # What is shown of a frame whose rest the capture lacks, which is known when all has been read.
 LACKING = re.compile(r"^\[Multi-.*Incomplete message\]\n +\[Expert Info .*: The capture ends .*\n(?: {8}.*\n)*", re.MULTILINE)
+# A gap that late segments fill is none on the second pass.
+FILLED = re.compile(r"^\[Multi-.*, Missing segment\]\n(?: +.*\n)*", re.MULTILINE)
 # On the second pass a failure also has the user who is named behind it.
 USER = re.compile(r"(?<=^Multi-Authentication Framework, Failure), user [^:]*|(?<= and disconnect), user [^:]*")
 
@@ -112,7 +114,7 @@ USER = re.compile(r"(?<=^Multi-Authentication Framework, Failure), user [^:]*|(?
 def maf_trees(run):
     """By frame number: what TCP makes of it, its stream, and what the tree has of MAF but what only later frames tell."""
     trees = {}
-    for frame in LACKING.sub("", run.out).split(SEPARATOR + "\n"):
+    for frame in FILLED.sub("", LACKING.sub("", run.out)).split(SEPARATOR + "\n"):
         number, tcp = re.search(r"^Frame (\d+): ", frame, re.MULTILINE), TCP.search(frame)
         ours, wanted = [], False
         for line in frame.split("\n"):
