@@ -537,6 +537,27 @@ hand_back(maf_reader_t *reader)
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
+/* Behind a gap, what does not look like a message is none. The segment behind what had been waited for may
+ * begin with one; of what TCP has put together it does not give the second part again. */
+static void
+pass_over(maf_reader_t *reader)
+{
+    maf_stream_t *stream = reader->stream;
+    maf_side_of_t *side = side_of(reader);
+    const uint32_t known = maf_stream_is_pending(stream, reader->from) ? side->pending->have : 0;
+
+    end_pending(reader, true);
+    side->sync = MAF_RESYNC;
+    if (maf_session_has_succeeded(stream->session)) {
+        side->phase = maf_prefs.dissect_socks ? MAF_PHASE_TUNNEL : MAF_PHASE_OPAQUE;
+        return;
+    }
+    maf_stream_lose_track(stream);
+    reader->held |= known > 0;
+    add_piece(reader, MAF_PIECE_UNDECODED,
+              known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
+}
+
 static bool
 read_message(maf_reader_t *reader)
 {
@@ -563,20 +584,7 @@ read_message(maf_reader_t *reader)
                                     bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
     missing = maf_message_parse(rest(reader), revision, &maf_prefs.framing, &message);
     if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
-        const uint32_t known = goes_on ? side->pending->have : 0;
-
-        end_pending(reader, true);
-        side->sync = MAF_RESYNC;
-        if (maf_session_has_succeeded(stream->session)) {
-            side->phase = maf_prefs.dissect_socks ? MAF_PHASE_TUNNEL : MAF_PHASE_OPAQUE;
-            return true;
-        }
-        maf_stream_lose_track(stream);
-        /* The segment behind what was known may begin with a message; of two messages that TCP has put
-         * together it does not give the second again. */
-        reader->held |= known > 0;
-        add_piece(reader, MAF_PIECE_UNDECODED,
-                  known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
+        pass_over(reader);
         return true;
     }
     if (missing && !reader->last) {
@@ -609,11 +617,11 @@ read_message(maf_reader_t *reader)
 }
 
 /* The SOCKS dissector looks into the tunnel from the packet after the reply on: what comes sooner is for us.
- */
+ * Behind a gap its target may not be known. */
 static bool
 read_tunnel(maf_reader_t *reader)
 {
-    add_rest(reader, MAF_PIECE_TUNNEL);
+    add_rest(reader, reader->stream->target_port ? MAF_PIECE_TUNNEL : MAF_PIECE_DATA);
     return true;
 }
 

@@ -124,8 +124,7 @@ maf_socks_call_late(const maf_stream_t *stream, maf_side_t from, tvbuff_t *tvb, 
 void
 maf_socks_show_tunnel(const maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const dissector_handle_t handle =
-        stream->target_port ? dissector_get_uint_handle(tcp_ports, stream->target_port) : NULL;
+    const dissector_handle_t handle = dissector_get_uint_handle(tcp_ports, stream->target_port);
     uint32_t *port = maf_stream_side(stream, pinfo) == MAF_CLIENT ? &pinfo->destport : &pinfo->srcport;
     const uint32_t proxy_port = *port;
     const uint16_t can_desegment = pinfo->can_desegment;
