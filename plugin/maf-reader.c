@@ -136,12 +136,13 @@ begin_pending(const maf_reader_t *reader)
     return side->pending;
 }
 
-/* Must we keep these bytes ourselves? TCP has not given them to us, or it had kept them out of order,
- * and loses them when it is asked for more. */
+/* Bytes that TCP does not keep for us: it has not given them; it loses what it had kept out of order when it
+ * is asked for more; and of what it has put together it gives nothing again but all. */
 static bool
 is_ours_to_keep(const maf_reader_t *reader)
 {
     return reader->held || reader->offset < reader->carried ||
+           (reader->offset > 0 && reader->offset <= reader->waited) ||
            GT_SEQ(end_seq(reader, sent_left(reader)), reader->next);
 }
 
@@ -537,14 +538,14 @@ hand_back(maf_reader_t *reader)
     side_of(reader)->phase = reader->from == MAF_CLIENT ? MAF_PHASE_REQUEST : MAF_PHASE_REPLY;
 }
 
-/* Behind a gap, what does not look like a message is none. The segment behind what had been waited for may
- * begin with one; of what TCP has put together it does not give the second part again. */
+/* Behind a gap, what does not look like a message is none. The segment behind what was waited with may begin
+ * with one. */
 static void
 pass_over(maf_reader_t *reader)
 {
     maf_stream_t *stream = reader->stream;
     maf_side_of_t *side = side_of(reader);
-    const uint32_t known = maf_stream_is_pending(stream, reader->from) ? side->pending->have : 0;
+    const uint32_t known = reader->offset == 0 ? reader->waited : 0;
 
     end_pending(reader, true);
     side->sync = MAF_RESYNC;
@@ -553,7 +554,6 @@ pass_over(maf_reader_t *reader)
         return;
     }
     maf_stream_lose_track(stream);
-    reader->held |= known > 0;
     add_piece(reader, MAF_PIECE_UNDECODED,
               known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
 }
@@ -644,6 +644,7 @@ maf_reader_read(maf_reader_t *reader)
 {
     maf_side_of_t *side = side_of(reader);
 
+    reader->waited = maf_stream_is_pending(reader->stream, reader->from) ? side->pending->have : 0;
     if (side->skip > 0) {
         const uint32_t length = MIN(side->skip, reader->bytes.sent);
 

@@ -29,6 +29,7 @@ typedef struct {
     bool is_acked;     /* all before `acked` was acknowledged before they came */
     uint32_t acked;
     uint32_t next; /* sequence number after the packet's last byte: those behind came earlier, out of order */
+    uint32_t waited; /* as many at the beginning had come before, and were waited with */
     uint32_t offset; /* in the bytes, of what has not been read */
 } maf_reader_t;
 
