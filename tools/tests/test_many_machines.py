@@ -146,7 +146,7 @@ def hosts(readable):
     (readable / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {readable}/host\nAuthorizedKeysFile {readable}/client.pub\nPidFile none\n"
         f"StrictModes no\nUsePAM no\nPermitRootLogin yes\nPermitUserRC no\n"
-        f"SetEnv PATH={TOOLS}:{os.environ['PATH']} TSHARK={programs.TSHARK} MAF_BUILD_DIR={programs.BUILD}\n")
+        f'SetEnv "PATH={TOOLS}:{os.environ["PATH"]}" "TSHARK={programs.TSHARK}" "MAF_BUILD_DIR={programs.BUILD}"\n')
     (readable / "ssh_config").write_text(
         f"Host host1 host2\nHostName 127.0.0.1\nPort {port}\nIdentityFile {readable}/client\nIdentitiesOnly yes\nBatchMode yes\n"
         f"StrictHostKeyChecking no\nUserKnownHostsFile {readable}/known_hosts\nLogLevel ERROR\n")
