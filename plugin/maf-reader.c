@@ -412,7 +412,7 @@ order_of(const maf_reader_t *reader, uint32_t length)
 static bool
 has_lost_other_side(const maf_reader_t *reader)
 {
-    return reader->stream->sides[reader->from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].sync != MAF_IN_SYNC;
+    return reader->stream->sides[maf_other_side(reader->from)].sync != MAF_IN_SYNC;
 }
 
 /* A request that does not come in sequence may have been sent after a Success that the capture has later. */

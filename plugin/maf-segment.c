@@ -256,7 +256,7 @@ read_segment(maf_reader_t *reader, maf_bytes_t bytes)
 static bool
 note_ack(maf_stream_t *stream, maf_side_t from, uint32_t ack)
 {
-    maf_direction_t *theirs = &stream->sides[from == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT].direction;
+    maf_direction_t *theirs = &stream->sides[maf_other_side(from)].direction;
     bool lacks_bytes;
 
     if (theirs->known) {

@@ -107,12 +107,6 @@ static const rule_t rules[UINT8_MAX + 1] = {
                        SAME_STATE},
 };
 
-static maf_side_t
-other_side(maf_side_t side)
-{
-    return side == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
-}
-
 static bool
 has_ended(uint8_t state)
 {
@@ -126,7 +120,7 @@ judge_place(const maf_session_t *session, const maf_message_t *message, maf_side
     const rule_t *rule = &rules[message->instr];
     const uint32_t states = IN(session->state) | (session->progress >= PROGRESS_FAILED ? IN_ENDED : 0);
     const bool answers_oem =
-        message->instr == MAF_INSTR_OEM && (session->oem_from & (1U << other_side(from)));
+        message->instr == MAF_INSTR_OEM && (session->oem_from & (1U << maf_other_side(from)));
 
     if (!(rule->by & (1U << from)))
         return MAF_VIOLATION_DIRECTION;
@@ -384,7 +378,7 @@ link_answer(maf_session_t *session, maf_verdict_t *verdict, uint8_t instr, uint3
             const nstime_t *when)
 {
     last_word_t *mine = &session->last[verdict->from];
-    last_word_t *theirs = &session->last[other_side((maf_side_t)verdict->from)];
+    last_word_t *theirs = &session->last[maf_other_side((maf_side_t)verdict->from)];
 
     if (theirs->verdicts) {
         verdict->response_to = theirs->number;
@@ -455,7 +449,7 @@ names_instruction(const maf_message_t *message)
 static uint32_t
 link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 {
-    const uint32_t theirs = 1U << other_side(from);
+    const uint32_t theirs = 1U << maf_other_side(from);
     const bool asked = session->oem_from & theirs;
 
     session->oem_from &= ~theirs;

@@ -22,6 +22,12 @@ typedef enum {
     MAF_SERVER,
 } maf_side_t;
 
+static inline maf_side_t
+maf_other_side(maf_side_t side)
+{
+    return side == MAF_CLIENT ? MAF_SERVER : MAF_CLIENT;
+}
+
 /* The numbers are those of the field maf.state. */
 typedef enum {
     MAF_STATE_UNKNOWN = 0, /* the capture began later than the session, or a message could not be read */
