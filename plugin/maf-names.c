@@ -16,7 +16,7 @@ const value_string maf_instr_names_00[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}
 #undef INSTR_NAME
 
 #define INSTR_NAME(constant, value, name_00, name_01) {value, name_01},
-static const value_string instr_names_01[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
+const value_string maf_instr_names_01[] = {MAF_INSTRUCTIONS(INSTR_NAME){0, NULL}};
 #undef INSTR_NAME
 
 const value_string maf_state_names[] = {
@@ -39,7 +39,7 @@ const value_string maf_outcome_names[] = {
 const char *
 maf_instr_name(unsigned revision, uint8_t instr)
 {
-    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? maf_instr_names_00 : instr_names_01);
+    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? maf_instr_names_00 : maf_instr_names_01);
 
     return name ? name : "Unknown instruction";
 }

@@ -12,7 +12,8 @@
 #include <epan/proto.h>
 
 /* For the fields */
-extern const value_string maf_instr_names_00[]; /* INSTR, as revision 00 has it */
+extern const value_string maf_instr_names_00[];
+extern const value_string maf_instr_names_01[]; /* INSTR, as revision 00 has it */
 extern const value_string maf_state_names[];    /* maf_state_t */
 extern const value_string maf_outcome_names[];  /* maf_outcome_t of a login */
 

@@ -25,7 +25,8 @@
 static int proto_maf;
 
 /* The message (draft-00, Subnegotiation) */
-static int hf_instr = -1;
+static int hf_instr_00 = -1;
+static int hf_instr_01 = -1;
 static int hf_ver = -1;
 static int hf_flags = -1;
 static int hf_flags_absolute = -1;
@@ -355,8 +356,8 @@ show_header(view_t *view)
     const maf_message_t *message = view->message;
 
     view->parts[MAF_PART_INSTR] =
-        proto_tree_add_uint_format_value(view->tree, hf_instr, view->tvb, 0, 1, message->instr, "%s (%u)",
-                                         maf_instr_name(message->revision, message->instr), message->instr);
+        proto_tree_add_item(view->tree, message->revision == MAF_VER_00 ? hf_instr_00 : hf_instr_01,
+                            view->tvb, 0, 1, ENC_BIG_ENDIAN);
     view->parts[MAF_PART_VER] = proto_tree_add_item(view->tree, hf_ver, view->tvb, 1, 1, ENC_BIG_ENDIAN);
     if (message->instr == MAF_INSTR_REQUEST_MORE)
         view->parts[MAF_PART_FLAGS] = proto_tree_add_bitmask(view->tree, view->tvb, 2, hf_flags, ett_flags,
@@ -538,8 +539,11 @@ void
 maf_tree_register(int proto)
 {
     static hf_register_info hf[] = {
-        {&hf_instr,
+        {&hf_instr_00,
          {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(maf_instr_names_00), 0,
+          "What the message requests or reports (INSTR)", HFILL}},
+        {&hf_instr_01,
+         {"Instruction", "maf.instr", FT_UINT8, BASE_DEC, VALS(maf_instr_names_01), 0,
           "What the message requests or reports (INSTR)", HFILL}},
         {&hf_ver,
          {"Version", "maf.ver", FT_UINT8, BASE_DEC, NULL, 0,
