@@ -510,6 +510,7 @@ maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
                    const maf_verdict_t *verdict, maf_login_t *login)
 {
     const case_t c = {.pool = pinfo->pool, .message = message, .verdict = verdict, .login = login};
+    const maf_ending_t *ending = maf_ending_of(verdict);
 
     if (verdict->violations) {
         for (unsigned i = 0; i < G_N_ELEMENTS(diagnoses); i++) {
@@ -519,13 +520,13 @@ maf_expert_message(packet_info *pinfo, proto_item *const parts[MAF_PARTS], const
                 diagnose(pinfo, item ? item : parts[MAF_PART_MESSAGE], &diagnoses[i], &c);
         }
     }
-    if (verdict->ending) {
+    if (ending) {
         const bool succeeded = verdict->state == MAF_STATE_SUCCEEDED;
 
         expert_add_info_format(pinfo, parts[MAF_PART_INSTR] ? parts[MAF_PART_INSTR] : parts[MAF_PART_MESSAGE],
                                succeeded ? &ei_success : &ei_failure, "Authentication %s after %u round%s",
-                               succeeded ? "succeeded" : "failed", verdict->ending->rounds,
-                               plurality(verdict->ending->rounds, "", "s"));
+                               succeeded ? "succeeded" : "failed", ending->rounds,
+                               plurality(ending->rounds, "", "s"));
     }
 }
 

@@ -137,23 +137,19 @@ result_text(wmem_allocator_t *allocator, const uint8_t *data, uint32_t length)
 }
 
 void
-maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_t *verdict, uint32_t packet,
+maf_login_message(maf_login_t *login, const maf_message_t *message, const maf_verdict_t *verdict,
                   const nstime_t *when, const uint8_t *data)
 {
     maf_round_t *before = login->last_round;
 
-    verdict->instr = message->instr;
-    verdict->packet = packet;
     if (!login->first_message) {
-        login->first = packet;
+        login->first = verdict->packet;
         login->begin = *when;
         login->revision = verdict->revision;
         login->first_message = verdict;
-    } else {
-        login->last_message->next = verdict;
     }
     login->last_message = verdict;
-    login->last = packet;
+    login->last = verdict->packet;
     if (login->outcome == MAF_OUTCOME_UNFINISHED)
         nstime_delta(&login->duration, when, &login->begin);
 
@@ -165,7 +161,7 @@ maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_
         end_round(before, message);
     if (verdict->round && verdict->round != before)
         begin_round(login, verdict->round);
-    if (verdict->ending) {
+    if (maf_ending_of(verdict)) {
         login->outcome = verdict->state == MAF_STATE_SUCCEEDED ? MAF_OUTCOME_SUCCEEDED : MAF_OUTCOME_FAILED;
         if (data && message->len > 0)
             login->result = result_text(login->allocator, data, message->len);

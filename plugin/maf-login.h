@@ -82,7 +82,7 @@ typedef struct {
     const maf_round_t *first_round; /* NULL before the first do */
     maf_round_t *last_round;
     const maf_verdict_t *first_message; /* NULL before it; the others follow it in the order of the capture */
-    maf_verdict_t *last_message;
+    const maf_verdict_t *last_message;
 
     const char *first_user; /* valid UTF-8; NULL if nobody is named */
     const char *user;       /* the last one named */
@@ -124,14 +124,13 @@ maf_login_t *maf_login_new(wmem_allocator_t *allocator, uint32_t tcp_stream, con
  * The next message (draft-00, Subnegotiation).
  *
  * message  read during the call only
- * verdict  of the session; kept, and linked to those before it
- * packet   number of the packet that completed the message
+ * verdict  of the session; kept
  * when     its time of capture
  * data     DATA of a message that is whole, message->len bytes; read during the call only; NULL if there is
  * none
  */
-void maf_login_message(maf_login_t *login, const maf_message_t *message, maf_verdict_t *verdict,
-                       uint32_t packet, const nstime_t *when, const uint8_t *data);
+void maf_login_message(maf_login_t *login, const maf_message_t *message, const maf_verdict_t *verdict,
+                       const nstime_t *when, const uint8_t *data);
 
 /*
  * A payload dissector has found who logs in.

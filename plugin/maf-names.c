@@ -39,7 +39,8 @@ const value_string maf_outcome_names[] = {
 const char *
 maf_instr_name(unsigned revision, uint8_t instr)
 {
-    const char *name = try_val_to_str(instr, revision == MAF_VER_00 ? maf_instr_names_00 : maf_instr_names_01);
+    const char *name =
+        try_val_to_str(instr, revision == MAF_VER_00 ? maf_instr_names_00 : maf_instr_names_01);
 
     return name ? name : "Unknown instruction";
 }

@@ -68,17 +68,20 @@ static maf_piece_t *
 add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
 {
     maf_segment_t *segment = reader->segment;
-    maf_piece_t *piece = segment->pieces ? wmem_new0(wmem_file_scope(), maf_piece_t) : &segment->first;
-    maf_piece_t **end = &segment->pieces;
+    maf_piece_t *piece = &segment->first;
     const uint32_t carried = reader->carried > reader->offset ? reader->carried - reader->offset : 0;
 
-    while (*end)
-        end = &(*end)->next;
-    *end = piece;
+    if (piece->kind != MAF_PIECE_NONE) {
+        while (piece->next)
+            piece = piece->next;
+        piece = piece->next = wmem_new0(wmem_file_scope(), maf_piece_t);
+    }
     piece->kind = (uint8_t)kind;
     piece->length = length - MIN(carried, length);
     if (carried > 0) {
-        piece->whole = maf_bytes_first(rest(reader), length);
+        const maf_bytes_t whole = maf_bytes_first(rest(reader), length);
+
+        piece->whole = (const maf_bytes_t *)wmem_memdup(wmem_file_scope(), &whole, sizeof whole);
     }
     reader->offset += length;
     return piece;
@@ -608,7 +611,7 @@ read_message(maf_reader_t *reader)
     verdict =
         maf_session_message(stream->session, &message, reader->from, reader->packet, &reader->when, order);
     maf_login_message(
-        stream->login, &message, verdict, reader->packet, &reader->when,
+        stream->login, &message, verdict, &reader->when,
         message.end == MAF_MESSAGE_WHOLE && message.len > 0 ? rest(reader).at + message.data_offset : NULL);
     add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
     if (order != MAF_ORDER_IN_SEQUENCE)

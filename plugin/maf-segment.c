@@ -57,7 +57,7 @@ segment_at(const maf_stream_t *stream, unsigned position)
 static bool
 waits(const maf_segment_t *segment)
 {
-    return !segment->pieces && segment->desegment_len > 0;
+    return !maf_segment_is_ours(segment) && segment->desegment_len > 0;
 }
 
 /* How often this has been called for the packet, before. */
@@ -127,7 +127,7 @@ follows_messages(const maf_stream_t *stream)
 
     if (!before || before->packet != segment_at(stream, count - 1)->packet)
         return false;
-    for (const maf_piece_t *piece = before->pieces; piece; piece = piece->next) {
+    for (const maf_piece_t *piece = &before->first; piece; piece = piece->next) {
         if (piece->kind == MAF_PIECE_MESSAGE || piece->kind == MAF_PIECE_UNDECODED)
             return true;
     }

@@ -10,14 +10,6 @@
 
 #include "maf-protocol.h"
 
-/* The last message of one side, until the other side has answered it. */
-typedef struct {
-    maf_verdict_t *verdicts; /* the last first; NULL once answered */
-    uint32_t number;
-    uint8_t instr;
-    nstime_t when;
-} last_word_t;
-
 /* How far the session has come, whatever was said since */
 typedef enum {
     PROGRESS_NONE,
@@ -46,13 +38,19 @@ struct maf_session {
     uint8_t unsure; /* whether the next message is legal, whatever it is: UNSURE_* */
     progress_t progress;
     seen_t seen;
-    nstime_t begin; /* time of the first message */
+    nstime_t begin;        /* time of the first message */
+    nstime_t last_when;    /* time of the last one */
+    maf_verdict_t *last;   /* the last one; NULL before the first, as is the next */
+    maf_verdict_t *asking; /* the first of those that the other side has not answered yet */
 
     int revision;   /* 0 or 1; MAF_REVISION_BY_LIST before the first list */
     uint8_t newest; /* the highest revision that a message was read by */
 
     maf_round_t *round;      /* the last one; NULL before the first do */
-    uint32_t do_number;      /* message number of the do in force, 0 if there is none */
+    uint32_t round_messages; /* of it so far, the do included */
+    nstime_t round_begin;    /* time of its do */
+    uint32_t methods_run;    /* rounds that ran a sub-method */
+    uint32_t do_packet;      /* packet of the do in force, 0 if there is none */
     const maf_id_t *running; /* its METHOD */
     uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
 
@@ -63,8 +61,6 @@ struct maf_session {
     wmem_map_t *offered_long; /* the same for ids of other lengths; NULL until there is one */
     more_t more;
     uint16_t asked; /* FLAGS of the last request for more: what kind of download */
-
-    last_word_t last[2]; /* by maf_side_t */
 };
 
 #define UNSURE_NEXT     (1U << 0)            /* messages may be missing just before it */
@@ -274,18 +270,8 @@ is_method(const maf_id_t *id)
     return !maf_id_is(id, MAF_METHOD_SUCCESS) && !maf_id_is(id, MAF_METHOD_MORE_AVAILABLE);
 }
 
-static bool
-has_run_method(const maf_session_t *session)
-{
-    for (const maf_round_t *round = session->round; round; round = round->previous) {
-        if (is_method(&round->method))
-            return true;
-    }
-    return false;
-}
-
 static uint32_t
-take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when)
+take_do(maf_session_t *session, const maf_message_t *message, uint32_t packet, const nstime_t *when)
 {
     maf_round_t *round;
 
@@ -294,13 +280,14 @@ take_do(maf_session_t *session, const maf_message_t *message, uint32_t number, c
     round = wmem_new0(session->allocator, maf_round_t);
     round->number = session->round ? session->round->number + 1 : 1;
     round->method = id_keep(session->allocator, &message->id);
-    round->begin = *when;
-    round->previous = session->round;
     session->round = round;
-    session->do_number = number;
+    session->round_messages = 0;
+    session->round_begin = *when;
+    session->do_packet = packet;
     session->running = &round->method;
     if (!is_method(&message->id))
         return MAF_VIOLATION_NOT_A_METHOD;
+    session->methods_run++;
     return session->seen >= SEEN_OFFERS && list_that_offered(session, &message->id) < session->download
                ? MAF_VIOLATION_NOT_OFFERED
                : 0;
@@ -329,12 +316,12 @@ take_result(const maf_session_t *session, const maf_message_t *message)
         return maf_id_is(&message->id, MAF_METHOD_FAILURE) ? 0 : MAF_VIOLATION_RESULT_MISMATCH;
     if (!maf_id_is(&message->id, MAF_METHOD_SUCCESS))
         return MAF_VIOLATION_RESULT_MISMATCH;
-    return session->seen == SEEN_ALL && !has_run_method(session) ? MAF_VIOLATION_SUCCESS_WITHOUT_METHOD : 0;
+    return session->seen == SEEN_ALL && session->methods_run == 0 ? MAF_VIOLATION_SUCCESS_WITHOUT_METHOD : 0;
 }
 
 /* What the instruction changes, and which of its parts are wrong at this point of the session. */
 static void
-take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
+take_instruction(maf_session_t *session, const maf_message_t *message, const nstime_t *when,
                  maf_verdict_t *verdict)
 {
     switch (message->instr) {
@@ -345,7 +332,7 @@ take_instruction(maf_session_t *session, const maf_message_t *message, uint32_t 
         verdict->violations |= take_request_more(session, message);
         break;
     case MAF_INSTR_DO:
-        verdict->violations |= take_do(session, message, number, when);
+        verdict->violations |= take_do(session, message, verdict->packet, when);
         break;
     case MAF_INSTR_PROCESS:
         verdict->violations |= take_process(session, message);
@@ -374,26 +361,23 @@ state_after(const maf_session_t *session, const maf_message_t *message, maf_orde
 
 /* Who answers whom: the first message of a side answers the last of the other. */
 static void
-link_answer(maf_session_t *session, maf_verdict_t *verdict, uint8_t instr, uint32_t number,
-            const nstime_t *when)
+link_message(maf_session_t *session, maf_verdict_t *verdict, const nstime_t *when)
 {
-    last_word_t *mine = &session->last[verdict->from];
-    last_word_t *theirs = &session->last[maf_other_side((maf_side_t)verdict->from)];
+    maf_verdict_t *last = session->last;
 
-    if (theirs->verdicts) {
-        verdict->response_to = theirs->number;
-        verdict->answers = theirs->instr;
-        nstime_delta(&verdict->response_time, when, &theirs->when);
+    if (last)
+        last->next = verdict;
+    if (last && last->from != verdict->from) {
+        verdict->response_to = last->packet;
+        verdict->answers = last->instr;
+        nstime_delta(&verdict->response_time, when, &session->last_when);
+        for (maf_verdict_t *asking = session->asking; asking != verdict; asking = asking->next)
+            asking->response_in = verdict->packet;
     }
-    for (maf_verdict_t *asked = theirs->verdicts; asked; asked = asked->same_side)
-        asked->response_in = number;
-    theirs->verdicts = NULL;
-
-    verdict->same_side = mine->verdicts;
-    mine->verdicts = verdict;
-    mine->number = number;
-    mine->instr = instr;
-    mine->when = *when;
+    if (!last || last->from != verdict->from)
+        session->asking = verdict;
+    session->last = verdict;
+    session->last_when = *when;
 }
 
 static const maf_ending_t *
@@ -464,8 +448,8 @@ link_oem(maf_session_t *session, const maf_message_t *message, maf_side_t from)
 
 /* A message whose instruction is known. */
 static void
-take_message(maf_session_t *session, const maf_message_t *message, uint32_t number, const nstime_t *when,
-             maf_order_t order, maf_verdict_t *verdict)
+take_message(maf_session_t *session, const maf_message_t *message, const nstime_t *when, maf_order_t order,
+             maf_verdict_t *verdict)
 {
     const maf_side_t from = (maf_side_t)verdict->from;
     const uint8_t state = state_after(session, message, order);
@@ -477,24 +461,24 @@ take_message(maf_session_t *session, const maf_message_t *message, uint32_t numb
     if (session->state == MAF_STATE_AWAITING_DECISION && state != session->state && session->round &&
         !session->round->decision) {
         session->round->decision = verdict;
-        nstime_delta(&session->round->duration, when, &session->round->begin);
+        nstime_delta(&session->round->duration, when, &session->round_begin);
     }
     if (message->instr == MAF_INSTR_SUPPORTED && session->revision == MAF_REVISION_BY_LIST &&
         order != MAF_ORDER_GUESSED)
         session->revision = message->revision;
-    take_instruction(session, message, number, when, verdict);
+    take_instruction(session, message, when, verdict);
     if (misplaced || unanswered) /* one fault, one diagnosis */
         verdict->violations &= OWN_FAULTS;
     verdict->violations |= misplaced | unanswered | judge_header(message);
 
     if (message->instr == MAF_INSTR_PROCESS || message->instr == MAF_INSTR_WHAT_NEXT)
-        verdict->do_in = session->do_number;
+        verdict->do_in = session->do_packet;
     if (state != MAF_STATE_EXECUTING) {
-        session->do_number = 0;
+        session->do_packet = 0;
         session->running = NULL;
     }
     if (has_ended(state) && misplaced != MAF_VIOLATION_DIRECTION) {
-        if (session->progress < PROGRESS_FAILED)
+        if (session->progress < PROGRESS_FAILED && message->instr != MAF_INSTR_SUPPORTED)
             verdict->ending = ending_new(session, when);
         session->progress =
             MAX(session->progress, state == MAF_STATE_SUCCEEDED ? PROGRESS_SUCCEEDED : PROGRESS_FAILED);
@@ -546,7 +530,7 @@ void
 maf_session_lose_track(maf_session_t *session)
 {
     if (session->round && !session->round->gap)
-        session->round->gap = session->round->messages + 1;
+        session->round->gap = session->round_messages + 1;
     session->unsure |= UNSURE_NEXT;
     session->seen = SEEN_PARTLY;
     session->more = MORE_UNKNOWN;
@@ -561,7 +545,7 @@ maf_session_request(const maf_session_t *session)
 }
 
 maf_verdict_t *
-maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from, uint32_t number,
+maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from, uint32_t packet,
                     const nstime_t *when, maf_order_t order)
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
@@ -570,23 +554,26 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
         session->progress = PROGRESS_BEGUN;
         session->begin = *when;
     }
+    verdict->packet = packet;
+    verdict->instr = message->instr;
     verdict->from = (uint8_t)from;
     verdict->state_before = session->state;
     verdict->revision = message->revision;
     verdict->running = session->running;
     if (order != MAF_ORDER_GUESSED)
         session->newest = MAX(session->newest, message->revision);
-    link_answer(session, verdict, message->instr, number, when);
+    link_message(session, verdict, when);
 
     if (names_instruction(message))
-        take_message(session, message, number, when, order, verdict);
+        take_message(session, message, when, order, verdict);
     if (violation_of_end(message)) /* what else seems wrong with it has the same cause */
         verdict->violations = violation_of_end(message);
     if (message->end != MAF_MESSAGE_WHOLE)
         maf_session_lose_track(session);
     if (order == MAF_ORDER_GUESSED) {
         verdict->violations = 0;
-        verdict->offer_violations = NULL;
+        if (message->instr == MAF_INSTR_SUPPORTED)
+            verdict->offer_violations = NULL;
     }
 
     if (order == MAF_ORDER_IN_SEQUENCE)
@@ -596,6 +583,6 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
 
     verdict->state = session->state;
     verdict->round = session->round;
-    verdict->place = session->round ? ++session->round->messages : 0;
+    verdict->place = session->round ? ++session->round_messages : 0;
     return verdict;
 }

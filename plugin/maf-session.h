@@ -75,15 +75,12 @@ typedef enum {
 
 /* What a do and all that follows have in common, until the next do. */
 typedef struct maf_round {
-    uint32_t number;   /* counted from 1 */
-    uint8_t outcome;   /* maf_outcome_t, once there is a decision */
-    uint32_t messages; /* so far, the do included */
-    uint32_t gap;      /* place of the first message before which bytes may be missing; 0: none */
-    bool refused;      /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
-    void *payload;     /* for the same, to keep what it needs */
+    uint32_t number; /* counted from 1 */
+    uint32_t gap;    /* place of the first message before which bytes may be missing; 0: none */
+    uint8_t outcome; /* maf_outcome_t, once there is a decision */
+    bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
+    void *payload;   /* for the same, to keep what it needs */
     maf_id_t method;
-    nstime_t begin;                   /* time of the do */
-    const struct maf_round *previous; /* NULL in the first round */
     /* Of the message by which the server went on after what next?; NULL if it has not come. */
     const struct maf_verdict *decision;
     nstime_t duration; /* until that message */
@@ -104,27 +101,35 @@ typedef struct {
  * returns but response_in, which follows when the other side has answered, and the end of the round.
  */
 typedef struct maf_verdict {
-    uint32_t violations;     /* MAF_VIOLATION_* */
-    uint8_t from;            /* maf_side_t */
-    uint8_t revision;        /* revision the message is read by */
-    uint8_t state_before;    /* maf_state_t */
-    uint8_t state;           /* maf_state_t after this message */
-    const maf_id_t *running; /* METHOD in force before this message; NULL if none is known */
-    maf_round_t *round;      /* the message's round; NULL before the first do */
-    uint32_t place;          /* among the round's messages, counted from 1; 0 if there is no round */
-    uint32_t do_in;          /* process, what next: message number of their do; 0 if not seen */
-    uint32_t response_in;    /* number of the next message from the other side; 0 if none yet */
-    uint32_t response_to;    /* number of the message this one answers; 0 if none */
-    uint8_t answers;         /* INSTR of that message */
-    uint8_t instr;           /* INSTR of this message; set by the login, as are packet and next */
-    bool is_recorded;        /* what is wrong with it is in the login */
-    uint32_t packet;         /* number of the packet that completed it */
-    nstime_t response_time;
-    const maf_ending_t *ending;       /* NULL unless this message ended the session */
-    const uint32_t *offer_violations; /* per METHOD of a list its MAF_VIOLATION_*; NULL if none has any */
-    struct maf_verdict *next;         /* of the session's next message; NULL if there is none yet */
-    struct maf_verdict *same_side;    /* the previous message still waiting for the same answer */
+    uint32_t packet;          /* number of the packet that completed it */
+    uint32_t violations;      /* MAF_VIOLATION_* */
+    uint8_t instr;            /* INSTR */
+    uint8_t from;             /* maf_side_t */
+    uint8_t revision;         /* revision the message is read by */
+    uint8_t state_before;     /* maf_state_t */
+    uint8_t state;            /* maf_state_t after this message */
+    uint8_t answers;          /* INSTR of the message this one answers */
+    bool is_recorded;         /* what is wrong with it is in the login */
+    uint32_t response_to;     /* packet of the message this one answers; 0 if none */
+    uint32_t response_in;     /* packet of the next message from the other side; 0 if none yet */
+    nstime_t response_time;   /* since the message this one answers */
+    uint32_t do_in;           /* process, what next: packet of their do; 0 if not seen */
+    uint32_t place;           /* among the round's messages, counted from 1; 0 if there is no round */
+    maf_round_t *round;       /* the message's round; NULL before the first do */
+    const maf_id_t *running;  /* METHOD in force before this message; NULL if none is known */
+    struct maf_verdict *next; /* of the session's next message; NULL if there is none yet */
+    union {                   /* of a list the first, of any other message the second */
+        const uint32_t *offer_violations; /* per METHOD its MAF_VIOLATION_*; NULL if none has any */
+        const maf_ending_t *ending;       /* NULL unless this message ended the session */
+    };
 } maf_verdict_t;
+
+/* How the session went, on the message that ended it; else NULL. */
+static inline const maf_ending_t *
+maf_ending_of(const maf_verdict_t *verdict)
+{
+    return verdict->instr == MAF_INSTR_SUPPORTED ? NULL : verdict->ending;
+}
 
 /* A do that is being obeyed: not do FAILURE, and not one whose METHOD could not be read. */
 static inline bool
@@ -182,11 +187,11 @@ maf_state_t maf_session_request(const maf_session_t *session);
  *
  * message      bytes of its list and id are read during the call only
  * from       who sent it
- * number     of the packet that completed it
+ * packet     number of the packet that completed it
  * when       its time of capture
  * returns    the verdict, never NULL
  */
 maf_verdict_t *maf_session_message(maf_session_t *session, const maf_message_t *message, maf_side_t from,
-                                   uint32_t number, const nstime_t *when, maf_order_t order);
+                                   uint32_t packet, const nstime_t *when, maf_order_t order);
 
 #endif /* MAF_SESSION_H */

@@ -43,6 +43,7 @@ typedef enum {
 } maf_phase_t;
 
 typedef enum {
+    MAF_PIECE_NONE,     /* of a segment of which nothing is ours: it is the SOCKS dissector's */
     MAF_PIECE_GREETING, /* this and the next three: for the SOCKS dissector */
     MAF_PIECE_SELECTION,
     MAF_PIECE_REQUEST,
@@ -56,10 +57,10 @@ typedef enum {
 /* Part of a segment, in sequence. */
 typedef struct maf_piece {
     struct maf_piece *next;
-    maf_verdict_t *verdict; /* of a message */
-    maf_bytes_t whole; /* from its first byte on, if that came in a segment that was held; else at NULL */
-    uint32_t length;   /* in the segment, in bytes */
-    uint8_t kind;      /* maf_piece_kind_t */
+    maf_verdict_t *verdict;   /* of a message */
+    const maf_bytes_t *whole; /* all its bytes, if the first came in a segment that was held; else NULL */
+    uint32_t length;          /* in the segment, in bytes */
+    uint8_t kind;             /* maf_piece_kind_t */
 } maf_piece_t;
 
 /* What is wrong around a segment, and not with a message in it */
@@ -77,12 +78,18 @@ typedef struct {
     uint8_t remark;       /* maf_remark_t */
     uint8_t state;        /* maf_state_t in which an early request comes */
     bool follows;         /* another one with messages, in the same packet */
-    maf_piece_t *pieces;  /* NULL: the segment is the SOCKS dissector's */
     const maf_gap_t *gap; /* bytes missing before it; NULL if none */
     int desegment_offset; /* what TCP is asked for */
     uint32_t desegment_len;
     maf_piece_t first; /* of the pieces: most segments have no other */
 } maf_segment_t;
+
+/* Is anything in it ours? */
+static inline bool
+maf_segment_is_ours(const maf_segment_t *segment)
+{
+    return segment->first.kind != MAF_PIECE_NONE;
+}
 
 /* A message, of MAF or of SOCKS, whose end has not come with its first byte. */
 typedef struct {

@@ -411,6 +411,7 @@ static void
 show_session(const view_t *view)
 {
     const maf_verdict_t *verdict = view->verdict;
+    const maf_ending_t *ending = maf_ending_of(verdict);
 
     proto_item_set_generated(proto_tree_add_string(view->tree, hf_from, view->tvb, 0, 0,
                                                    verdict->from == MAF_CLIENT ? "Client" : "Server"));
@@ -432,9 +433,9 @@ show_session(const view_t *view)
     }
     if (verdict->response_in)
         add_generated_uint(view, hf_response_in, verdict->response_in);
-    if (verdict->ending) {
-        add_generated_uint(view, hf_session_rounds, verdict->ending->rounds);
-        add_generated_time(view, hf_session_duration, &verdict->ending->duration);
+    if (ending) {
+        add_generated_uint(view, hf_session_rounds, ending->rounds);
+        add_generated_time(view, hf_session_duration, &ending->duration);
     }
 }
 

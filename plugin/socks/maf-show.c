@@ -42,9 +42,9 @@ whole_of(tvbuff_t *tvb, packet_info *pinfo, const maf_piece_t *piece, int offset
 {
     tvbuff_t *whole;
 
-    if (!piece->whole.at)
+    if (!piece->whole)
         return part_of(tvb, offset, (int)piece->length);
-    whole = tvb_new_child_real_data(tvb, piece->whole.at, piece->whole.captured, (int)piece->whole.sent);
+    whole = tvb_new_child_real_data(tvb, piece->whole->at, piece->whole->captured, (int)piece->whole->sent);
     add_new_data_source(pinfo, whole, "Reassembled MAF");
     return whole;
 }
@@ -110,9 +110,11 @@ show_pieces(const maf_stream_t *stream, const maf_piece_t *piece, bool follows, 
         col_set_fence(pinfo->cinfo, COL_INFO);
     }
     switch ((maf_piece_kind_t)piece->kind) {
+    case MAF_PIECE_NONE:
+        break;
     case MAF_PIECE_GREETING:
     case MAF_PIECE_SELECTION:
-        if (piece->whole.at || stream->place == MAF_BEHIND_HEURISTIC) /* SOCKS has not seen it in sequence */
+        if (piece->whole || stream->place == MAF_BEHIND_HEURISTIC) /* SOCKS has not seen it in sequence */
             maf_socks_call_alone(stream, whole_of(tvb, pinfo, piece, *offset), pinfo, tree, data);
         else
             maf_socks_call(stream, piece_tvb, pinfo, tree, data);
@@ -163,9 +165,9 @@ show_remark(const maf_stream_t *stream, const maf_segment_t *segment, tvbuff_t *
 static bool
 is_mere_greeting(const maf_stream_t *stream, const maf_segment_t *segment)
 {
-    const maf_piece_t *piece = segment->pieces;
+    const maf_piece_t *piece = &segment->first;
 
-    return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole.at &&
+    return stream->place == MAF_BEHIND_TCP && piece->kind == MAF_PIECE_GREETING && !piece->whole &&
            !piece->next && segment->desegment_len == 0;
 }
 
@@ -175,14 +177,14 @@ maf_show_segment(const maf_stream_t *stream, const maf_segment_t *segment, tvbuf
 {
     int offset = 0;
 
-    if (!segment || (!segment->pieces && segment->desegment_len == 0))
+    if (!segment || (!maf_segment_is_ours(segment) && segment->desegment_len == 0))
         return maf_socks_next(stream) ? maf_socks_call(stream, tvb, pinfo, tree, data) : 0;
-    if (segment->pieces && is_mere_greeting(stream, segment))
+    if (is_mere_greeting(stream, segment))
         return 0;
     show_remark(stream, segment, tvb, pinfo, tree);
     if (segment->gap && segment->gap->begin != segment->gap->end)
         maf_tree_gap(tvb, pinfo, tree, stream->login, maf_stream_side(stream, pinfo));
-    for (const maf_piece_t *piece = segment->pieces; piece;)
+    for (const maf_piece_t *piece = maf_segment_is_ours(segment) ? &segment->first : NULL; piece;)
         piece = show_pieces(stream, piece, segment->follows, tvb, &offset, pinfo, tree, data);
     pinfo->desegment_offset = segment->desegment_offset;
     pinfo->desegment_len = segment->desegment_len;

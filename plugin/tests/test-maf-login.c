@@ -46,7 +46,7 @@ feed(case_t *c, maf_side_t from, maf_message_t message, const char *data)
     message.length = message.understood = 4;
     message.len = data ? (uint32_t)strlen(data) : 0;
     verdict = maf_session_message(c->session, &message, from, c->packet, &when, MAF_ORDER_IN_SEQUENCE);
-    maf_login_message(c->login, &message, verdict, c->packet, &when, (const uint8_t *)data);
+    maf_login_message(c->login, &message, verdict, &when, (const uint8_t *)data);
     return verdict;
 }
 
