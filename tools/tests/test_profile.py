@@ -226,7 +226,8 @@ class ProfileTest(unittest.TestCase):
         """At 1280 pixels: who sent what, by which sub-method, and how long it took; at 1920 also the expert info."""
         for window, wanted in ((1280, UP_TO_INFO), (1920, UP_TO_EXPERT)):
             room = self.room(window - SCROLL_BAR)
-            for capture, count in (("sasl/composite-3", 14), ("sasl/plain-wrong", 5), ("sasl/scram-unknown", 8)):
+            for capture, count in (("revision-00/login", 5), ("sasl/composite-3", 14), ("sasl/plain-wrong", 5),
+                                   ("sasl/scram-unknown", 8)):
                 frames = self.rows(capture, "maf")
                 self.assertEqual(len(frames), count)
                 for frame in frames:
@@ -244,7 +245,7 @@ class ProfileTest(unittest.TestCase):
 
     def test_diagnosis(self):
         """How a diagnosis begins can be read."""
-        for window, begin in ((1600, "The server's Do names General authentica"),
+        for window, begin in ((1600, "The server's Do names General authentic"),
                               (1920, "The server's Do names General authentication method (X'7FFFFFFF'), which")):
             frames, room = self.rows("violations/00/not_offered", "maf"), self.room(window - SCROLL_BAR)
             with self.subTest(window=window):
