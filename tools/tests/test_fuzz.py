@@ -10,11 +10,11 @@ import pytest
 def test_dissector():
     if not (programs.BUILD / "sanitized/plugins").is_dir():
         pytest.skip("no sanitized plugin was built")
-    programs.run(sys.executable, "-B", programs.TOOLS / "tests/fuzz/fuzz.py", "--seed", "2", "--rounds", "4", "--jobs", "2")
+    programs.run(sys.executable, "-B", programs.TOOLS / "tests/fuzz/fuzz.py", "--seed", "2", "--rounds", "2", "--jobs", "2")
 
 
 def test_codec():
-    programs.run(programs.TOOLS / "tests/fuzz/fuzz-codec")
+    programs.run(programs.TOOLS / "tests/fuzz/fuzz-codec", "5")
 
 
 def test_costs():
