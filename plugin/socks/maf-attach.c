@@ -249,7 +249,7 @@ is_icmp_error(const packet_info *pinfo)
 }
 
 static void
-look_for_socks(packet_info *pinfo)
+look_for_socks(packet_info *pinfo, bool is_new)
 {
     const bool in_tcp = maf_socks_may_be_called(pinfo);
     const uint32_t tls_port = !in_tcp && tls_has_socks ? maf_socks_port_in_tls(pinfo) : 0;
@@ -257,6 +257,10 @@ look_for_socks(packet_info *pinfo)
 
     if (!in_tcp && !tls_port)
         return;
+    if (is_icmp_error(pinfo)) { /* Wireshark 4.0 has set the type to that of the quoted packet */
+        has_quoted |= is_new;
+        return;
+    }
     conversation = find_conversation_pinfo(pinfo, 0);
     if (!conversation || conversation_get_proto_data(conversation, proto_maf))
         return;
@@ -281,9 +285,8 @@ see_packet(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
         return 0;
     tcp_streams = get_tcp_stream_count();
     if (may_attach && !pinfo->fd->visited) {
-        /* for an ICMP error, Wireshark 4.0 sets the type to that of the quoted packet */
-        if (pinfo->ptype == PT_TCP && !is_icmp_error(pinfo))
-            look_for_socks(pinfo);
+        if (pinfo->ptype == PT_TCP)
+            look_for_socks(pinfo, is_new);
         else
             has_quoted |= is_new;
     }
