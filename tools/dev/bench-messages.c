@@ -7,8 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-pdu.h"
-#include "socks-pdu.h"
+#include "pdu.h"
 
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -82,8 +81,8 @@ script_maf(script_t *script, gsize data_len)
 
     for (gsize i = 0; i < G_N_ELEMENTS(octets); i++)
         octets[i] = g_byte_array_new();
-    socks_write_greeting(methods, sizeof methods, octets[0]);
-    socks_write_selection(MAF_SOCKS_METHOD, octets[1]);
+    socks_write_start(sizeof methods, methods, octets[0]);
+    socks_write_start(MAF_SOCKS_METHOD, NULL, octets[1]);
     socks_write_message(&request, octets[2]);
     socks_write_message(&reply, octets[3]);
 
@@ -92,7 +91,7 @@ script_maf(script_t *script, gsize data_len)
     say_frame(script->begin, CLIENT, &pdu);
 
     memset(data, 'x', data_len);
-    pdu = (maf_pdu_t){.method = test, .data = data, .data_len = data_len};
+    pdu = (maf_pdu_t){.method = test, .data = data, .data_len = (guint32)data_len};
     pdu.instr = MAF_INSTR_DO;
     say_frame(script->round, SERVER_SIDE, &pdu);
     pdu.instr = MAF_INSTR_PROCESS;

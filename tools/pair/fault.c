@@ -12,25 +12,13 @@
 #define METHOD_UNKNOWN 0x7FFFFFFFU
 #define UUID_UNKNOWN   "5f0e7c1a-6d3b-4f0c-9a55-0c2d8e4b7f61"
 
-/* A message without DATA sent beside another, in the same revision; or bytes that are no message of it. */
+/* A message without DATA sent beside or instead of another, in its revision; or bytes that are no message. */
 typedef struct extra {
     guint8 instr;
     guint32 method;
     const char *bytes;
     guint len;
 } extra_t;
-
-/* clang-format off */
-#define RAW(literal) .bytes = (literal), .len = sizeof(literal) - 1
-static const extra_t success = {.instr = MAF_INSTR_SUCCESS, .method = MAF_METHOD_SUCCESS};
-static const extra_t do_test = {.instr = MAF_INSTR_DO, .method = MAF_METHOD_INTERNAL_TEST};
-static const extra_t what_next = {.instr = MAF_INSTR_WHAT_NEXT};
-static const extra_t process = {.instr = MAF_INSTR_PROCESS, .method = MAF_METHOD_INTERNAL_TEST};
-static const extra_t oem = {.instr = MAF_INSTR_OEM};
-static const extra_t oem_00 = {RAW("\x07\x00\x00\x00" "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x00\x00\x00\x00")};
-static const extra_t unknown = {RAW("\x08\x00\x00\x00")};
-static const extra_t request = {RAW("\x05\x01\x00\x01" "\x7F\x00\x00\x01" "\x00\x01")};
-/* clang-format on */
 
 /* In which revisions of the draft there is such a rule. */
 typedef enum scope { BOTH, ONLY_00, ONLY_01 } scope_t;
@@ -40,51 +28,59 @@ typedef enum how {
     AS_IT_IS,
     OFFER, /* one more id in the list, the value */
     OFFER_AGAIN,
+    NMETHODS, /* so many METHODS */
     NMETHODS_WIDTH,
     METHOD,
     METHOD_UUID,
-    FAILURE, /* instead of the message, with the value as METHOD */
-    INSTEAD, /* a message of this INSTR */
-
     BYTES,
-    NMETHODS,
     DATA_LEN,
     DATA_MORE, /* one more byte of it, the value */
     CUT,
     CUT_IN_PAD,
+    NOT_SENT,
+    ON_RECEIPT, /* nothing; but something is sent after the message has been received */
+    DECISION,   /* nothing; the side asks for it by name */
 } how_t;
 
 struct fault {
     const char *name; /* begins with that of the expert info, maf.expert.*, that the plugin has for it */
     pair_side_t side;
     scope_t scope;
-    guint8 instr; /* of the message with which, or right after whose receipt, the rule is broken */
+    guint8 instr; /* of the message with which the rule is broken */
     const char *what;
-
-    gboolean on_receipt;
-    guint list;  /* of lists, which: 0 is the first */
-    guint8 also; /* messages of this INSTR right after it are altered too, to break no second rule */
-    fault_decision_t decision; /* instead of anything with a message */
-
-    const extra_t *before, *after; /* sent in the same write */
 
     how_t how;
     guint32 value;
     guint at, len; /* where BYTES puts the value */
+    guint list;    /* of lists, which: 0 is the first */
+    guint8 also;   /* messages of this INSTR right after it are altered too, to break no second rule */
 
+    const extra_t *before, *after; /* sent in the same write */
     fault_then_t then;
 };
 
-/* The faults, in the order of the expert infos */
-
 /* clang-format off */
+#define RAW(literal) .bytes = (literal), .len = sizeof(literal) - 1
+static const extra_t success = {.instr = MAF_INSTR_SUCCESS, .method = MAF_METHOD_SUCCESS};
+static const extra_t failure = {.instr = MAF_INSTR_FAILURE, .method = MAF_METHOD_FAILURE};
+static const extra_t failure_0 = {.instr = MAF_INSTR_FAILURE, .method = MAF_METHOD_SUCCESS};
+static const extra_t do_test = {.instr = MAF_INSTR_DO, .method = MAF_METHOD_INTERNAL_TEST};
+static const extra_t what_next = {.instr = MAF_INSTR_WHAT_NEXT};
+static const extra_t process = {.instr = MAF_INSTR_PROCESS, .method = MAF_METHOD_INTERNAL_TEST};
+static const extra_t acknowledge = {.instr = MAF_INSTR_ACKNOWLEDGE};
+static const extra_t oem = {.instr = MAF_INSTR_OEM};
+static const extra_t oem_00 = {RAW("\x07\0\0\0" "\0\0\0\x04" "\0\0\0\x01" "\0\0\0\0")};
+static const extra_t unknown = {RAW("\x08\0\0\0")};
+static const extra_t request = {RAW("\x05\x01\0\x01" "\x7F\0\0\x01" "\0\x01")};
+
+/* The faults, in the order of the expert infos */
 #define CLIENT(name, scope, instr, ...) {name, PAIR_CLIENT, scope, MAF_INSTR_##instr, __VA_ARGS__}
 #define SERVER(name, scope, instr, ...) {name, PAIR_SERVER, scope, MAF_INSTR_##instr, __VA_ARGS__}
 #define VER(number)      .how = BYTES, .at = 1, .len = 1, .value = (number)
 #define FLAGS(number)    .how = BYTES, .at = 2, .len = 2, .value = (number)
 #define RESERVED(number) .how = BYTES, .at = 4, .len = 3, .value = (number)
 #define IDLEN(number)    .how = BYTES, .at = 5, .len = 1, .value = (number) /* of the first group */
-#define LEN(number)      .how = DATA_LEN, .value = (number)
+#define DO_FOR(how_, value_) .how = (how_), .value = (value_), .also = MAF_INSTR_PROCESS
 static const fault_t faults[] = {
     CLIENT("version-list", ONLY_00, SUPPORTED, "VER 02 in the list", VER(2)),
     CLIENT("version-what-next", BOTH, WHAT_NEXT, "VER 02 in What next?", VER(2)),
@@ -92,13 +88,13 @@ static const fault_t faults[] = {
     CLIENT("version-old", ONLY_01, WHAT_NEXT, "VER 00 in What next?", VER(MAF_VER_00)),
     SERVER("version-old", ONLY_01, DO, "VER 00 in Do", VER(MAF_VER_00)),
     CLIENT("flags-what-next", BOTH, WHAT_NEXT, "FLAGS 0001 in What next?", FLAGS(0x0001)),
-    CLIENT("flags-process", BOTH, PROCESS, "FLAGS 0001 in Process, which makes it look like a SOCKS request",
+    CLIENT("flags-process", BOTH, PROCESS, "FLAGS 0001 in Process, which looks like a SOCKS request",
            FLAGS(0x0001)),
     SERVER("flags-do", BOTH, DO, "FLAGS 8000 in Do", FLAGS(0x8000)),
-    SERVER("flags-request-more", BOTH, REQUEST_MORE,
-           "FLAGS 0002 in Request additional, if a client has more", FLAGS(0x0002)),
+    SERVER("flags-request-more", BOTH, REQUEST_MORE, "FLAGS 0002 in Request additional, if a client has more",
+           FLAGS(0x0002)),
     CLIENT("instr-unknown", BOTH, PROCESS, "INSTR 08, four bytes, right after Process", .after = &unknown),
-    CLIENT("instr-oem", ONLY_00, PROCESS, "INSTR 07, the next revision's OEM, right after Process",
+    CLIENT("instr-oem", ONLY_00, PROCESS, "INSTR 07, revision 01's OEM, right after Process",
            .after = &oem_00),
     SERVER("instr-unknown", BOTH, DO, "INSTR 08, four bytes, right after Do", .after = &unknown),
     CLIENT("direction-do", BOTH, WHAT_NEXT, "Do, which only a server sends, before What next?",
@@ -110,25 +106,21 @@ static const fault_t faults[] = {
     CLIENT("sequence-process", BOTH, SUPPORTED, "Process before the list", .before = &process),
     CLIENT("sequence-what-next", BOTH, SUPPORTED, "What next? right after the list, before Do",
            .after = &what_next),
-    CLIENT("sequence-request", ONLY_00, WHAT_NEXT,
-           "a SOCKS request, to port 1 of 127.0.0.1, right after What next?", .after = &request),
+    CLIENT("sequence-request", ONLY_00, WHAT_NEXT, "a SOCKS request right after What next?",
+           .after = &request),
     SERVER("sequence-process", BOTH, DO, "Process before Do", .before = &process),
-    SERVER("sequence-success", BOTH, SUCCESS, "Success right after Do, while the sub-method runs",
-           .decision = FAULT_SUCCESS_AFTER_DO),
+    SERVER("sequence-success", BOTH, DO, "Success right after Do, while the sub-method runs",
+           .how = DECISION),
     SERVER("sequence-oem", ONLY_01, DO, "OEM right after Do, unrequested", .after = &oem),
-    CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS",
-           .how = NMETHODS, .value = 0),
+    CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS", .how = NMETHODS, .value = 0),
     CLIENT("nmethods-256", ONLY_00, SUPPORTED, "NMETHODS 256 and as many METHODS",
-           .how = NMETHODS, .value = MAF_NMETHODS_MAX + 1),
-    CLIENT("nmethods-width", ONLY_00, SUPPORTED,
-           "NMETHODS in one byte, as --nmethods-width 1, but in the first list only",
-           .how = NMETHODS_WIDTH, .value = MAF_NMETHODS_LEN_BYTE),
+           .how = NMETHODS, .value = 256),
+    CLIENT("nmethods-width", ONLY_00, SUPPORTED, "NMETHODS in one byte, in the first list",
+           .how = NMETHODS_WIDTH, .value = 1),
     CLIENT("nmethods-idlen", ONLY_01, SUPPORTED, "IDLEN 0 in the first group of the list", IDLEN(0)),
-    CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list",
-           .how = OFFER_AGAIN),
-    CLIENT("duplicate-offer-later", BOTH, SUPPORTED,
-           "a sub-method again in the second list, if the server requests one",
-           .list = 1, .how = OFFER_AGAIN),
+    CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list", .how = OFFER_AGAIN),
+    CLIENT("duplicate-offer-later", BOTH, SUPPORTED, "a sub-method again in the second list, if there is one",
+           .how = OFFER_AGAIN, .list = 1),
     CLIENT("reserved-offer-success", BOTH, SUPPORTED, "SUCCESS in the list",
            .how = OFFER, .value = MAF_METHOD_SUCCESS),
     CLIENT("reserved-offer-failure", BOTH, SUPPORTED, "FAILURE in the list",
@@ -136,36 +128,36 @@ static const fault_t faults[] = {
     CLIENT("more-not-last", ONLY_00, SUPPORTED, "MORE_METHODS_AVAILABLE first in the list",
            .how = OFFER, .value = MAF_METHOD_MORE_AVAILABLE),
     SERVER("not-offered", BOTH, DO, "Do for a sub-method that was not offered, 7FFFFFFF",
-           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = METHOD_UNKNOWN),
-    SERVER("not-offered-uuid", ONLY_01, DO, "the same for a UUID, " UUID_UNKNOWN,
-           .also = MAF_INSTR_PROCESS, .how = METHOD_UUID),
-    SERVER("not-a-method-success", BOTH, DO, "Do for SUCCESS",
-           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = MAF_METHOD_SUCCESS),
+           DO_FOR(METHOD, METHOD_UNKNOWN)),
+    SERVER("not-offered-uuid", ONLY_01, DO, "the same for a UUID, " UUID_UNKNOWN, DO_FOR(METHOD_UUID, 0)),
+    SERVER("not-a-method-success", BOTH, DO, "Do for SUCCESS", DO_FOR(METHOD, MAF_METHOD_SUCCESS)),
     SERVER("not-a-method-more", BOTH, DO, "Do for MORE_METHODS_AVAILABLE",
-           .also = MAF_INSTR_PROCESS, .how = METHOD, .value = MAF_METHOD_MORE_AVAILABLE),
+           DO_FOR(METHOD, MAF_METHOD_MORE_AVAILABLE)),
     CLIENT("method-mismatch", BOTH, PROCESS, "Process for another sub-method than the running one, 7FFFFFFF",
            .how = METHOD, .value = METHOD_UNKNOWN),
-    CLIENT("method-mismatch-uuid", ONLY_01, PROCESS, "the same with a UUID, " UUID_UNKNOWN,
-           .how = METHOD_UUID),
+    CLIENT("method-mismatch-uuid",
+           ONLY_01, PROCESS, "the same with a UUID, " UUID_UNKNOWN, .how = METHOD_UUID),
     SERVER("result-mismatch-success", BOTH, SUCCESS, "Success with METHOD 00000001",
            .how = METHOD, .value = MAF_METHOD_INTERNAL_TEST),
     SERVER("result-mismatch-failure", BOTH, SUCCESS, "Failure, in place of Success, with METHOD 00000000",
-           .how = FAILURE, .value = MAF_METHOD_SUCCESS, .then = FAULT_CLOSE),
-    SERVER("no-more-available", BOTH, SUCCESS, "Request additional when the client has no more",
-           .decision = FAULT_REQUEST_MORE),
+           .how = NOT_SENT, .before = &failure_0, .then = FAULT_CLOSE),
+    SERVER("no-more-available", BOTH, REQUEST_MORE, "Request additional when the client has no more",
+           .how = DECISION),
     SERVER("success-without-method", BOTH, SUCCESS, "Success right after the list, without any Do",
-           .decision = FAULT_SUCCESS_FOR_DO),
-    CLIENT("length-max", BOTH, PROCESS, "LEN 4294967295 in Process, and far less DATA", LEN(G_MAXUINT32)),
+           .how = DECISION),
+    CLIENT("length-max", BOTH, PROCESS, "LEN 4294967295 in Process, and far less DATA",
+           .how = DATA_LEN, .value = G_MAXUINT32),
     CLIENT("length-limit", BOTH, PROCESS, "LEN 1048577 in Process, one beyond 1 MiB, and far less DATA",
-           LEN(MAF_PDU_DATA_MAX + 1)),
-    SERVER("length-max", ONLY_00, DO, "LEN 4294967295 in Do, and far less DATA", LEN(G_MAXUINT32)),
+           .how = DATA_LEN, .value = MAF_PDU_DATA_MAX + 1),
+    SERVER("length-max", ONLY_00, DO, "LEN 4294967295 in Do, and far less DATA",
+           .how = DATA_LEN, .value = G_MAXUINT32),
     SERVER("length-limit", ONLY_00, DO, "LEN 1048577 in Do, one beyond 1 MiB, and far less DATA",
-           LEN(MAF_PDU_DATA_MAX + 1)),
+           .how = DATA_LEN, .value = MAF_PDU_DATA_MAX + 1),
     SERVER("length-process", ONLY_01, PROCESS, "DLEN 4294967295 in Process, and far less DATA",
-           LEN(G_MAXUINT32)),
-    CLIENT("truncated-fin", BOTH, PROCESS, "the connection is closed in the middle of Process",
+           .how = DATA_LEN, .value = G_MAXUINT32),
+    CLIENT("truncated-fin", BOTH, PROCESS, "half of Process, and the connection is closed",
            .how = CUT, .then = FAULT_CLOSE),
-    CLIENT("truncated-rst", BOTH, PROCESS, "the connection is reset in the middle of Process",
+    CLIENT("truncated-rst", BOTH, PROCESS, "half of Process, and the connection is reset",
            .how = CUT, .then = FAULT_RESET),
     CLIENT("truncated-list", BOTH, SUPPORTED, "half of the list, and the connection is closed",
            .how = CUT, .then = FAULT_CLOSE),
@@ -176,31 +168,29 @@ static const fault_t faults[] = {
     SERVER("truncated-rst", BOTH, DO, "half of Do, and the connection is reset",
            .how = CUT, .then = FAULT_RESET),
     CLIENT("after-end-what-next", ONLY_00, SUCCESS, "What next? after Success, before the SOCKS request",
-           .on_receipt = TRUE, .after = &what_next),
+           .how = ON_RECEIPT, .after = &what_next),
     SERVER("after-end-success", BOTH, SUCCESS, "Success twice", .after = &success),
     SERVER("after-end-failure", BOTH, SUCCESS, "Failure, in place of Success, and then Success",
-           .how = FAILURE, .value = MAF_METHOD_FAILURE, .after = &success, .then = FAULT_CLOSE),
-    CLIENT("after-end-acknowledged", ONLY_01, ACKNOWLEDGE,
-           "What next? after the Acknowledges, before the SOCKS request",
-           .on_receipt = TRUE, .after = &what_next),
+           .how = NOT_SENT, .before = &failure, .after = &success, .then = FAULT_CLOSE),
+    CLIENT("after-end-acknowledged",
+           ONLY_01, ACKNOWLEDGE, "What next? after the Acknowledges, before the SOCKS request",
+           .how = ON_RECEIPT, .after = &what_next),
     SERVER("after-end-oem", ONLY_01, ACKNOWLEDGE, "OEM before Acknowledge, unrequested", .before = &oem),
     CLIENT("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
     SERVER("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
-    CLIENT("oem-unanswered", ONLY_01, OEM,
-           "What next?, in place of OEM, in answer to the server's, if it has --oem",
-           .how = INSTEAD, .value = MAF_INSTR_WHAT_NEXT),
-    SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge, in place of OEM, in answer to a client's --oem end",
-           .how = INSTEAD, .value = MAF_INSTR_ACKNOWLEDGE),
-    CLIENT("wrong-answer", BOTH, PROCESS,
-           "a byte too many in the answer: no rule broken, but a login to be refused",
+    CLIENT("oem-unanswered", ONLY_01, OEM, "What next? in place of OEM, in answer to the server's --oem",
+           .how = NOT_SENT, .before = &what_next),
+    SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge in place of OEM, in answer to a client's --oem end",
+           .how = NOT_SENT, .before = &acknowledge),
+    CLIENT("wrong-answer",
+           BOTH, PROCESS, "a byte too many in the answer: no rule broken, but a login to be refused",
            .how = DATA_MORE, .value = '!'),
-    SERVER("unoffered-selection", BOTH, SUCCESS, "selection of MAF although the greeting did not offer it",
-           .decision = FAULT_UNOFFERED_SELECTION),
-    CLIENT("unoffered-selection", BOTH, SUCCESS,
-           "a greeting without MAF, and on with MAF if it is selected nevertheless",
-           .decision = FAULT_UNOFFERED_SELECTION),
-    SERVER("success-ver-00", ONLY_01, SUCCESS,
-           "VER 00 in Success, as the text of revision 01 has it: no rule broken", VER(MAF_VER_00)),
+    SERVER("unoffered-selection", BOTH, SUPPORTED, "selection of MAF although the greeting did not offer it",
+           .how = DECISION),
+    CLIENT("unoffered-selection", BOTH, SUPPORTED,
+           "a greeting without MAF, and on with MAF if it is selected nevertheless", .how = DECISION),
+    SERVER("success-ver-00", ONLY_01, SUCCESS, "VER 00 in Success, as revision 01 has it: no rule broken",
+           VER(MAF_VER_00)),
 };
 /* clang-format on */
 
@@ -241,7 +231,7 @@ is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
     const fault_t *fault = run->fault;
     const scope_t scope = pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01;
 
-    if (!fault || run->done || fault->decision || fault->on_receipt != on_receipt ||
+    if (!fault || run->done || fault->how == DECISION || (fault->how == ON_RECEIPT) != on_receipt ||
         fault->instr != pdu->instr || (fault->scope != BOTH && fault->scope != scope))
         return FALSE;
     run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && pdu->n_offered > 0);
@@ -249,12 +239,12 @@ is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
 }
 
 static void
-append(GByteArray *out, const extra_t *extra, guint8 ver)
+append(GByteArray *out, const extra_t *extra, guint32 ver)
 {
     if (!extra)
         return;
     const maf_pdu_t pdu = {.instr = extra->instr, .ver = ver, .method = method_id_compact(extra->method)};
-    if (extra->len > 0)
+    if (extra->bytes)
         g_byte_array_append(out, (const guint8 *)extra->bytes, extra->len);
     else
         maf_pdu_write(&pdu, out);
@@ -273,21 +263,20 @@ alter(const fault_run_t *run, maf_pdu_t *pdu, method_id_t *ids)
         memcpy(&ids[1], pdu->offered, sizeof *ids * pdu->n_offered++);
         pdu->offered = ids;
         break;
+    case NMETHODS: /* those of the message, and then others */
+        for (guint32 i = 0; i < fault->value; i++)
+            ids[i] = i < pdu->n_offered ? pdu->offered[i] : method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
+        pdu->offered = ids;
+        pdu->n_offered = fault->value;
+        break;
     case NMETHODS_WIDTH:
         pdu->nmethods_len = fault->value;
-        break;
-    case FAILURE:
-        pdu->instr = MAF_INSTR_FAILURE;
-        pdu->method = method_id_compact(fault->value);
         break;
     case METHOD:
         pdu->method = method_id_compact(fault->value);
         break;
     case METHOD_UUID:
         method_id_parse_uuid(UUID_UNKNOWN, &pdu->method);
-        break;
-    case INSTEAD:
-        *pdu = (maf_pdu_t){.instr = (guint8)fault->value, .ver = pdu->ver};
         break;
     default:
         break;
@@ -301,79 +290,60 @@ set_bytes(guint8 *at, guint32 value, guint len)
         *at++ = (guint8)(value >> 8 * len);
 }
 
-/* A list of so many METHODS, those of the message and then others. */
+/* The bytes of the message, from `start` on, as the fault makes them. */
 static void
-set_nmethods(GByteArray *message, const maf_pdu_t *pdu, guint32 count)
+distort(const fault_t *fault, guint32 data_len, guint start, GByteArray *out)
 {
-    g_byte_array_set_size(message, MAF_HEADER_LEN);
-    put_number(message, count, MAF_NMETHODS_LEN);
-    for (guint32 i = 0; i < count; i++) {
-        const method_id_t more = method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
-        g_byte_array_append(message, i < pdu->n_offered ? pdu->offered[i].bytes : more.bytes, MAF_METHOD_LEN);
-    }
-}
-
-/* The bytes of the message as the fault makes them. */
-static void
-distort(const fault_t *fault, const maf_pdu_t *pdu, GByteArray *message)
-{
-    const guint len_at =
-        message->len - (guint)pdu->data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
+    const guint len_at = out->len - data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
 
     switch (fault->how) {
     case BYTES:
-        set_bytes(message->data + fault->at, fault->value, fault->len);
-        break;
-    case NMETHODS:
-        set_nmethods(message, pdu, fault->value);
+        set_bytes(out->data + start + fault->at, fault->value, fault->len);
         break;
     case DATA_LEN:
-        set_bytes(message->data + len_at, fault->value, MAF_LEN_LEN);
+        set_bytes(out->data + len_at, fault->value, MAF_LEN_LEN);
         break;
     case DATA_MORE:
-        set_bytes(message->data + len_at, (guint32)pdu->data_len + 1, MAF_LEN_LEN);
-        put_number(message, fault->value, 1);
+        set_bytes(out->data + len_at, data_len + 1, MAF_LEN_LEN);
+        put_number(out, fault->value, 1);
         break;
     case CUT:
-        g_byte_array_set_size(message, message->len / 2);
+        g_byte_array_set_size(out, start + (out->len - start) / 2);
         break;
     case CUT_IN_PAD: /* its last byte, which is right before LEN, is missing */
-        g_byte_array_set_size(message, len_at - 1);
+        g_byte_array_set_size(out, len_at - 1);
+        break;
+    case NOT_SENT:
+        g_byte_array_set_size(out, start);
         break;
     default:
         break;
     }
 }
 
-static void
-write_faulty(const fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
-{
-    g_autoptr(GByteArray) message = g_byte_array_new();
-    /* cppcheck-suppress variableScope */
-    method_id_t ids[MAF_NMETHODS_MAX + 1]; /* which `altered` may borrow */
-    maf_pdu_t altered = *pdu;
-
-    alter(run, &altered, ids);
-    maf_pdu_write(&altered, message);
-    distort(run->fault, &altered, message);
-    append(out, run->fault->before, pdu->ver);
-    g_byte_array_append(out, message->data, message->len);
-    append(out, run->fault->after, pdu->ver);
-}
-
 fault_then_t
 fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
+    /* cppcheck-suppress variableScope */
+    method_id_t ids[MAF_NMETHODS_MAX + 1]; /* which `altered` may borrow */
+    const fault_t *fault = run->fault;
     const gboolean due = is_due(run, FALSE, pdu);
+    maf_pdu_t altered = *pdu;
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
-    run->lasts = due ? run->fault->also != 0 : run->lasts && run->fault->also == pdu->instr;
-    if (due || run->lasts)
-        write_faulty(run, pdu, out);
-    else
+    run->lasts = due ? fault->also != 0 : run->lasts && fault->also == pdu->instr;
+    if (!due && !run->lasts) {
         maf_pdu_write(pdu, out);
-    return due ? run->fault->then : FAULT_GO_ON;
+        return FAULT_GO_ON;
+    }
+    append(out, fault->before, pdu->ver);
+    const guint start = out->len;
+    alter(run, &altered, ids);
+    maf_pdu_write(&altered, out);
+    distort(fault, altered.data_len, start, out);
+    append(out, fault->after, pdu->ver);
+    return due ? fault->then : FAULT_GO_ON;
 }
 
 gboolean
@@ -387,9 +357,9 @@ fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 }
 
 gboolean
-fault_decides(fault_run_t *run, fault_decision_t decision)
+fault_decides(fault_run_t *run, const char *name)
 {
-    if (!run->fault || run->done || run->fault->decision != decision)
+    if (!run->fault || run->done || strcmp(run->fault->name, name) != 0)
         return FALSE;
     run->done = TRUE;
     return TRUE;

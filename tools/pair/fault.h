@@ -9,7 +9,7 @@
 #ifndef FAULT_H
 #define FAULT_H
 
-#include "maf-pdu.h"
+#include "pdu.h"
 
 typedef enum pair_side { PAIR_CLIENT, PAIR_SERVER } pair_side_t;
 
@@ -42,16 +42,7 @@ fault_then_t fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out
 /* Appends what the fault has this side send right after it has received that message. FALSE: nothing. */
 gboolean fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
-/* Decisions that a fault makes for a side, against the rules. */
-typedef enum fault_decision {
-    FAULT_NO_DECISION,
-    FAULT_REQUEST_MORE,        /* requests more sub-methods when there are none */
-    FAULT_SUCCESS_FOR_DO,      /* sends Success without any sub-method */
-    FAULT_SUCCESS_AFTER_DO,    /* sends Success while the sub-method runs */
-    FAULT_UNOFFERED_SELECTION, /* the server selects MAF unoffered; the client accepts that */
-} fault_decision_t;
-
-/* Does the fault decide so now? To be asked where an honest side would decide otherwise. */
-gboolean fault_decides(fault_run_t *run, fault_decision_t decision);
+/* Is this the fault, to be done now? For faults that are decisions of the side, not messages. */
+gboolean fault_decides(fault_run_t *run, const char *name);
 
 #endif /* FAULT_H */

@@ -7,8 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-pdu.h"
-#include "socks-pdu.h"
+#include "pdu.h"
 
 #include <string.h>
 
@@ -101,13 +100,13 @@ read_socks(guint kind, const guint8 *bytes, gsize size)
     reader_t in = reader_of(bytes, size);
     g_autoptr(GByteArray) out = g_byte_array_new();
     socks_message_t message;
-    guint8 method;
+    guint method;
     const guint8 *methods;
 
     if (kind == 0 && (methods = socks_read_greeting(&in, &method)) != NULL)
-        socks_write_greeting(methods, method, out);
+        socks_write_start(method, methods, out);
     else if (kind == 1 && socks_read_selection(&in, &method))
-        socks_write_selection(method, out);
+        socks_write_start(method, NULL, out);
     else if (kind == 2 && socks_read_message(&in, &message) && message.len > 0) {
         g_free(socks_message_host(&message));
         socks_write_message(&message, out);

@@ -1,5 +1,5 @@
 /* log.c
- * Lines on standard error
+ * What goes wrong: errors, and lines on standard error
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,8 +9,19 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
+
+gboolean
+fail(GError **error, status_t status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (!*error)
+        *error = g_error_new_valist(g_quark_from_static_string("maf"), (int)status, format, args);
+    va_end(args);
+    return FALSE;
+}
 
 static gboolean
 is_shown(gunichar c)
@@ -21,52 +32,39 @@ is_shown(gunichar c)
 
 /* What polls as writable takes PIPE_BUF bytes without blocking, be it a pipe, a terminal or a file. */
 static gboolean
-write_at_once(const char *text, gsize len)
+write_at_once(const GString *text)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, MIN(len, PIPE_BUF)) > 0;
-}
-
-static void
-write_line(const char *line, gsize len)
-{
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    static guint lost;
-
-    pthread_mutex_lock(&mutex);
-    if (lost > 0) {
-        g_autofree char *count =
-            g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
-        if (write_at_once(count, strlen(count)))
-            lost = 0;
-    }
-    if (lost > 0 || !write_at_once(line, len))
-        lost++;
-    pthread_mutex_unlock(&mutex);
+    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text->str, MIN(text->len, PIPE_BUF)) > 0;
 }
 
 void
 log_line(const char *peer, const char *format, ...)
 {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static guint lost; /* lines, under the mutex */
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+    g_autoptr(GString) line = g_string_new(NULL);
+    g_autoptr(GString) loss = g_string_new(NULL);
     va_list args;
+
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
     g_autofree char *valid = g_utf8_make_valid(message, -1);
-    g_autoptr(GString) line = g_string_new(NULL);
-
     g_string_printf(line, "%s: ", g_get_prgname());
-    if (peer) {
-        const time_t now = time(NULL);
-        struct tm parts;
-        char text[sizeof "2026-11-25T12:00:00Z"];
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
-        g_string_append_printf(line, "%s %s: ", text, peer);
-    }
-    for (const char *at = valid; *at && line->len < PIPE_BUF - 8; at = g_utf8_next_char(at)) {
-        const gunichar c = g_utf8_get_char(at);
-        g_string_append_unichar(line, is_shown(c) ? c : '?');
-    }
+    if (peer)
+        g_string_append_printf(line, "%s %s: ", time, peer);
+    for (const char *at = valid; *at && line->len < PIPE_BUF - 8; at = g_utf8_next_char(at))
+        g_string_append_unichar(line, is_shown(g_utf8_get_char(at)) ? g_utf8_get_char(at) : '?');
     g_string_append_c(line, '\n');
-    write_line(line->str, line->len);
+
+    pthread_mutex_lock(&mutex);
+    g_string_printf(loss, "%s: %u lines of this log were lost\n", g_get_prgname(), lost);
+    if (lost > 0 && write_at_once(loss))
+        lost = 0;
+    if (lost > 0 || !write_at_once(line))
+        lost++;
+    pthread_mutex_unlock(&mutex);
 }

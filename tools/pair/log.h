@@ -1,5 +1,5 @@
 /* log.h
- * Lines on standard error
+ * What goes wrong: errors, and lines on standard error
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,10 +9,22 @@
 
 #include <glib.h>
 
+/* How a program ends, and the code of each error. */
+typedef enum status {
+    STATUS_OK,
+    STATUS_REFUSED,   /* the authentication was refused */
+    STATUS_USAGE,     /* the command line or a configuration is wrong */
+    STATUS_VIOLATION, /* the peer broke the protocol, or did not prove what it had to */
+    STATUS_NETWORK,   /* the peer or the target was not reached, or was lost */
+} status_t;
+
+/* Sets the error unless there is one already, and returns FALSE. */
+gboolean fail(GError **error, status_t status, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
 /*
- * One line on standard error: the program, for a `peer` other than NULL the time and the peer, the message.
- * Characters that control or format show as `?`. Never blocks: a line that standard error does not take at
- * once is lost, and the next one that it takes is preceded by how many were. For any thread.
+ * The program, the time and the peer if that is not NULL, the message. Characters that control or format show
+ * as `?`. Never blocks: lines that standard error does not take at once are lost, and counted. For any
+ * thread.
  */
 void log_line(const char *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

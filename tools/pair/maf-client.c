@@ -8,12 +8,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "log.h"
 #include "options.h"
 #include "service.h"
-#include "socks-pdu.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,11 +20,10 @@
 /* A login. */
 typedef struct session {
     peer_t peer;
-    const client_options_t *options;
+    const options_t *options;
     gsize offered;           /* so many of the offer have been sent, */
     gboolean more_available; /* and said to be not all */
     gboolean list_sent;
-    guint messages;  /* lists and sub-methods */
     guint completed; /* a bit for each sub-method */
 } session_t;
 
@@ -37,7 +33,7 @@ typedef struct session {
 static gboolean
 send_list(session_t *session)
 {
-    const client_options_t *options = session->options;
+    const options_t *options = session->options;
     const gsize left = options->offer->len - session->offered;
     method_id_t ids[MAF_NMETHODS_MAX];
     maf_pdu_t pdu = {.instr = MAF_INSTR_SUPPORTED, .nmethods_len = options->nmethods_len, .offered = ids};
@@ -52,11 +48,11 @@ send_list(session_t *session)
         ids[pdu.n_offered++] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
     }
     session->list_sent = TRUE;
-    return peer_send_pdu(&session->peer, &pdu);
+    return peer_send_pdu(&session->peer, pdu);
 }
 
 static gboolean
-send_more(session_t *session, guint16 flags)
+send_more(session_t *session, guint32 flags)
 {
     peer_t *peer = &session->peer;
 
@@ -77,12 +73,12 @@ greet(session_t *session, gboolean *maf)
     peer_t *peer = &session->peer;
     const GByteArray *methods = session->options->socks_methods;
     const guint8 none = SOCKS_METHOD_NONE;
-    const gboolean unoffered = fault_decides(&peer->fault, FAULT_UNOFFERED_SELECTION);
+    const gboolean unoffered = fault_decides(&peer->fault, "unoffered-selection");
     const guint8 *offered = unoffered ? &none : methods->data;
-    const guint8 count = unoffered ? 1 : (guint8)methods->len;
-    guint8 method;
+    const guint count = unoffered ? 1 : methods->len;
+    guint method;
 
-    socks_write_greeting(offered, count, peer->out);
+    socks_write_start(count, offered, peer->out);
     if (!peer_send(peer))
         return FALSE;
     if (peer->options->coalesce && peer->options->oem_place != OEM_BEFORE_LIST &&
@@ -93,7 +89,7 @@ greet(session_t *session, gboolean *maf)
         return FALSE;
     if (method == SOCKS_METHOD_UNACCEPTABLE)
         return fail(&peer->in.error, STATUS_REFUSED, "the server accepts no METHOD of the greeting");
-    if (!memchr(offered, method, count) && !(unoffered && method == methods->data[0]))
+    if (!memchr(offered, (int)method, count) && !(unoffered && method == methods->data[0]))
         return fail(&peer->in.error, STATUS_VIOLATION, "got METHOD %02X, which was not offered", method);
     *maf = method != SOCKS_METHOD_NONE;
     return TRUE;
@@ -109,12 +105,12 @@ process(session_t *session, method_run_t *run, const maf_pdu_t *first, step_t *s
     maf_pdu_t pdu = *first;
 
     for (;;) {
-        *step = method_step(run, pdu.data, pdu.data_len, &peer->in.error);
-        const GByteArray *answer = method_answer(run);
-        const gboolean sent = *step != STEP_BROKEN &&
-                              (!answer || peer_send_data(peer, MAF_INSTR_PROCESS, &first->method, answer));
-        if (!sent || *step != STEP_OPEN)
-            return sent;
+        *step = method_step(run, pdu.data, pdu.data_len);
+        if (*step == STEP_BROKEN ||
+            (run->answer && !peer_send_data(peer, MAF_INSTR_PROCESS, &first->method, run->answer)))
+            return FALSE;
+        if (*step != STEP_OPEN)
+            return TRUE;
         if (!peer_read_pdu(peer, "Process", FALSE, &pdu))
             return FALSE;
         if (pdu.instr == MAF_INSTR_FAILURE)
@@ -125,24 +121,35 @@ process(session_t *session, method_run_t *run, const maf_pdu_t *first, step_t *s
 }
 
 static gboolean
+is_offered(const session_t *session, const method_id_t *id)
+{
+    gboolean found = FALSE;
+
+    for (guint i = 0; i < session->offered; i++)
+        found |= method_id_equal(id, &g_array_index(session->options->offer, method_id_t, i));
+    return found;
+}
+
+static gboolean
 run_method(session_t *session, const maf_pdu_t *pdu)
 {
     peer_t *peer = &session->peer;
-    const client_options_t *options = session->options;
-    const maf_pdu_t what_next = {.instr = MAF_INSTR_WHAT_NEXT};
     g_autofree char *name = method_id_describe(&pdu->method);
     const method_t *method = method_find(&pdu->method);
+    gboolean done = TRUE;
+    method_run_t run = {0};
     step_t step = STEP_FAILED;
 
-    if (!method_id_in(&pdu->method, (const method_id_t *)(void *)options->offer->data, session->offered))
+    if (!is_offered(session, &pdu->method))
         return fail(&peer->in.error, STATUS_VIOLATION, "got Do for %s, which was not offered", name);
-    method_run_t *run = method ? method_start(method, PAIR_CLIENT, &options->settings) : NULL;
-    if (!run)
+    if (method && method_start(&run, method, PAIR_CLIENT, &session->options->settings, &peer->in.error))
+        done = process(session, &run, pdu, &step);
+    else
         log_line(peer->name, "offered %s, but cannot run it", name);
-    const gboolean done = !run || process(session, run, pdu, &step);
+    method_stop(&run);
     session->completed |= step == STEP_PASSED ? 1U << method->index : 0;
-    method_stop(run);
-    return done && peer_exchange_oem(peer, OEM_BEFORE_WHAT_NEXT) && peer_send_pdu(peer, &what_next);
+    return done && peer_exchange_oem(peer, OEM_BEFORE_WHAT_NEXT) &&
+           peer_send_pdu(peer, (maf_pdu_t){.instr = MAF_INSTR_WHAT_NEXT});
 }
 
 /* Success or Failure */
@@ -151,11 +158,11 @@ run_method(session_t *session, const maf_pdu_t *pdu)
 static gboolean
 acknowledge(peer_t *peer)
 {
-    const maf_pdu_t message = {.instr = MAF_INSTR_ACKNOWLEDGE};
     maf_pdu_t answer;
 
     return peer->revision != MAF_VER_01 ||
-           (peer_exchange_oem(peer, OEM_AT_END) && peer_send_pdu(peer, &message) &&
+           (peer_exchange_oem(peer, OEM_AT_END) &&
+            peer_send_pdu(peer, (maf_pdu_t){.instr = MAF_INSTR_ACKNOWLEDGE}) &&
             peer_read_instr(peer, MAF_INSTR_ACKNOWLEDGE, FALSE, &answer));
 }
 
@@ -177,10 +184,12 @@ accept_success(session_t *session, const maf_pdu_t *pdu)
 
 /* What the server adds to a refusal is for the user to read. */
 static gboolean
-accept_failure(peer_t *peer, const char *how, const maf_pdu_t *pdu)
+accept_failure(peer_t *peer, const maf_pdu_t *pdu)
 {
-    const char *data = pdu->data ? (const char *)pdu->data : "";
-    g_autofree char *text = g_utf8_make_valid(data, (gssize)MIN(pdu->data_len, 200));
+    const char *how =
+        pdu->instr == MAF_INSTR_DO ? "no sub-method offered is acceptable" : "the server sent Failure";
+    g_autofree char *text =
+        g_utf8_make_valid(pdu->data ? (const char *)pdu->data : "", MIN(pdu->data_len, 200));
 
     acknowledge(peer);
     g_clear_error(&peer->in.error); /* for this is why the login has failed */
@@ -193,31 +202,23 @@ subnegotiate(session_t *session)
 {
     static const char expects[] = "Do, Request additional sub-methods, Success or Failure";
     peer_t *peer = &session->peer;
+    gboolean go_on = session->list_sent || (peer_exchange_oem(peer, OEM_BEFORE_LIST) && send_list(session));
     maf_pdu_t pdu;
 
-    if (!session->list_sent && !(peer_exchange_oem(peer, OEM_BEFORE_LIST) && send_list(session)))
-        return FALSE;
-    while (session->messages++ < MESSAGES_MAX) {
+    for (guint messages = 0; go_on && messages < MESSAGES_MAX; messages++) {
         if (!peer_read_pdu(peer, expects, TRUE, &pdu))
             return FALSE;
-        switch (pdu.instr) {
-        case MAF_INSTR_DO:
-            if (method_id_is(&pdu.method, MAF_METHOD_FAILURE))
-                return accept_failure(peer, "no sub-method offered is acceptable", &pdu);
-            if (!run_method(session, &pdu))
-                return FALSE;
-            break;
-        case MAF_INSTR_REQUEST_MORE:
-            if (!send_more(session, pdu.flags))
-                return FALSE;
-            break;
-        case MAF_INSTR_SUCCESS:
+        if (pdu.instr == MAF_INSTR_FAILURE ||
+            (pdu.instr == MAF_INSTR_DO && method_id_is(&pdu.method, MAF_METHOD_FAILURE)))
+            return accept_failure(peer, &pdu);
+        if (pdu.instr == MAF_INSTR_SUCCESS)
             return accept_success(session, &pdu);
-        case MAF_INSTR_FAILURE:
-            return accept_failure(peer, "the server sent Failure", &pdu);
-        default:
-            return peer_refuse_pdu(peer, &pdu);
-        }
+        if (pdu.instr == MAF_INSTR_DO)
+            go_on = run_method(session, &pdu);
+        else if (pdu.instr == MAF_INSTR_REQUEST_MORE)
+            go_on = send_more(session, pdu.flags);
+        else
+            go_on = fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
     }
     return fail(&peer->in.error, STATUS_VIOLATION, "more lists and sub-methods than the limit of %d",
                 MESSAGES_MAX);
@@ -235,7 +236,7 @@ request(session_t *session, const socks_message_t *message, socks_message_t *rep
     peer_expect(peer, "a SOCKS 5 reply");
     if (!socks_read_message(&peer->in, reply))
         return FALSE;
-    peer->login_deadline = 0;
+    peer->login_deadline = G_MAXINT64;
     if (reply->len == 0)
         return fail(&peer->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", reply->atyp);
     if (reply->code == SOCKS_REP_SUCCEEDED)
@@ -249,44 +250,40 @@ request(session_t *session, const socks_message_t *message, socks_message_t *rep
 static gboolean
 reach_target(session_t *session, const socks_message_t *message, socks_message_t *reply)
 {
-    const client_options_t *options = session->options;
-    const char *host = options->server_host, *why;
-    const guint16 port = options->server_port;
+    const options_t *options = session->options;
+    const char *why;
     gboolean maf = FALSE;
 
-    const int fd = net_connect(host, port, net_deadline(options->peer.timeout), &why);
+    const int fd =
+        net_connect(options->server_host, options->server_port, net_deadline(options->peer.timeout), &why);
     if (fd < 0)
-        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s, port %u: %s", host,
-                    port, why);
-    peer_open(&session->peer, fd, g_strdup_printf("%s:%u", host, port), &options->peer);
+        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s, port %u: %s",
+                    options->server_host, options->server_port, why);
+    peer_open(&session->peer, fd, options->server_name, &options->peer);
     return greet(session, &maf) && (!maf || subnegotiate(session)) && request(session, message, reply);
 }
 
-/* Logs what went wrong and closes the connection. Returns the exit status. */
+/* Logs what went wrong and closes the connection, if there is one. Returns the exit status. */
 static status_t
 leave(peer_t *peer)
 {
-    const GError *error = peer->in.error;
-    const status_t status = error ? (status_t)error->code : STATUS_OK;
+    const status_t status = peer->in.error ? (status_t)peer->in.error->code : STATUS_OK;
 
-    if (error) {
+    if (status != STATUS_OK) {
         g_autofree char *text = peer_explain(peer);
         log_line(peer->name, "%s%s", status == STATUS_REFUSED ? "authentication refused: " : "", text);
     }
-    if (!peer->name) { /* never opened */
-        g_clear_error(&peer->in.error);
-        return status;
+    if (peer->name) {
+        peer_close(peer);
+        close(peer->fd);
     }
-    const int fd = peer->fd;
-    peer_close(peer);
-    close(fd);
+    g_clear_error(&peer->in.error);
     return status;
 }
 
 /* Standard input and output */
-
 static status_t
-connect_standard_streams(const client_options_t *options)
+connect_standard_streams(const options_t *options)
 {
     const relay_end_t streams = {.in = STDIN_FILENO, .out = STDOUT_FILENO, .last = isatty(STDIN_FILENO) == 1};
     const socks_message_t message =
@@ -304,14 +301,14 @@ connect_standard_streams(const client_options_t *options)
 static gboolean
 receive_request(peer_t *program, socks_message_t *message)
 {
-    guint8 count;
+    guint count;
 
     peer_expect(program, "a SOCKS 5 greeting");
     const guint8 *offered = socks_read_greeting(&program->in, &count);
     if (!offered)
         return FALSE;
     const gboolean none = memchr(offered, SOCKS_METHOD_NONE, count) != NULL;
-    socks_write_selection(none ? SOCKS_METHOD_NONE : SOCKS_METHOD_UNACCEPTABLE, program->out);
+    socks_write_start(none ? SOCKS_METHOD_NONE : SOCKS_METHOD_UNACCEPTABLE, NULL, program->out);
     if (!peer_send(program))
         return FALSE;
     if (!none)
@@ -339,23 +336,23 @@ carry_out_request(session_t *session, const socks_message_t *message, socks_mess
 }
 
 static void
-serve(int fd, char *name, slot_t *slot, gconstpointer owner)
+serve(connection_t *connection)
 {
-    const client_options_t *options = owner;
-    const relay_end_t end = {.in = fd, .out = fd, .is_socket = TRUE};
+    const options_t *options = connection->service->options;
     session_t session = {.options = options};
     socks_message_t message = {0}, reply;
     peer_t program;
 
-    peer_open(&program, fd, name, &options->program);
+    peer_open(&program, connection->fd, connection->name, &options->program);
     if (receive_request(&program, &message)) {
-        service_logged_in(slot);
+        service_logged_in(connection);
         const gboolean reached = carry_out_request(&session, &message, &reply);
         socks_write_message(&reply, program.out);
         if (peer_send(&program) && reached) {
             peer_expect(&program, NULL);
             g_byte_array_append(session.peer.out, program.in.bytes->data, program.in.bytes->len);
-            program.reset = !peer_relay(&session.peer, &end);
+            program.reset = !peer_relay(
+                &session.peer, &(relay_end_t){.in = program.fd, .out = program.fd, .is_socket = TRUE});
         }
     } else {
         g_autofree char *text = peer_explain(&program);
@@ -365,26 +362,16 @@ serve(int fd, char *name, slot_t *slot, gconstpointer owner)
     peer_close(&program);
 }
 
-static status_t
-listen_for_programs(const client_options_t *options)
-{
-    const int listener = service_listen(options->listen_host, options->listen_port,
-                                        "anybody who reaches this address gets through, as you");
-
-    if (listener < 0)
-        return STATUS_NETWORK;
-    service_run(listener, CONNECTIONS, serve, options);
-    return STATUS_OK;
-}
-
 int
 main(int argc, char **argv)
 {
-    client_options_t options;
+    const options_t *options = client_options_parse(argc, argv);
+    const service_t service = {.host = options->listen_host,
+                               .port = options->listen_port,
+                               .warning = "anybody who reaches this address gets through, as you",
+                               .most = CONNECTIONS,
+                               .serve = serve,
+                               .options = options};
 
-    client_options_parse(argc, argv, &options);
-    const status_t status =
-        options.listen_host ? listen_for_programs(&options) : connect_standard_streams(&options);
-    client_options_clear(&options);
-    return (int)status;
+    return (int)(options->listen_host ? service_run(&service) : connect_standard_streams(options));
 }

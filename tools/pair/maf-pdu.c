@@ -1,14 +1,14 @@
 /* maf-pdu.c
- * The messages of MAF: bytes to structures and back
+ * The messages of MAF
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-pdu.h"
+#include "pdu.h"
 
 #include <string.h>
 
-/* Ids */
+/* Ids of sub-methods */
 
 method_id_t
 method_id_compact(guint32 number)
@@ -18,19 +18,6 @@ method_id_compact(guint32 number)
 
     memcpy(id.bytes, &wire, sizeof wire);
     return id;
-}
-
-gboolean
-method_id_parse_uuid(const char *text, method_id_t *id)
-{
-    if (!g_uuid_string_is_valid(text))
-        return FALSE;
-    *id = (method_id_t){.len = MAF_LONG_ID_LEN};
-    for (gsize i = 0; i < MAF_LONG_ID_LEN; i++, text += 2) {
-        text += *text == '-';
-        id->bytes[i] = (guint8)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-    }
-    return TRUE;
 }
 
 gboolean
@@ -47,62 +34,84 @@ method_id_is(const method_id_t *id, guint32 number)
 }
 
 gboolean
-method_id_in(const method_id_t *id, const method_id_t *ids, gsize count)
+method_id_parse_uuid(const char *text, method_id_t *id)
 {
-    for (gsize i = 0; i < count; i++) {
-        if (method_id_equal(id, &ids[i]))
-            return TRUE;
+    if (!g_uuid_string_is_valid(text))
+        return FALSE;
+    *id = (method_id_t){.len = MAF_LONG_ID_LEN};
+    for (gsize i = 0; i < MAF_LONG_ID_LEN; i++, text += 2) {
+        text += *text == '-';
+        id->bytes[i] = (guint8)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
     }
-    return FALSE;
+    return TRUE;
 }
 
 /* The ids that have a name. Those without a UUID are no sub-methods to run. */
-static const struct {
+typedef struct named {
     guint32 number;
     const char *uuid, *name;
-} named[] = {
+} named_t;
+
+static const named_t *
+find_named(const method_id_t *id)
+{
+    static const named_t named[] = {
 #define REFERENCE(number, uuid, name) {number, uuid, name},
-    MAF_REFERENCE_METHODS(REFERENCE)
+        MAF_REFERENCE_METHODS(REFERENCE)
 #undef REFERENCE
 #define OTHER(number, name) {number, NULL, name},
-        MAF_METHODS(OTHER)
+            MAF_METHODS(OTHER)
 #undef OTHER
-};
+    };
+    method_id_t uuid;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
+        if (method_id_is(id, named[i].number) ||
+            (id->len == MAF_LONG_ID_LEN && named[i].uuid && method_id_parse_uuid(named[i].uuid, &uuid) &&
+             method_id_equal(id, &uuid)))
+            return &named[i];
+    }
+    return NULL;
+}
+
+gboolean
+method_id_number(const method_id_t *id, guint32 *number)
+{
+    const named_t *named = find_named(id);
+    guint32 wire;
+
+    memcpy(&wire, id->bytes, sizeof wire);
+    *number = named ? named->number : GUINT32_FROM_BE(wire);
+    return named || id->len == MAF_COMPACT_ID_LEN;
+}
 
 gboolean
 method_id_uuid(const method_id_t *id, method_id_t *uuid)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
-        if (named[i].uuid && method_id_is(id, named[i].number))
-            return method_id_parse_uuid(named[i].uuid, uuid);
-    }
-    return FALSE;
+    const named_t *named = find_named(id);
+    return named && named->uuid && method_id_parse_uuid(named->uuid, uuid);
 }
 
 char *
 method_id_describe(const method_id_t *id)
 {
-    GString *text = g_string_new(NULL);
-    method_id_t uuid;
+    const gboolean is_uuid = id->len == MAF_LONG_ID_LEN;
+    const named_t *named = find_named(id);
+    g_autoptr(GString) text = g_string_new(NULL);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
-        if (method_id_is(id, named[i].number) ||
-            (named[i].uuid && method_id_parse_uuid(named[i].uuid, &uuid) && method_id_equal(id, &uuid)))
-            return g_string_free(g_string_assign(text, named[i].name), FALSE);
+    if (named)
+        return g_strdup(named->name);
+    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++) {
+        if (is_uuid && i >= 4 && i <= 10 && i % 2 == 0)
+            g_string_append_c(text, '-');
+        g_string_append_printf(text, is_uuid ? "%02x" : "%02X", id->bytes[i]);
     }
-    if (id->len == MAF_LONG_ID_LEN) {
-        for (gsize i = 0; i < id->len; i++)
-            g_string_append_printf(text, "%s%02x", i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "", id->bytes[i]);
-        return g_string_free(text, FALSE);
-    }
-    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++)
-        g_string_append_printf(text, "%02X", id->bytes[i]);
-    g_string_prepend(text, "X'");
-    g_string_append(text, id->len > sizeof id->bytes ? "...'" : "'");
-    return g_string_free(text, FALSE);
+    if (is_uuid)
+        return g_strdup(text->str);
+    return g_strdup_printf("X'%s%s'", text->str, id->len > sizeof id->bytes ? "..." : "");
 }
 
-/* What follows the header (Subnegotiation of either draft, the diagrams) */
+/* MAF: what follows the header (Subnegotiation of either draft, the diagrams) */
 
 enum part {
     LIST = 1,
@@ -113,215 +122,179 @@ enum part {
 };
 
 static int
-parts_of(int revision, guint8 instr)
+parts_of(guint32 revision, guint32 instr)
 {
-    switch (instr) {
-    case MAF_INSTR_SUPPORTED:
-        return LIST;
-    case MAF_INSTR_DO:
-        return revision == MAF_VER_00 ? METHOD | DATA : METHOD;
-    case MAF_INSTR_PROCESS:
-        return METHOD | DATA;
-    case MAF_INSTR_OEM:
-        return RESERVED | METHOD | DATA;
-    case MAF_INSTR_SUCCESS:
-    case MAF_INSTR_FAILURE:
-        return revision == MAF_VER_00 ? METHOD | DATA : METHOD | VER_00;
-    default:
-        return 0;
-    }
-}
-
-gboolean
-maf_pdu_has_data(int revision, guint8 instr)
-{
-    return (parts_of(revision, instr) & DATA) != 0;
-}
-
-/* PAD, which brings DLEN to a multiple of 4 bytes (draft-01). */
-static gsize
-pad_after(gsize at)
-{
-    return (MAF_ALIGNMENT - at % MAF_ALIGNMENT) % MAF_ALIGNMENT;
-}
-
-/* Reading */
-
-/* `count` ids of `len` bytes each, once all of them have arrived. */
-static void
-read_ids(reader_t *in, gsize count, gsize len)
-{
-    const guint8 *bytes = reader_take(in, count * len);
-
-    for (gsize i = 0; bytes && i < count; i++) {
-        method_id_t id = {.len = (guint8)len};
-        memcpy(id.bytes, bytes + i * len, MIN(len, sizeof id.bytes));
-        g_array_append_val(in->ids, id);
-    }
-}
-
-static void
-read_list_00(reader_t *in, maf_pdu_t *pdu)
-{
-    guint32 count = reader_number(in, MAF_NMETHODS_LEN_BYTE);
-
-    pdu->nmethods_len = count > 0 ? MAF_NMETHODS_LEN_BYTE : MAF_NMETHODS_LEN;
-    if (count == 0) /* so it is wider */
-        count = reader_number(in, MAF_NMETHODS_LEN - MAF_NMETHODS_LEN_BYTE);
-    if (count < MAF_NMETHODS_MIN || count > MAF_NMETHODS_MAX)
-        fail(&in->error, STATUS_VIOLATION, "NMETHODS is %u, not 1 to 255", count);
-    read_ids(in, count, MAF_METHOD_LEN);
-}
-
-static void
-read_list_01(reader_t *in)
-{
-    for (guint32 count, len; (count = reader_number(in, 1)) > 0; read_ids(in, count, len)) {
-        len = reader_number(in, MAF_IDLEN_LEN);
-        if (len == 0)
-            fail(&in->error, STATUS_VIOLATION, "IDLEN is 0, not 1 to 255");
-        if (in->ids->len + count > MAF_PDU_OFFERED_MAX)
-            fail(&in->error, STATUS_VIOLATION, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
-    }
-}
-
-static void
-read_list(reader_t *in, maf_pdu_t *pdu)
-{
-    if (!in->ids)
-        in->ids = g_array_new(FALSE, FALSE, sizeof(method_id_t));
-    g_array_set_size(in->ids, 0);
-    if (pdu->ver == MAF_VER_00)
-        read_list_00(in, pdu);
-    else
-        read_list_01(in);
-    pdu->offered = (const method_id_t *)(const void *)in->ids->data;
-    pdu->n_offered = in->ids->len;
-}
-
-static void
-read_method(reader_t *in, maf_pdu_t *pdu)
-{
-    pdu->method.len = pdu->ver == MAF_VER_00 ? MAF_METHOD_LEN : (guint8)reader_number(in, MAF_IDLEN_LEN);
-    if (pdu->method.len == 0)
-        fail(&in->error, STATUS_VIOLATION, "the length of an id is 0, not 1 to 255");
-    const guint8 *bytes = reader_take(in, pdu->method.len);
-    if (bytes)
-        memcpy(pdu->method.bytes, bytes, MIN(pdu->method.len, sizeof pdu->method.bytes));
-}
-
-static void
-read_data(reader_t *in, gsize start, maf_pdu_t *pdu)
-{
-    if (pdu->ver == MAF_VER_01)
-        reader_take(in, pad_after(in->at - start));
-    pdu->data_len = reader_number(in, MAF_LEN_LEN);
-    if (pdu->data_len > MAF_PDU_DATA_MAX)
-        fail(&in->error, STATUS_VIOLATION, "LEN is %" G_GSIZE_FORMAT ", beyond the limit of %d bytes",
-             pdu->data_len, MAF_PDU_DATA_MAX);
-    pdu->data = reader_take(in, pdu->data_len);
+    static const guint8 parts[][2] = {
+        [MAF_INSTR_SUPPORTED] = {LIST, LIST},
+        [MAF_INSTR_DO] = {METHOD | DATA, METHOD},
+        [MAF_INSTR_PROCESS] = {METHOD | DATA, METHOD | DATA},
+        [MAF_INSTR_OEM] = {0, RESERVED | METHOD | DATA},
+        [MAF_INSTR_SUCCESS] = {METHOD | DATA, METHOD | VER_00},
+        [MAF_INSTR_FAILURE] = {METHOD | DATA, METHOD | VER_00},
+    };
+    return revision <= MAF_VER_01 && instr < G_N_ELEMENTS(parts) ? parts[instr][revision] : 0;
 }
 
 /* Checks INSTR and VER as soon as both are there. */
 static void
-check_header(reader_t *in, guint8 instr, guint8 ver, int revision)
+check_header(reader_t *in, int wanted, maf_pdu_t *pdu)
 {
-    if (revision != MAF_VER_00 && revision != MAF_VER_01)
+    const guint32 ver = pdu->ver, instr = pdu->instr;
+    const guint32 revision = wanted == MAF_REVISION_BY_VER ? ver : (guint32)wanted;
+
+    if (revision > MAF_VER_01)
         fail(&in->error, STATUS_VIOLATION, "VER is %02X, neither 00 nor 01 (INSTR %02X)", ver, instr);
     else if (ver != revision && !(ver == MAF_VER_00 && parts_of(revision, instr) & VER_00))
         fail(&in->error, STATUS_VIOLATION, "VER is %02X, not %02X (INSTR %02X)", ver, revision, instr);
     else if (!maf_instr_name(instr) || (instr == MAF_INSTR_OEM && revision == MAF_VER_00))
         fail(&in->error, STATUS_VIOLATION, "INSTR is %02X, which revision %02X does not have", instr,
              revision);
+    pdu->ver = revision;
+}
+
+/* NMETHODS has 1 byte or 4, the first of which is 0, for there are 255 METHODS at most. */
+static void
+code_nmethods(const codec_t *codec, guint32 *count, guint32 *len)
+{
+    if (!codec->in) {
+        put_number(codec->out, *count, *len);
+        return;
+    }
+    code_number(codec, count, MAF_NMETHODS_LEN_BYTE);
+    *len = *count > 0 ? MAF_NMETHODS_LEN_BYTE : MAF_NMETHODS_LEN;
+    if (*count == 0)
+        code_number(codec, count, MAF_NMETHODS_LEN - MAF_NMETHODS_LEN_BYTE);
+    if (*count < MAF_NMETHODS_MIN || *count > MAF_NMETHODS_MAX)
+        fail(&codec->in->error, STATUS_VIOLATION, "NMETHODS is %u, not 1 to 255", *count);
+}
+
+/* In revision 01, METHODS of one length that stand together are a group, and a group of none is the end. */
+static void
+code_group(const codec_t *codec, guint32 *count, guint32 *len)
+{
+    code_number(codec, count, 1);
+    if (*count > 0)
+        code_number(codec, len, MAF_IDLEN_LEN);
+    if (codec->in && *count > 0 && *len == 0)
+        fail(&codec->in->error, STATUS_VIOLATION, "IDLEN is 0, not 1 to 255");
+    if (codec->in && codec->in->ids->len + *count > MAF_PDU_OFFERED_MAX)
+        fail(&codec->in->error, STATUS_VIOLATION, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
+}
+
+/* How many METHODS from number `at` on, 255 at most, are as long as that. */
+static guint32
+count_group(const maf_pdu_t *pdu, guint32 at)
+{
+    guint32 count = 0;
+
+    while (count < G_MAXUINT8 && at + count < pdu->n_offered &&
+           pdu->offered[at + count].len == pdu->offered[at].len)
+        count++;
+    return count;
+}
+
+static void
+code_list(const codec_t *codec, maf_pdu_t *pdu)
+{
+    reader_t *in = codec->in;
+    guint32 at = 0, count, len;
+
+    if (in && !in->ids)
+        in->ids = g_array_new(FALSE, FALSE, sizeof(method_id_t));
+    if (in)
+        g_array_set_size(in->ids, 0);
+    do {
+        len = pdu->ver == MAF_VER_00 ? MAF_METHOD_LEN : at < pdu->n_offered ? pdu->offered[at].len : 0;
+        count = pdu->ver == MAF_VER_00 ? pdu->n_offered : count_group(pdu, at);
+        if (pdu->ver == MAF_VER_00)
+            code_nmethods(codec, &count, &pdu->nmethods_len);
+        else
+            code_group(codec, &count, &len);
+        for (const guint32 end = at + count; at < end && !(in && in->error); at++) {
+            method_id_t id = in ? (method_id_t){.len = (guint8)len} : pdu->offered[at];
+            code_bytes(codec, id.bytes, len, sizeof id.bytes);
+            if (in)
+                g_array_append_val(in->ids, id);
+        }
+    } while (pdu->ver == MAF_VER_01 && count > 0 && !(in && in->error));
+    if (in) {
+        pdu->offered = (const method_id_t *)(const void *)in->ids->data;
+        pdu->n_offered = in->ids->len;
+    }
+}
+
+static void
+code_method(const codec_t *codec, guint32 ver, method_id_t *id)
+{
+    guint32 len = ver == MAF_VER_00 ? MAF_METHOD_LEN : id->len;
+
+    if (ver == MAF_VER_01)
+        code_number(codec, &len, MAF_IDLEN_LEN);
+    if (codec->in && len == 0)
+        fail(&codec->in->error, STATUS_VIOLATION, "the length of an id is 0, not 1 to 255");
+    id->len = (guint8)len;
+    code_bytes(codec, id->bytes, len, sizeof id->bytes);
+}
+
+/* PAD brings DLEN to a multiple of 4 bytes (draft-01). */
+static void
+code_data(const codec_t *codec, maf_pdu_t *pdu)
+{
+    const gsize at = (codec->in ? codec->in->at : codec->out->len) - codec->start;
+    guint32 pad = 0;
+
+    if (pdu->ver == MAF_VER_01)
+        code_number(codec, &pad, (MAF_ALIGNMENT - at % MAF_ALIGNMENT) % MAF_ALIGNMENT);
+    code_number(codec, &pdu->data_len, MAF_LEN_LEN);
+    if (!codec->in) {
+        g_byte_array_append(codec->out, pdu->data, pdu->data_len);
+        return;
+    }
+    if (pdu->data_len > MAF_PDU_DATA_MAX)
+        fail(&codec->in->error, STATUS_VIOLATION, "LEN is %u, beyond the limit of %d bytes", pdu->data_len,
+             MAF_PDU_DATA_MAX);
+    pdu->data = reader_take(codec->in, pdu->data_len);
+}
+
+static void
+code_pdu(const codec_t *codec, int revision, maf_pdu_t *pdu)
+{
+    code_number(codec, &pdu->instr, 1);
+    code_number(codec, &pdu->ver, 1);
+    if (codec->in)
+        check_header(codec->in, revision, pdu);
+    code_number(codec, &pdu->flags, 2);
+
+    const int parts = parts_of(pdu->ver, pdu->instr);
+    if (parts & LIST)
+        code_list(codec, pdu);
+    if (parts & RESERVED)
+        code_number(codec, &pdu->reserved, MAF_RESERVED_LEN);
+    if (parts & METHOD)
+        code_method(codec, pdu->ver, &pdu->method);
+    if (parts & DATA)
+        code_data(codec, pdu);
 }
 
 gboolean
 maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu)
 {
-    const gsize start = in->at;
-
-    memset(pdu, 0, sizeof *pdu);
-    pdu->instr = (guint8)reader_number(in, 1);
-    const guint8 ver = (guint8)reader_number(in, 1);
-    revision = revision == MAF_REVISION_BY_VER ? ver : revision;
-    check_header(in, pdu->instr, ver, revision);
-    if (in->error)
-        return FALSE;
-    pdu->ver = (guint8)revision;
-    pdu->flags = (guint16)reader_number(in, 2);
-
-    const int parts = parts_of(revision, pdu->instr);
-    if (parts & LIST)
-        read_list(in, pdu);
-    if (parts & RESERVED)
-        pdu->reserved = reader_number(in, MAF_RESERVED_LEN);
-    if (parts & METHOD)
-        read_method(in, pdu);
-    if (parts & DATA)
-        read_data(in, start, pdu);
+    *pdu = (maf_pdu_t){0};
+    code_pdu(&(codec_t){.in = in, .start = in->at}, revision, pdu);
     return !in->error;
-}
-
-/* Writing */
-
-static void
-write_list_01(const maf_pdu_t *pdu, GByteArray *out)
-{
-    const method_id_t *ids = pdu->offered;
-
-    for (gsize i = 0, count; i < pdu->n_offered; i += count) {
-        const guint8 len = ids[i].len;
-        for (count = 1; count < G_MAXUINT8 && i + count < pdu->n_offered && ids[i + count].len == len;)
-            count++;
-        put_number(out, (guint32)count, 1);
-        put_number(out, len, MAF_IDLEN_LEN);
-        for (gsize n = 0; n < count; n++)
-            g_byte_array_append(out, ids[i + n].bytes, len);
-    }
-    put_number(out, 0, 1);
-}
-
-static void
-write_list(const maf_pdu_t *pdu, GByteArray *out)
-{
-    if (pdu->ver == MAF_VER_01) {
-        write_list_01(pdu, out);
-        return;
-    }
-    put_number(out, (guint32)pdu->n_offered, pdu->nmethods_len ? pdu->nmethods_len : MAF_NMETHODS_LEN);
-    for (gsize i = 0; i < pdu->n_offered; i++)
-        g_byte_array_append(out, pdu->offered[i].bytes, MAF_METHOD_LEN);
 }
 
 void
 maf_pdu_write(const maf_pdu_t *pdu, GByteArray *out)
 {
-    const int parts = parts_of(pdu->ver, pdu->instr);
-    const guint start = out->len;
-
-    put_number(out, pdu->instr, 1);
-    put_number(out, pdu->ver, 1);
-    put_number(out, pdu->flags, 2);
-    if (parts & LIST)
-        write_list(pdu, out);
-    if (parts & RESERVED)
-        put_number(out, pdu->reserved, MAF_RESERVED_LEN);
-    if (parts & METHOD && pdu->ver == MAF_VER_01)
-        put_number(out, pdu->method.len, MAF_IDLEN_LEN);
-    if (parts & METHOD)
-        g_byte_array_append(out, pdu->method.bytes, pdu->method.len);
-    if (parts & DATA) {
-        put_number(out, 0, pdu->ver == MAF_VER_01 ? pad_after(out->len - start) : 0);
-        put_number(out, (guint32)pdu->data_len, MAF_LEN_LEN);
-        if (pdu->data_len > 0)
-            g_byte_array_append(out, pdu->data, (guint)pdu->data_len);
-    }
+    maf_pdu_t copy = *pdu;
+    code_pdu(&(codec_t){.out = out, .start = out->len}, MAF_REVISION_BY_VER, &copy);
 }
 
-/* Words for people */
+/* MAF: words for people */
 
 const char *
-maf_instr_name(guint8 instr)
+maf_instr_name(guint32 instr)
 {
     switch (instr) {
 #define INSTR_NAME(constant, value, name_00, name_01)                                                        \
@@ -338,7 +311,7 @@ maf_pdu_describe(const maf_pdu_t *pdu)
 {
     const int parts = parts_of(pdu->ver, pdu->instr);
     const method_id_t *ids = parts & LIST ? pdu->offered : &pdu->method;
-    const gsize count = parts & LIST ? pdu->n_offered : parts & METHOD ? 1 : 0;
+    const guint32 count = parts & LIST ? pdu->n_offered : parts & METHOD ? 1 : 0;
     GString *text = g_string_new(maf_instr_name(pdu->instr));
 
     for (gsize i = 0; i < count && i < 3; i++) {
@@ -346,8 +319,8 @@ maf_pdu_describe(const maf_pdu_t *pdu)
         g_string_append_printf(text, "%s%s", i == 0 ? ": " : ", ", method);
     }
     if (count > 3)
-        g_string_append_printf(text, " and %" G_GSIZE_FORMAT " more", count - 3);
+        g_string_append_printf(text, " and %u more", count - 3);
     if (parts & DATA)
-        g_string_append_printf(text, ", %" G_GSIZE_FORMAT " bytes", pdu->data_len);
+        g_string_append_printf(text, ", %u bytes", pdu->data_len);
     return g_string_free(text, FALSE);
 }

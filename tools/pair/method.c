@@ -21,31 +21,13 @@ static method_t methods[METHODS] = {
 };
 static method_t *const internal_test = &methods[3];
 
-struct method_run {
-    const method_t *method;
-    pair_side_t side;
-    const method_settings_t *settings;
-
-    GByteArray *answer; /* to the step before, or NULL */
-
-    /* SASL */
-    Gsasl_session *session;
-    guint steps;
-    const user_t *user; /* the server's: whom the client says it is, or the decoy */
-    user_t *decoy;
-    char *complaint; /* the client's: what was wrong with the server's message */
-};
-
-/* Which there are */
-
 const method_t *
 method_find(const method_id_t *id)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
-        const method_id_t number = method_id_compact(methods[i].id);
-        method_id_t uuid;
-        if (method_id_equal(id, &number) ||
-            (id->len == MAF_LONG_ID_LEN && method_id_uuid(&number, &uuid) && method_id_equal(id, &uuid)))
+    guint32 number;
+
+    for (gsize i = 0; i < METHODS; i++) {
+        if (method_id_number(id, &number) && methods[i].id == number)
             return &methods[i];
     }
     return NULL;
@@ -54,7 +36,7 @@ method_find(const method_id_t *id)
 const method_t *
 method_find_word(const char *word)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+    for (gsize i = 0; i < METHODS; i++) {
         if (g_ascii_strcasecmp(word, methods[i].word) == 0)
             return &methods[i];
     }
@@ -67,10 +49,8 @@ method_rename_test(guint32 number)
     const method_id_t id = method_id_compact(number);
     g_autofree char *name = method_id_describe(&id);
 
-    if (!g_str_has_prefix(name, "X'"))
-        return FALSE;
     internal_test->id = number;
-    return TRUE;
+    return g_str_has_prefix(name, "X'");
 }
 
 static void
@@ -81,20 +61,21 @@ set_answer(method_run_t *run, const void *data, gsize len)
 }
 
 /* Internal Test Method: the server sends bytes, the client returns them, the server compares. */
-
 static step_t
 echo_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
-    const gboolean is_client = run->side == PAIR_CLIENT;
-    gsize len = in_len;
-    const guint8 *data = is_client ? in : g_bytes_get_data(run->settings->test_data, &len);
+    gsize len;
+    const guint8 *data = run->settings->test_data ? g_bytes_get_data(run->settings->test_data, &len) : NULL;
 
-    if (!is_client && in)
+    if (run->side == PAIR_CLIENT && in) {
+        set_answer(run, in, in_len);
+        return STEP_PASSED;
+    }
+    if (run->side == PAIR_SERVER && in)
         return in_len == len && (len == 0 || memcmp(in, data, len) == 0) ? STEP_PASSED : STEP_FAILED;
-    if (is_client && !in)
-        return STEP_OPEN;
-    set_answer(run, data, len);
-    return is_client ? STEP_PASSED : STEP_OPEN;
+    if (run->side == PAIR_SERVER)
+        set_answer(run, data, len);
+    return STEP_OPEN;
 }
 
 /* What GNU SASL asks */
@@ -102,23 +83,17 @@ echo_step(method_run_t *run, const guint8 *in, gsize in_len)
 static int
 answer_for_client(method_run_t *run, Gsasl_session *session, Gsasl_property property)
 {
-    const credentials_t *credentials = run->settings->credentials;
     const char *iterations = gsasl_property_fast(session, GSASL_SCRAM_ITER);
 
-    switch (property) {
-    case GSASL_AUTHID:
-        return gsasl_property_set(session, property, credentials->user);
-    case GSASL_PASSWORD:
-        if (iterations &&
-            !g_ascii_string_to_unsigned(iterations, 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL)) {
-            run->complaint = g_strdup_printf("expected %d to %d iterations, got %s", ITERATIONS_MIN,
-                                             ITERATIONS_MAX, iterations);
-            return GSASL_AUTHENTICATION_ERROR;
-        }
-        return gsasl_property_set(session, property, credentials->password);
-    default:
+    if (property == GSASL_AUTHID)
+        return gsasl_property_set(session, property, run->settings->user);
+    if (property != GSASL_PASSWORD)
         return GSASL_NO_CALLBACK;
-    }
+    if (!iterations || g_ascii_string_to_unsigned(iterations, 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL, NULL))
+        return gsasl_property_set(session, property, run->settings->password);
+    fail(run->error, STATUS_VIOLATION, "%s: expected %d to %d iterations, got %s", run->method->name,
+         ITERATIONS_MIN, ITERATIONS_MAX, iterations);
+    return GSASL_AUTHENTICATION_ERROR;
 }
 
 static int
@@ -161,12 +136,6 @@ answer(Gsasl *library G_GNUC_UNUSED, Gsasl_session *session, Gsasl_property prop
 
 /* SASL's steps */
 
-static gboolean
-is_scram(const method_run_t *run)
-{
-    return run->method->id == MAF_METHOD_SASL_SCRAM_SHA_256;
-}
-
 /* gsasl_step() on bytes that it may take for a string. */
 static int
 sasl_step(method_run_t *run, const guint8 *in, gsize in_len)
@@ -189,19 +158,19 @@ sasl_step(method_run_t *run, const guint8 *in, gsize in_len)
 }
 
 static step_t
-sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
+sasl_step_of_client(method_run_t *run, const guint8 *in, gsize in_len)
 {
-    if (is_scram(run) && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
+    const gboolean is_scram = run->method->id == MAF_METHOD_SASL_SCRAM_SHA_256;
+
+    if (is_scram && in && in_len >= 2 && memcmp(in, "e=", 2) == 0)
         return STEP_FAILED;
     const int status = sasl_step(run, in, in_len);
     if (status == GSASL_OK || status == GSASL_NEEDS_MORE)
         return status == GSASL_OK ? STEP_PASSED : STEP_OPEN;
-    if (status == GSASL_AUTHENTICATION_ERROR && is_scram(run) && run->steps == 3)
-        fail(error, STATUS_VIOLATION, "%s: the server did not prove that it knows the password",
-             run->method->name);
-    else
-        fail(error, STATUS_VIOLATION, "%s: %s", run->method->name,
-             run->complaint ? run->complaint : gsasl_strerror(status));
+    fail(run->error, STATUS_VIOLATION, "%s: %s", run->method->name,
+         is_scram && status == GSASL_AUTHENTICATION_ERROR && run->steps == 3
+             ? "the server did not prove that it knows the password"
+             : gsasl_strerror(status));
     return STEP_BROKEN;
 }
 
@@ -231,9 +200,10 @@ has_stray_nul(const method_run_t *run, const guint8 *in, gsize in_len)
 static step_t
 sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len)
 {
+    const gboolean is_scram = run->method->id == MAF_METHOD_SASL_SCRAM_SHA_256;
     const char *scram_error = "e=other-error";
 
-    if (in && is_scram(run) && run->steps == 1 && in_len > 0 && in[0] == 'p') {
+    if (in && is_scram && run->steps == 1 && in_len > 0 && in[0] == 'p') {
         scram_error = "e=channel-binding-not-supported"; /* RFC 5802, section 6 */
     } else if (!in || (in_len > 0 && in_len <= SASL_MESSAGE_MAX && !has_stray_nul(run, in, in_len))) {
         const int status = sasl_step(run, in, in_len);
@@ -245,32 +215,20 @@ sasl_step_of_server(method_run_t *run, const guint8 *in, gsize in_len)
             scram_error = "e=invalid-proof";
     }
     g_clear_pointer(&run->answer, wipe_and_unref);
-    if (is_scram(run))
+    if (is_scram)
         set_answer(run, scram_error, strlen(scram_error));
     return STEP_FAILED;
 }
 
 step_t
-method_step(method_run_t *run, const guint8 *in, gsize in_len, GError **error)
+method_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
     g_clear_pointer(&run->answer, wipe_and_unref);
     run->steps += in || run->side == PAIR_CLIENT;
     if (run->method->need == SECRET_NONE)
         return echo_step(run, in, in_len);
-    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len, error)
+    return run->side == PAIR_CLIENT ? sasl_step_of_client(run, in, in_len)
                                     : sasl_step_of_server(run, in, in_len);
-}
-
-const GByteArray *
-method_answer(const method_run_t *run)
-{
-    return run->answer;
-}
-
-const char *
-method_user(const method_run_t *run)
-{
-    return run->user ? run->user->name : NULL;
 }
 
 /* Runs */
@@ -287,36 +245,31 @@ open_library(gpointer data G_GNUC_UNUSED)
     return library;
 }
 
+gboolean
+method_start(method_run_t *run, const method_t *method, pair_side_t side, const method_settings_t *settings,
+             GError **error)
+{
+    static GOnce once = G_ONCE_INIT;
+
+    *run = (method_run_t){.method = method, .side = side, .settings = settings, .error = error};
+    if (method->need == SECRET_NONE)
+        return TRUE;
+    Gsasl *library = g_once(&once, open_library, NULL);
+    if (side == PAIR_CLIENT ? !settings->user
+                            : !settings->users || !users_have(settings->users, method->need))
+        return FALSE;
+    if ((side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
+                                                                        &run->session) != GSASL_OK)
+        return FALSE;
+    gsasl_session_hook_set(run->session, run);
+    return TRUE;
+}
+
 void
 method_stop(method_run_t *run)
 {
-    if (!run)
-        return;
     if (run->session)
         gsasl_finish(run->session);
     wipe_and_unref(run->answer);
     user_free(run->decoy);
-    g_free(run->complaint);
-    g_free(run);
-}
-
-method_run_t *
-method_start(const method_t *method, pair_side_t side, const method_settings_t *settings)
-{
-    static GOnce once = G_ONCE_INIT;
-    const gboolean can = side == PAIR_CLIENT ? settings->credentials != NULL
-                                             : settings->users && users_have(settings->users, method->need);
-    method_run_t *run = g_new0(method_run_t, 1);
-
-    *run = (method_run_t){.method = method, .side = side, .settings = settings};
-    if (method->need == SECRET_NONE)
-        return run;
-    Gsasl *library = g_once(&once, open_library, NULL);
-    if (can && (side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
-                                                                               &run->session) == GSASL_OK) {
-        gsasl_session_hook_set(run->session, run);
-        return run;
-    }
-    method_stop(run);
-    return NULL;
 }

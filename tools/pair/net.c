@@ -26,23 +26,16 @@ net_deadline(guint seconds)
     return g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
 }
 
-/* What is left until the deadline, in milliseconds for poll(). */
-static int
-time_left(gint64 deadline)
-{
-    const gint64 left = (deadline - g_get_monotonic_time() + 999) / 1000;
-    return (int)CLAMP(left, 0, G_MAXINT);
-}
-
 gboolean
 net_wait(int fd, short events, gint64 deadline)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
     int count;
 
-    do
-        count = poll(&poll_fd, 1, time_left(deadline));
-    while (count < 0 && errno == EINTR);
+    do {
+        const gint64 left = (deadline - g_get_monotonic_time() + 999) / 1000;
+        count = poll(&poll_fd, 1, (int)CLAMP(left, 0, G_MAXINT));
+    } while (count < 0 && errno == EINTR);
     return count > 0;
 }
 
@@ -111,9 +104,8 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     return fd;
 }
 
-/* The host, and the port, of an IPv6 or IPv4 address. */
-static char *
-host_of(const struct sockaddr_in6 *address, guint16 *port)
+char *
+net_host(const struct sockaddr_in6 *address, guint16 *port)
 {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
     const gboolean is_ipv6 = address->sin6_family == AF_INET6;
@@ -126,28 +118,18 @@ host_of(const struct sockaddr_in6 *address, guint16 *port)
 }
 
 char *
-net_host_port(const char *host, guint16 port)
-{
-    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-}
-
-char *
-net_name(const struct sockaddr_in6 *address)
-{
-    guint16 port;
-    g_autofree char *host = host_of(address, &port);
-
-    return net_host_port(host, port);
-}
-
-char *
 net_own_host(int fd, guint16 *port)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
-    socklen_t len = sizeof address;
 
-    getsockname(fd, (struct sockaddr *)&address, &len);
-    return host_of(&address, port);
+    getsockname(fd, (struct sockaddr *)&address, &(socklen_t){sizeof address});
+    return net_host(&address, port);
+}
+
+char *
+net_host_port(const char *host, guint16 port)
+{
+    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
 /* Relaying */

@@ -22,8 +22,7 @@ gboolean net_wait(int fd, short events, gint64 deadline);
 
 /*
  * Looks the host up and connects to the first of its addresses that answers before the deadline. Returns the
- * socket, or -1 with errno set and *why in words: EHOSTUNREACH for a name that cannot be found, ETIMEDOUT for
- * too late.
+ * socket, or -1 with errno set and *why in words: EHOSTUNREACH for an unknown name, ETIMEDOUT for too late.
  */
 int net_connect(const char *host, guint16 port, gint64 deadline, const char **why);
 
@@ -33,11 +32,12 @@ void net_set_nodelay(int fd);
 /* Has the close to come reset the connection. */
 void net_prepare_reset(int fd);
 
-/* HOST:PORT or [HOST]:PORT; an IPv4 or IPv6 address so; the host and port of this end of a socket. To be
- * freed. */
-char *net_host_port(const char *host, guint16 port);
-char *net_name(const struct sockaddr_in6 *address);
+/* The host and port of an IPv6 or IPv4 address, and of this end of a socket. To be freed. */
+char *net_host(const struct sockaddr_in6 *address, guint16 *port);
 char *net_own_host(int fd, guint16 *port);
+
+/* HOST:PORT, an IPv6 address in brackets. To be freed. */
+char *net_host_port(const char *host, guint16 port);
 
 /* One end of a relay: a socket twice, or two pipes, files or a terminal. */
 typedef struct relay_end {

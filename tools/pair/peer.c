@@ -6,8 +6,6 @@
 
 #include "peer.h"
 
-#include "log.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -23,24 +21,11 @@
 char *
 peer_explain(const peer_t *peer)
 {
-    const char *message = peer->in.error->message;
+    const GError *error = peer->in.error;
 
-    if (!peer->expects || peer->in.error->code == STATUS_REFUSED)
-        return g_strdup(message);
-    return g_strdup_printf("expected %s: %s", peer->expects, message);
-}
-
-void
-peer_log_verbose(const peer_t *peer, const char *format, ...)
-{
-    va_list args;
-
-    if (!peer->options->verbose)
-        return;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    log_line(peer->name, "%s", text);
+    if (!peer->expects || error->code == STATUS_REFUSED)
+        return g_strdup(error->message);
+    return g_strdup_printf("expected %s: %s", peer->expects, error->message);
 }
 
 static void
@@ -54,39 +39,25 @@ log_pdu(const peer_t *peer, const char *done, const maf_pdu_t *pdu, const char *
 
 /* Sending */
 
-static gint64
-nearest_deadline(const peer_t *peer, gint64 deadline)
-{
-    return peer->login_deadline ? MIN(deadline, peer->login_deadline) : deadline;
-}
-
-static gboolean
-send_all(peer_t *peer, const guint8 *bytes, gsize len)
-{
-    const gint64 deadline = nearest_deadline(peer, net_deadline(peer->options->timeout));
-    const gsize size = peer->options->write_size ? peer->options->write_size : len;
-
-    for (gsize at = 0; at < len;) {
-        const gssize count = send(peer->fd, bytes + at, MIN(size, len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
-        at += (gsize)MAX(count, 0);
-        if (count < 0 && errno != EAGAIN && errno != EINTR)
-            return fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
-        if (count < 0 && !net_wait(peer->fd, POLLOUT, deadline))
-            return fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
-        if (peer->options->write_size && at < len)
-            g_usleep(WRITE_PAUSE);
-    }
-    return TRUE;
-}
-
 static gboolean
 flush(peer_t *peer)
 {
+    const gint64 deadline = MIN(net_deadline(peer->options->timeout), peer->login_deadline);
     GByteArray *out = peer->out;
+    const gsize size = peer->options->write_size ? peer->options->write_size : out->len;
+    gboolean sent = TRUE;
 
-    if (out->len == 0)
-        return TRUE;
-    const gboolean sent = send_all(peer, out->data, out->len);
+    for (gsize at = 0; sent && at < out->len;) {
+        const gssize count =
+            send(peer->fd, out->data + at, MIN(size, out->len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
+        at += (gsize)MAX(count, 0);
+        if (count < 0 && errno != EAGAIN && errno != EINTR)
+            sent = fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
+        else if (count < 0 && !net_wait(peer->fd, POLLOUT, deadline))
+            sent = fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
+        else if (peer->options->write_size && at < out->len)
+            g_usleep(WRITE_PAUSE);
+    }
     explicit_bzero(out->data, out->len);
     g_byte_array_set_size(out, 0);
     return sent;
@@ -99,14 +70,13 @@ peer_send(peer_t *peer)
 }
 
 gboolean
-peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu)
+peer_send_pdu(peer_t *peer, maf_pdu_t pdu)
 {
     const gboolean was_done = peer->fault.done;
-    maf_pdu_t sent = *pdu;
 
-    sent.ver = (guint8)peer->revision;
-    const fault_then_t then = fault_write(&peer->fault, &sent, peer->out);
-    log_pdu(peer, "sent", &sent, peer->fault.done == was_done ? "" : ", altered by --fault");
+    pdu.ver = (guint32)peer->revision;
+    const fault_then_t then = fault_write(&peer->fault, &pdu, peer->out);
+    log_pdu(peer, "sent", &pdu, peer->fault.done == was_done ? "" : ", altered by --fault");
     if (then == FAULT_GO_ON)
         return peer_send(peer);
     flush(peer);
@@ -118,41 +88,15 @@ peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu)
 gboolean
 peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data)
 {
-    maf_pdu_t pdu = {.instr = instr, .method = *method};
-
-    if (data) {
-        pdu.data = data->data;
-        pdu.data_len = data->len;
-    }
-    return peer_send_pdu(peer, &pdu);
+    return peer_send_pdu(peer, (maf_pdu_t){.instr = instr,
+                                           .method = *method,
+                                           .data = data ? data->data : NULL,
+                                           .data_len = data ? data->len : 0});
 }
 
 /* Reading */
 
-static gboolean
-too_late(peer_t *peer)
-{
-    if (peer->login_deadline && g_get_monotonic_time() >= peer->login_deadline)
-        return fail(&peer->in.error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
-    return fail(&peer->in.error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
-}
-
-/* Has recv() wait until the deadline, or half a second longer, which spares calls; unless that is over. */
-static gboolean
-set_receive_timeout(peer_t *peer)
-{
-    const gint64 left = nearest_deadline(peer, peer->deadline) - g_get_monotonic_time();
-    const struct timeval timeout = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
-
-    if (left <= 0)
-        return too_late(peer);
-    if (left > peer->receive_timeout || left + G_USEC_PER_SEC / 2 < peer->receive_timeout) {
-        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-        peer->receive_timeout = left;
-    }
-    return TRUE;
-}
-
+/* Sends what is kept, and waits for bytes. */
 static void
 fill(reader_t *in, gsize missing)
 {
@@ -162,18 +106,22 @@ fill(reader_t *in, gsize missing)
 
     if (len + missing > peer->options->message_size)
         fail(&in->error, STATUS_VIOLATION, "a message of more than %u bytes", peer->options->message_size);
-    if (in->error || !flush(peer) || !set_receive_timeout(peer))
+    if (in->error || !flush(peer))
         return;
+    if (!net_wait(peer->fd, POLLIN, MIN(peer->deadline, peer->login_deadline))) {
+        if (peer->login_deadline <= peer->deadline)
+            fail(&in->error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
+        fail(&in->error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
+        return;
+    }
     g_byte_array_set_size(in->bytes, len + (guint)chunk);
-    const gssize count = recv(peer->fd, in->bytes->data + len, chunk, 0);
+    const gssize count = recv(peer->fd, in->bytes->data + len, chunk, MSG_DONTWAIT);
     g_byte_array_set_size(in->bytes, len + (guint)MAX(count, 0));
     peer->at_end = count == 0;
     if (count == 0)
         fail(&in->error, STATUS_VIOLATION, "the peer closed the connection%s",
              len > 0 ? " inside a message" : "");
-    else if (count < 0 && errno == EAGAIN)
-        too_late(peer);
-    else if (count < 0 && errno != EINTR)
+    else if (count < 0 && errno != EAGAIN && errno != EINTR)
         fail(&in->error, STATUS_NETWORK, "%s", g_strerror(errno));
 }
 
@@ -192,15 +140,6 @@ peer_expect(peer_t *peer, const char *expects)
     peer->deadline = net_deadline(peer->options->timeout);
 }
 
-guint8
-peer_peek(peer_t *peer, const char *expects)
-{
-    peer_expect(peer, expects);
-    const guint8 *next = reader_take(&peer->in, 1);
-    peer->in.at = 0;
-    return next ? *next : 0;
-}
-
 /* MAF messages, and OEM between them (draft-01, Process OEM specific) */
 
 static gboolean
@@ -216,7 +155,7 @@ answer_oem(peer_t *peer, const maf_pdu_t *question)
     }
     answer.flags = MAF_FLAGS_NONE;
     answer.reserved = 0;
-    return peer_send_pdu(peer, &answer);
+    return peer_send_pdu(peer, answer);
 }
 
 gboolean
@@ -226,7 +165,7 @@ peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu)
         peer_expect(peer, expects);
         if (!maf_pdu_read(&peer->in, peer->revision, pdu))
             return FALSE;
-        peer->revision = pdu->ver;
+        peer->revision = (int)pdu->ver;
         log_pdu(peer, "received", pdu, "");
         if (fault_received(&peer->fault, pdu, peer->out) && !peer_send(peer))
             return FALSE;
@@ -237,24 +176,20 @@ peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu)
 }
 
 gboolean
-peer_refuse_pdu(peer_t *peer, const maf_pdu_t *pdu)
-{
-    return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
-}
-
-gboolean
 peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu)
 {
     const char *expects = instr == MAF_INSTR_SUPPORTED ? "a list of MAF sub-methods" : maf_instr_name(instr);
 
-    return peer_read_pdu(peer, expects, oem, pdu) && (pdu->instr == instr || peer_refuse_pdu(peer, pdu));
+    if (!peer_read_pdu(peer, expects, oem, pdu) || pdu->instr == instr)
+        return !peer->in.error;
+    return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
 }
 
 gboolean
 peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method)
 {
     if (pdu->instr != MAF_INSTR_PROCESS)
-        return peer_refuse_pdu(peer, pdu);
+        return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
     if (method_id_equal(&pdu->method, method))
         return TRUE;
     g_autofree char *other = method_id_describe(&pdu->method);
@@ -264,31 +199,30 @@ peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method
 gboolean
 peer_exchange_oem(peer_t *peer, oem_place_t place)
 {
-    static const char text[] = "ping";
     const maf_pdu_t question = {.instr = MAF_INSTR_OEM,
                                 .method = peer->options->oem_id,
-                                .data = (const guint8 *)text,
-                                .data_len = strlen(text)};
+                                .data = (const guint8 *)"ping",
+                                .data_len = 4};
     maf_pdu_t answer;
 
     if (place != peer->options->oem_place || peer->revision != MAF_VER_01)
         return TRUE;
-    return peer_send_pdu(peer, &question) && peer_read_instr(peer, MAF_INSTR_OEM, FALSE, &answer);
+    return peer_send_pdu(peer, question) && peer_read_instr(peer, MAF_INSTR_OEM, FALSE, &answer);
 }
 
 /* The beginning, the tunnel, and the end */
 
 void
-peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options)
+peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
 {
     *peer = (peer_t){.in = {.bytes = g_byte_array_sized_new(CHUNK), .fill = fill},
                      .fd = fd,
                      .name = name,
                      .options = options,
                      .revision = options->revision,
+                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
-    peer->fault.fault = options->fault;
 }
 
 gboolean
@@ -322,28 +256,21 @@ drain(int fd, gint64 milliseconds)
 }
 
 /*
- * Closing with bytes unread would reset the connection, and the client might lose what it was sent last. It
- * may close first, so that which side does is no matter of chance, and then has time to read.
+ * Closing with bytes unread would reset the connection, and a client might lose what it was sent last. It may
+ * close first, so that which side does is no matter of chance, and then has time to read.
  */
-static void
-let_client_close(int fd)
-{
-    if (drain(fd, CLOSE_TIME))
-        return;
-    shutdown(fd, SHUT_WR);
-    drain(fd, DRAIN_TIME);
-}
-
 void
 peer_close(peer_t *peer)
 {
     if (peer->options->fault && !peer->fault.done)
         log_line(peer->name, "--fault %s did not apply", fault_name(peer->options->fault));
-    if (peer->reset)
+    if (peer->reset) {
         net_prepare_reset(peer->fd);
-    else if (flush(peer) && peer->options->side == PAIR_SERVER && !peer->at_end)
-        let_client_close(peer->fd);
+    } else if (flush(peer) && peer->options->side == PAIR_SERVER && !peer->at_end &&
+               !drain(peer->fd, CLOSE_TIME)) {
+        shutdown(peer->fd, SHUT_WR);
+        drain(peer->fd, DRAIN_TIME);
+    }
     reader_clear(&peer->in);
     wipe_and_unref(peer->out);
-    g_free(peer->name);
 }

@@ -40,21 +40,20 @@ typedef struct peer_options {
 typedef struct peer {
     reader_t in; /* first, so that it can be taken for the peer */
     int fd;
-    char *name; /* address and port */
+    const char *name; /* address and port */
     const peer_options_t *options;
     int revision;
     fault_run_t fault;
     const char *expects;             /* the message being read, in words */
-    gint64 deadline, login_deadline; /* login_deadline: 0 for none */
-    gint64 receive_timeout;          /* of the socket, in microseconds; 0: none so far */
+    gint64 deadline, login_deadline; /* login_deadline: G_MAXINT64 for none */
     GByteArray *out;                 /* to be sent */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
     gboolean reset;                  /* is to be reset, not closed */
 } peer_t;
 
-/* A conversation on the connected, blocking socket, which stays the caller's to close. Takes `name`. */
-void peer_open(peer_t *peer, int fd, char *name, const peer_options_t *options);
+/* A conversation on the connected, blocking socket, which stays the caller's to close, as does the name. */
+void peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options);
 
 /* Sends what is kept and lets the peer read it, or has the close to come reset the connection. Frees all. */
 void peer_close(peer_t *peer);
@@ -62,17 +61,14 @@ void peer_close(peer_t *peer);
 /* Begins to read a message, `expects` in words, or the tunnel's bytes, NULL: its time begins. */
 void peer_expect(peer_t *peer, const char *expects);
 
-/* peer_expect(), and the first byte, which stays to be read; 0 for an error. */
-guint8 peer_peek(peer_t *peer, const char *expects);
-
 /* Sends what has been appended to `out`, or keeps it to go with what follows. */
 gboolean peer_send(peer_t *peer);
 
 /*
- * Sends a MAF message (Subnegotiation of either draft), or one of `data`, or NULL, in the conversation's
- * revision. Fails with STATUS_NETWORK, too, when --fault ends the conversation.
+ * Sends a MAF message (Subnegotiation of either draft), or one of DATA unless that is NULL, in the
+ * conversation's revision. Fails with STATUS_NETWORK, too, when --fault ends the conversation.
  */
-gboolean peer_send_pdu(peer_t *peer, const maf_pdu_t *pdu);
+gboolean peer_send_pdu(peer_t *peer, maf_pdu_t pdu);
 gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data);
 
 /*
@@ -82,25 +78,16 @@ gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, c
 gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu);
 gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu);
 
-/* Fails for a message that is not the expected one. */
-gboolean peer_refuse_pdu(peer_t *peer, const maf_pdu_t *pdu);
-
-/* Is the message Process for this sub-method? Fails if not. */
+/* Is this Process for the sub-method? Fails if not. */
 gboolean peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method);
 
 /* If this is the place for it, sends the OEM message of the options and reads the answer. */
 gboolean peer_exchange_oem(peer_t *peer, oem_place_t place);
 
-/*
- * Relays between the peer and the other end, until both have ended, without deadlines. FALSE when either
- * broke off, whereupon both are reset.
- */
+/* Relays between the peer and the other end without deadlines, as net_relay() does. */
 gboolean peer_relay(peer_t *peer, const relay_end_t *other);
 
 /* What went wrong, and what was expected instead. The caller frees it. */
 char *peer_explain(const peer_t *peer);
-
-/* A line of the log about this peer when --verbose. */
-void peer_log_verbose(const peer_t *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif /* PEER_H */

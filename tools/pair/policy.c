@@ -8,20 +8,6 @@
 
 #include <string.h>
 
-policy_t
-policy_new(void)
-{
-    return (policy_t){.steps = g_array_new(FALSE, FALSE, sizeof(policy_step_t)),
-                      .unacceptable = MAF_INSTR_DO};
-}
-
-void
-policy_clear(policy_t *policy)
-{
-    g_array_unref(policy->steps);
-    g_free(policy->failure_text);
-}
-
 void
 policy_offer(policy_run_t *run, const method_id_t *ids, gsize count)
 {
@@ -54,13 +40,12 @@ policy_result(policy_run_t *run, gboolean passed)
 {
     const policy_step_t *step = current_step(run);
 
+    run->failed |= !passed;
+    run->over = !passed && !step->go_on;
     if (passed) {
         run->passed++;
         run->grade += step->grade;
         next_step(run);
-    } else {
-        run->failed = TRUE;
-        run->over = !step->go_on;
     }
 }
 
@@ -88,8 +73,8 @@ choose(policy_run_t *run, const policy_step_t *step, gboolean *left, decision_t 
 static decision_t
 refuse(const policy_run_t *run, const char *reason)
 {
-    const guint8 instr = run->failed ? MAF_INSTR_FAILURE : run->policy->unacceptable;
-    return (decision_t){.instr = instr, .reason = reason};
+    const gboolean by_failure = run->failed || run->policy->by_failure;
+    return (decision_t){.instr = by_failure ? MAF_INSTR_FAILURE : MAF_INSTR_DO, .reason = reason};
 }
 
 static decision_t

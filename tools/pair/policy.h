@@ -26,21 +26,18 @@ typedef enum policy_more {
 typedef struct policy_step {
     const method_t *methods[METHODS + 1]; /* the best first, each once; ends in NULL */
     guint grade;                          /* what passing is worth */
-    gboolean go_on; /* a failure is not the end: the next sub-method is tried, then the next step */
+    guint go_on; /* a failure is not the end: the next sub-method is tried, then the next step */
 } policy_step_t;
 
+/* Zero but for the steps: asks for more relatively, and refuses with Do FAILURE and without a text. */
 typedef struct policy {
-    GArray *steps; /* of policy_step_t, at least one; owned */
-    policy_more_t more;
-    guint8 unacceptable;  /* the INSTR for a client that offers nothing acceptable: Do, or Failure */
-    guint minimum_grade;  /* of a login */
-    gboolean sends_grade; /* Success carries the grade */
-    char *failure_text;   /* the DATA of a refusal, owned, or NULL */
+    GArray *steps;       /* of policy_step_t, at least one */
+    guint more;          /* policy_more_t */
+    guint by_failure;    /* a client that offers nothing acceptable is refused by Failure, not Do FAILURE */
+    guint minimum_grade; /* of a login */
+    gboolean sends_grade;
+    char *failure_text; /* the DATA of a refusal, or NULL */
 } policy_t;
-
-/* No steps yet; more sub-methods are asked for relatively, and do FAILURE says that none is acceptable. */
-policy_t policy_new(void);
-void policy_clear(policy_t *policy);
 
 /* One client's way through a policy, which must outlive it. Begins as zero but for that. */
 typedef struct policy_run {

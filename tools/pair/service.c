@@ -6,7 +6,6 @@
 
 #include "service.h"
 
-#include "log.h"
 #include "net.h"
 
 #include <errno.h>
@@ -22,25 +21,8 @@
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
-#define IDLE_MAX        8     /* threads that stay for connections to come */
 #define PAUSE           10000 /* microseconds between looks at whether threads have ended */
 #define END_PAUSES      200   /* that connections have to end in at the end */
-
-/* Where a connection is: it logs in, it stays, or it has been closed for a newcomer and ends soon. */
-typedef enum state { LOGGING_IN, LOGGED_IN, CLOSED, STATES } state_t;
-
-struct slot {
-    GList link; /* in the queue of its state */
-    state_t state;
-    int fd;
-};
-
-typedef struct service {
-    int listener;
-    guint most;
-    service_serve_t serve;
-    gconstpointer owner;
-} service_t;
 
 /*
  * What threads share: this, under its mutex; the log's own (log.c); the service, the configuration, the users
@@ -49,91 +31,81 @@ typedef struct service {
  */
 static struct {
     pthread_mutex_t mutex;
-    GQueue slots[STATES]; /* the oldest first */
-    guint idle;           /* threads that wait for a connection */
+    GQueue queues[STATES]; /* of connections, the oldest first */
 } shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+static int listener = -1;
+
+/* Has accept4() return, now and from now on. */
 static void
-set_of_stop_signals(sigset_t *signals)
+stop(int signal G_GNUC_UNUSED)
 {
-    sigemptyset(signals);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGTERM);
+    const int error = errno;
+
+    shutdown(listener, SHUT_RDWR);
+    errno = error;
 }
 
-static int
+static gboolean
 open_listener(const struct addrinfo *address)
 {
     const int on = 1;
-    const int fd = address ? socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    net_set_nodelay(listener); /* and so for what it accepts */
+    return listener >= 0 && setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+           bind(listener, address->ai_addr, address->ai_addrlen) == 0 && listen(listener, BACKLOG) == 0;
 }
 
-int
-service_listen(const char *host, guint16 port, const char *warning)
+static gboolean
+start_listening(const service_t *service)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    g_autofree char *service = g_strdup_printf("%u", port);
+    g_autofree char *port = g_strdup_printf("%u", service->port);
     struct addrinfo *address = NULL;
-    sigset_t signals;
+    guint16 own_port;
 
-    const int status = getaddrinfo(host, service, &hints, &address);
-    const int fd = open_listener(address);
-    if (address)
-        freeaddrinfo(address);
-    if (fd < 0) {
-        log_line(NULL, "cannot listen on %s, port %u: %s", host, port,
+    const int status = getaddrinfo(service->host, port, &hints, &address);
+    if (status != 0 || !open_listener(address)) {
+        log_line(NULL, "cannot listen on %s, port %s: %s", service->host, port,
                  status == 0 ? g_strerror(errno) : gai_strerror(status));
-        return -1;
+        return FALSE;
     }
-    net_set_nodelay(fd); /* and so for what it accepts */
-    set_of_stop_signals(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* until service_run(); before anybody knows that it runs */
-    g_autofree char *own = net_own_host(fd, &port);
-    g_autofree char *name = net_host_port(own, port);
+    freeaddrinfo(address);
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
+    g_autofree char *own = net_own_host(listener, &own_port);
+    g_autofree char *name = net_host_port(own, own_port);
     g_print("listening on %s\n", name);
     fflush(stdout);
-    if (warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
-        log_line(NULL, "warning: an open proxy: %s", warning);
-    return fd;
+    if (service->warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
+        log_line(NULL, "warning: an open proxy: %s", service->warning);
+    return TRUE;
 }
 
-/* Both under the mutex. */
+/* Under the mutex. */
 static void
-enter(slot_t *slot, state_t state)
+move(connection_t *connection, connection_state_t state)
 {
-    slot->state = state;
-    g_queue_push_tail_link(&shared.slots[state], &slot->link);
-}
-
-static void
-leave(slot_t *slot)
-{
-    g_queue_unlink(&shared.slots[slot->state], &slot->link);
+    g_queue_unlink(&shared.queues[connection->state], &connection->link);
+    g_queue_push_tail_link(&shared.queues[state], &connection->link);
+    connection->state = state;
 }
 
 void
-service_logged_in(slot_t *slot)
+service_logged_in(connection_t *connection)
 {
     pthread_mutex_lock(&shared.mutex);
-    if (slot->state == LOGGING_IN) {
-        leave(slot);
-        enter(slot, LOGGED_IN);
-    }
+    if (connection->state == LOGGING_IN)
+        move(connection, LOGGED_IN);
     pthread_mutex_unlock(&shared.mutex);
 }
 
 gboolean
-service_made_room(const slot_t *slot)
+service_made_room(const connection_t *connection)
 {
     pthread_mutex_lock(&shared.mutex);
-    const gboolean closed = slot->state == CLOSED;
+    const gboolean closed = connection->state == CLOSED;
     pthread_mutex_unlock(&shared.mutex);
     return closed;
 }
@@ -142,108 +114,97 @@ service_made_room(const slot_t *slot)
 static gboolean
 make_room(void)
 {
-    slot_t *slot = g_queue_peek_head(&shared.slots[LOGGING_IN]);
+    connection_t *oldest = g_queue_peek_head(&shared.queues[LOGGING_IN]);
 
-    if (!slot)
+    if (!oldest)
         return FALSE;
-    leave(slot);
-    enter(slot, CLOSED);
-    shutdown(slot->fd, SHUT_RDWR);
+    move(oldest, CLOSED);
+    shutdown(oldest->fd, SHUT_RDWR);
     return TRUE;
 }
 
-/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
- * done; under the mutex. */
+/* Finds a place for the newcomer, once enough threads of closed connections, maybe at a password, are done.
+ */
 static gboolean
-find_place(slot_t *slot, guint most)
+find_place(connection_t *connection, guint most)
 {
-    const GQueue *slots = shared.slots;
+    const GQueue *queues = shared.queues;
 
-    while (slots[CLOSED].length > 0 && slots[CLOSED].length + slots[LOGGED_IN].length > most) {
+    pthread_mutex_lock(&shared.mutex);
+    g_queue_push_tail_link(&shared.queues[NEW], &connection->link);
+    while (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > most) {
         pthread_mutex_unlock(&shared.mutex);
         g_usleep(PAUSE);
         pthread_mutex_lock(&shared.mutex);
     }
-    const gboolean found = slots[LOGGING_IN].length + slots[LOGGED_IN].length < most || make_room();
+    const gboolean found = queues[LOGGING_IN].length + queues[LOGGED_IN].length < most || make_room();
     if (found)
-        enter(slot, LOGGING_IN);
+        move(connection, LOGGING_IN);
+    pthread_mutex_unlock(&shared.mutex);
     return found;
 }
 
-static void *work(void *data);
-
-/* One more thread that waits for a connection, or else the one of the oldest that is not logged in; under the
- * mutex. */
+/* The socket's number may go to the next connection only when nobody can find this one any more. */
 static void
-start_thread(const service_t *service)
+end_connection(connection_t *connection)
+{
+    pthread_mutex_lock(&shared.mutex);
+    g_queue_unlink(&shared.queues[connection->state], &connection->link);
+    close(connection->fd);
+    pthread_mutex_unlock(&shared.mutex);
+    g_free(connection->name);
+    g_free(connection);
+}
+
+static void *
+work(void *connection)
+{
+    ((connection_t *)connection)->service->serve(connection);
+    end_connection(connection);
+    return NULL;
+}
+
+static void
+take_in(const service_t *service, guint most, const pthread_attr_t *attributes, int fd,
+        const struct sockaddr_in6 *address)
+{
+    connection_t *connection = g_new0(connection_t, 1);
+    guint16 port;
+    pthread_t thread;
+
+    g_autofree char *host = net_host(address, &port);
+    *connection = (connection_t){service, fd, net_host_port(host, port), .link = {.data = connection}};
+    const gboolean found = find_place(connection, most);
+    if (found && pthread_create(&thread, attributes, work, connection) == 0)
+        return;
+    if (found)
+        log_line(connection->name, "closed: no thread can be started");
+    else
+        log_line(connection->name, "closed: all %u connections are logged in", most);
+    end_connection(connection);
+}
+
+static void
+accept_all(const service_t *service, guint most)
 {
     pthread_attr_t attributes;
-    pthread_t thread;
 
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    if (pthread_create(&thread, &attributes, work, (void *)service) == 0) {
-        shared.idle++;
-    } else {
-        log_line(NULL, "no thread can be started");
-        make_room();
-    }
-    pthread_attr_destroy(&attributes);
-}
-
-/* Serves a connection. Meanwhile another thread waits for the next one. */
-static void
-take_in(const service_t *service, int fd, const struct sockaddr_in6 *peer)
-{
-    slot_t slot = {.link = {.data = &slot}, .fd = fd};
-    char *name = net_name(peer);
-
-    pthread_mutex_lock(&shared.mutex);
-    shared.idle--;
-    const gboolean found = find_place(&slot, service->most);
-    if (shared.idle == 0)
-        start_thread(service);
-    pthread_mutex_unlock(&shared.mutex);
-    if (found) {
-        service->serve(fd, name, &slot, service->owner);
-    } else {
-        log_line(name, "closed: all %u connections are logged in", service->most);
-        g_free(name);
-    }
-    pthread_mutex_lock(&shared.mutex);
-    if (found)
-        leave(&slot);
-    close(fd); /* not before nobody can find the slot: its number may go to the next one */
-    shared.idle++;
-    pthread_mutex_unlock(&shared.mutex);
-}
-
-/* A thread: one connection after the other, until there are threads enough without it or the listener is
- * closed. */
-static void *
-work(void *data)
-{
-    const service_t *service = data;
-    gboolean stays = TRUE;
-
-    while (stays) {
+    for (;;) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
-        socklen_t len = sizeof peer;
-        const int fd = accept4(service->listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-        const gboolean closed = fd < 0 && errno == EINVAL;
+        const int fd = accept4(listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
         if (fd >= 0) {
-            take_in(service, fd, &peer);
-        } else if (!closed && errno != ECONNABORTED && errno != EINTR) {
+            take_in(service, most, &attributes, fd, &peer);
+        } else if (errno == EINVAL) {
+            break;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
             g_usleep(10 * PAUSE);
         }
-        pthread_mutex_lock(&shared.mutex);
-        stays = !closed && shared.idle <= IDLE_MAX;
-        shared.idle -= stays ? 0 : 1;
-        pthread_mutex_unlock(&shared.mutex);
     }
-    return NULL;
+    pthread_attr_destroy(&attributes);
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -264,36 +225,29 @@ descriptors_for(guint most)
 static void
 close_all(void)
 {
-    guint threads = 1;
+    guint left = 1;
 
-    for (guint i = 0; i < END_PAUSES && threads > 0; i++) {
+    for (guint i = 0; i < END_PAUSES && left > 0; i++) {
         pthread_mutex_lock(&shared.mutex);
-        threads = shared.idle;
-        for (state_t state = LOGGING_IN; state < STATES; state++) {
-            threads += shared.slots[state].length;
-            for (GList *link = shared.slots[state].head; link; link = link->next)
-                shutdown(((slot_t *)link->data)->fd, SHUT_RDWR);
+        left = 0;
+        for (connection_state_t state = NEW; state < STATES; state++) {
+            left += shared.queues[state].length;
+            for (GList *link = shared.queues[state].head; link; link = link->next)
+                shutdown(((connection_t *)link->data)->fd, SHUT_RDWR);
         }
         pthread_mutex_unlock(&shared.mutex);
-        if (threads > 0)
+        if (left > 0)
             g_usleep(PAUSE);
     }
 }
 
-void
-service_run(int listener, guint most, service_serve_t serve, gconstpointer owner)
+status_t
+service_run(const service_t *service)
 {
-    const service_t service = {
-        .listener = listener, .most = descriptors_for(most), .serve = serve, .owner = owner};
-    sigset_t signals;
-    int signal;
-
-    pthread_mutex_lock(&shared.mutex);
-    start_thread(&service);
-    pthread_mutex_unlock(&shared.mutex);
-    set_of_stop_signals(&signals);
-    sigwait(&signals, &signal);
-    shutdown(listener, SHUT_RDWR); /* all accept4() return */
+    if (!start_listening(service))
+        return STATUS_NETWORK;
+    accept_all(service, descriptors_for(service->most));
     close_all();
     close(listener);
+    return STATUS_OK;
 }

@@ -7,30 +7,44 @@
 #ifndef SERVICE_H
 #define SERVICE_H
 
-#include <glib.h>
+#include "log.h"
 
-/* One connection. */
-typedef struct slot slot_t;
+typedef struct connection connection_t;
 
-/* Serves the connected, blocking socket, in a thread of its own, and leaves it open. Takes `name`, its
- * peer's. */
-typedef void (*service_serve_t)(int fd, char *name, slot_t *slot, gconstpointer owner);
+/* Where to listen, port 0 for any that is free, and what to do there. */
+typedef struct service {
+    const char *host;
+    guint16 port;
+    const char *warning;                     /* for an open proxy beyond the loopback, or NULL */
+    guint most;                              /* connections at a time, unless there are fewer descriptors */
+    void (*serve)(connection_t *connection); /* in a thread of its own; leaves the socket open */
+    gconstpointer options;                   /* for `serve` */
+} service_t;
 
-/* Listens on an address and port (0: any that is free) and prints which; with a warning for an open proxy,
- * unless NULL, beyond the loopback. Returns the socket, or logs why not and returns -1. */
-int service_listen(const char *host, guint16 port, const char *warning);
+/* What it does: it is new, logs in, stays, or has been closed for a newcomer and ends soon. */
+typedef enum connection_state { NEW, LOGGING_IN, LOGGED_IN, CLOSED, STATES } connection_state_t;
+
+struct connection {
+    const service_t *service;
+    int fd;     /* a connected, blocking socket */
+    char *name; /* address and port of the peer */
+
+    /* The service's own, under its mutex: the place in the queue of the state */
+    GList link;
+    connection_state_t state;
+};
 
 /*
- * Serves until SIGINT or SIGTERM, `most` connections at a time, or as many as there are descriptors for. When
- * there are as many, the oldest that is not logged in is closed for the newcomer; without any such one, the
- * newcomer is. At the end all connections are closed, and so is the listener.
+ * Prints where it listens, and serves until SIGINT or SIGTERM. With as many connections as there may be, the
+ * oldest that is not logged in is closed for the newcomer; without any such one, the newcomer is. At the end
+ * all are closed. STATUS_NETWORK when it cannot listen, which is logged.
  */
-void service_run(int listener, guint most, service_serve_t serve, gconstpointer owner);
+status_t service_run(const service_t *service);
 
 /* From now on the connection stays, whoever comes. */
-void service_logged_in(slot_t *slot);
+void service_logged_in(connection_t *connection);
 
 /* Has it been closed for a newcomer? */
-gboolean service_made_room(const slot_t *slot);
+gboolean service_made_room(const connection_t *connection);
 
 #endif /* SERVICE_H */

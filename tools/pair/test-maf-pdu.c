@@ -4,9 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "maf-pdu.h"
 #include "method.h"
-#include "socks-pdu.h"
 
 #include <string.h>
 
@@ -129,7 +127,8 @@ test_long_lists(void)
         g_autofree method_id_t *ids = g_new(method_id_t, count + 1);
         reader_t in = {.bytes = g_byte_array_new()};
         maf_pdu_t again,
-            pdu = {.instr = MAF_INSTR_SUPPORTED, .ver = MAF_VER_01, .n_offered = count, .offered = ids};
+            pdu = {
+                .instr = MAF_INSTR_SUPPORTED, .ver = MAF_VER_01, .n_offered = (guint32)count, .offered = ids};
 
         for (gsize i = 0; i < count; i++)
             ids[i] = method_id_compact((guint32)i);

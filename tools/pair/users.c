@@ -1,5 +1,5 @@
 /* users.c
- * Whom the server lets in and by what secret, and who the client is
+ * Whom the server lets in and by what secret
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,31 +9,16 @@
 #include <gsasl.h>
 #include <string.h>
 
-#define SCHEME     "{SCRAM-SHA-256}"
-#define HASH_LEN   GSASL_HASH_SHA256_SIZE
-#define SECRET_LEN 32
-
-struct users {
-    GHashTable *by_name;   /* of user_t, owned */
-    const user_t *example; /* the first who has a SCRAM secret, or NULL */
-    gboolean any_password;
-    GBytes *secret;
-};
-
-void
-credentials_clear(credentials_t *credentials)
-{
-    g_clear_pointer(&credentials->user, wipe_and_free);
-    g_clear_pointer(&credentials->password, wipe_and_free);
-}
+#define SCHEME   "{SCRAM-SHA-256}"
+#define HASH_LEN GSASL_HASH_SHA256_SIZE
 
 void
 user_free(user_t *user)
 {
     if (!user)
         return;
-    for (gsize i = 0; user->scram && i < SCRAM_PARTS; i++)
-        wipe_and_free(user->scram[i]);
+    for (char **part = user->scram; part && *part; part++)
+        wipe_and_free(*part);
     g_free(user->scram);
     wipe_and_free(user->password);
     g_free(user->name);
@@ -57,32 +42,13 @@ users_t *
 users_new(void)
 {
     users_t *users = g_new0(users_t, 1);
-    char secret[SECRET_LEN];
+    char secret[HASH_LEN];
 
     if (gsasl_nonce(secret, sizeof secret) != GSASL_OK)
         g_error("no random numbers");
-    users->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)user_free);
-    users->secret = g_bytes_new(secret, sizeof secret);
+    users->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    users->secret = g_base64_encode((const guchar *)secret, sizeof secret);
     return users;
-}
-
-void
-users_free(users_t *users)
-{
-    if (!users)
-        return;
-    g_hash_table_unref(users->by_name);
-    g_bytes_unref(users->secret);
-    g_free(users);
-}
-
-void
-users_set_secret(users_t *users, const char *secret)
-{
-    if (!secret)
-        return;
-    g_bytes_unref(users->secret);
-    users->secret = g_bytes_new(secret, strlen(secret));
 }
 
 /* Is this the base64 of `len` bytes, or of any number of them but none for 0? */
@@ -100,19 +66,15 @@ is_base64(const char *text, gsize len)
 static const char *
 parse_scram(user_t *user, const char *text)
 {
-    char **parts = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
-    const char *wrong = NULL;
-
-    if (g_strv_length(parts) != SCRAM_PARTS || !is_base64(parts[SCRAM_SALT], 0) ||
-        !is_base64(parts[SCRAM_STORED_KEY], HASH_LEN) || !is_base64(parts[SCRAM_SERVER_KEY], HASH_LEN))
-        wrong = "expected " SCHEME "iterations,salt,StoredKey,ServerKey";
-    else if (!g_ascii_string_to_unsigned(parts[SCRAM_ITERATIONS], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL,
-                                         NULL))
-        wrong = "expected " G_STRINGIFY(ITERATIONS_MIN) " to " G_STRINGIFY(ITERATIONS_MAX) " iterations";
-    else
-        user->scram = g_steal_pointer(&parts);
-    g_strfreev(parts);
-    return wrong;
+    user->scram = g_strsplit(g_str_has_prefix(text, SCHEME) ? text + strlen(SCHEME) : "", ",", -1);
+    if (g_strv_length(user->scram) != SCRAM_PARTS || !is_base64(user->scram[SCRAM_SALT], 0) ||
+        !is_base64(user->scram[SCRAM_STORED_KEY], HASH_LEN) ||
+        !is_base64(user->scram[SCRAM_SERVER_KEY], HASH_LEN))
+        return "expected " SCHEME "iterations,salt,StoredKey,ServerKey";
+    if (!g_ascii_string_to_unsigned(user->scram[SCRAM_ITERATIONS], 10, ITERATIONS_MIN, ITERATIONS_MAX, NULL,
+                                    NULL))
+        return "expected " G_STRINGIFY(ITERATIONS_MIN) " to " G_STRINGIFY(ITERATIONS_MAX) " iterations";
+    return NULL;
 }
 
 static const char *
@@ -145,9 +107,9 @@ users_add(users_t *users, const char *name, const char *scram, const char *passw
         return wrong;
     }
     g_hash_table_insert(users->by_name, user->name, user);
+    users->any_password |= password != NULL;
     if (scram && !users->example)
         users->example = user;
-    users->any_password |= password != NULL;
     return NULL;
 }
 
@@ -162,9 +124,8 @@ static char *
 invent(const users_t *users, const char *what, const char *name, gsize len)
 {
     guint8 bytes[HASH_LEN];
-    gsize secret_len, bytes_len = sizeof bytes;
-    const guint8 *secret = g_bytes_get_data(users->secret, &secret_len);
-    GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, secret, secret_len);
+    gsize bytes_len = sizeof bytes;
+    GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)users->secret, strlen(users->secret));
 
     g_hmac_update(hmac, (const guchar *)what, (gssize)strlen(what) + 1);
     g_hmac_update(hmac, (const guchar *)name, (gssize)strlen(name));
@@ -184,7 +145,7 @@ make_decoy(const users_t *users, const char *name)
     decoy->name = g_strdup(name);
     decoy->password = invent(users, "password", name, HASH_LEN);
     if (example) {
-        decoy->scram = g_new0(char *, SCRAM_PARTS);
+        decoy->scram = g_new0(char *, SCRAM_PARTS + 1);
         g_free(g_base64_decode(example->scram[SCRAM_SALT], &salt_len));
         decoy->scram[SCRAM_ITERATIONS] = g_strdup(example->scram[SCRAM_ITERATIONS]);
         decoy->scram[SCRAM_SALT] = invent(users, "salt", name, salt_len);
@@ -206,32 +167,24 @@ users_look_up(const users_t *users, const char *name, secret_kind_t kind, user_t
     return has ? known : *decoy;
 }
 
-/* Takes as long for bytes that differ early as for ones that differ late. */
-static gboolean
-are_equal(const char *x, const guchar *y, gsize len)
-{
-    volatile guint8 difference = 0;
-
-    for (gsize i = 0; i < len; i++)
-        difference |= (guint8)x[i] ^ y[i];
-    return difference == 0;
-}
-
 gboolean
 user_check_password(const user_t *user, const char *password)
 {
-    char salted[HASH_LEN], client[HASH_LEN], server[HASH_LEN], stored[HASH_LEN];
+    char salted[HASH_LEN], client[HASH_LEN], server[HASH_LEN], stored[HASH_LEN] = "";
     gsize salt_len, stored_len;
     g_autofree guchar *salt = g_base64_decode(user->scram[SCRAM_SALT], &salt_len);
     g_autofree guchar *known = g_base64_decode(user->scram[SCRAM_STORED_KEY], &stored_len);
     const unsigned iterations = (unsigned)g_ascii_strtoull(user->scram[SCRAM_ITERATIONS], NULL, 10);
-    const int status =
-        gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
-                                          salt_len, salted, client, server, stored);
-    const gboolean right = status == GSASL_OK && are_equal(stored, known, HASH_LEN);
+    volatile guint8 difference = user->is_decoy;
 
+    if (gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
+                                          salt_len, salted, client, server, stored) != GSASL_OK)
+        difference = 1;
+    /* Takes as long for bytes that differ early as for ones that differ late. */
+    for (gsize i = 0; i < HASH_LEN; i++)
+        difference |= (guint8)stored[i] ^ known[i];
     explicit_bzero(salted, sizeof salted);
     explicit_bzero(client, sizeof client);
     explicit_bzero(server, sizeof server);
-    return right && !user->is_decoy;
+    return difference == 0;
 }

@@ -69,16 +69,6 @@ class TestLimits:
                 assert peer.recv(1) == b""
             proxy.wait_line("closed: all 22 connections are logged in")
 
-    def test_limits_of_the_configuration(self):
-        limits = "[limits]\nconnections=3\nlogin-time=30\nmessage-size=5000\n"
-        for options, count in (((), 3), (("--connections", "2"), 2)):
-            with configured(("internal-test",), policy=limits, options=options) as proxy, contextlib.ExitStack() as stack:
-                idle = []
-                for i in range(5):
-                    idle.append(stack.enter_context(self.connect_from(proxy, "127.0.0.2")))
-                    assert self.is_let_in(idle[i])
-                assert [self.is_let_in(peer) for peer in idle[:5 - count]] == [False] * (5 - count)
-
     def test_login_time(self):
         """A client may not stay by being always almost there."""
         with Proxy("--login-time", "1") as proxy, proxy.connect() as peer:
