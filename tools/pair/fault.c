@@ -324,8 +324,6 @@ distort(const fault_t *fault, guint32 data_len, guint start, GByteArray *out)
 fault_then_t
 fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    /* cppcheck-suppress variableScope */
-    method_id_t ids[MAF_NMETHODS_MAX + 1]; /* which `altered` may borrow */
     const fault_t *fault = run->fault;
     const gboolean due = is_due(run, FALSE, pdu);
     maf_pdu_t altered = *pdu;
@@ -339,6 +337,7 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
     }
     append(out, fault->before, pdu->ver);
     const guint start = out->len;
+    g_autofree method_id_t *ids = g_new(method_id_t, MAF_NMETHODS_MAX + 1);
     alter(run, &altered, ids);
     maf_pdu_write(&altered, out);
     distort(fault, altered.data_len, start, out);

@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 gboolean
@@ -32,10 +34,10 @@ is_shown(gunichar c)
 
 /* What polls as writable takes PIPE_BUF bytes without blocking, be it a pipe, a terminal or a file. */
 static gboolean
-write_at_once(const GString *text)
+write_at_once(const char *text)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text->str, MIN(text->len, PIPE_BUF)) > 0;
+    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, MIN(strlen(text), PIPE_BUF)) > 0;
 }
 
 void
@@ -43,10 +45,9 @@ log_line(const char *peer, const char *format, ...)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static guint lost; /* lines, under the mutex */
-    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-    g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+    const time_t now = time(NULL);
+    char stamp[sizeof "2026-11-25T12:00:00Z"];
     g_autoptr(GString) line = g_string_new(NULL);
-    g_autoptr(GString) loss = g_string_new(NULL);
     va_list args;
 
     va_start(args, format);
@@ -54,17 +55,20 @@ log_line(const char *peer, const char *format, ...)
     va_end(args);
     g_autofree char *valid = g_utf8_make_valid(message, -1);
     g_string_printf(line, "%s: ", g_get_prgname());
-    if (peer)
-        g_string_append_printf(line, "%s %s: ", time, peer);
+    if (peer && strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &(struct tm){0})) > 0)
+        g_string_append_printf(line, "%s %s: ", stamp, peer);
     for (const char *at = valid; *at && line->len < PIPE_BUF - 8; at = g_utf8_next_char(at))
         g_string_append_unichar(line, is_shown(g_utf8_get_char(at)) ? g_utf8_get_char(at) : '?');
     g_string_append_c(line, '\n');
 
     pthread_mutex_lock(&mutex);
-    g_string_printf(loss, "%s: %u lines of this log were lost\n", g_get_prgname(), lost);
-    if (lost > 0 && write_at_once(loss))
-        lost = 0;
-    if (lost > 0 || !write_at_once(line))
+    if (lost > 0) {
+        g_autofree char *count =
+            g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
+        if (write_at_once(count))
+            lost = 0;
+    }
+    if (lost > 0 || !write_at_once(line->str))
         lost++;
     pthread_mutex_unlock(&mutex);
 }

@@ -366,12 +366,12 @@ int
 main(int argc, char **argv)
 {
     const options_t *options = client_options_parse(argc, argv);
-    const service_t service = {.host = options->listen_host,
-                               .port = options->listen_port,
-                               .warning = "anybody who reaches this address gets through, as you",
-                               .most = CONNECTIONS,
-                               .serve = serve,
-                               .options = options};
+    service_t service = {.host = options->listen_host,
+                         .port = options->listen_port,
+                         .warning = "anybody who reaches this address gets through, as you",
+                         .most = CONNECTIONS,
+                         .serve = serve,
+                         .options = options};
 
     return (int)(options->listen_host ? service_run(&service) : connect_standard_streams(options));
 }

@@ -337,12 +337,12 @@ main(int argc, char **argv)
 {
     const options_t *options = server_options_parse(argc, argv);
     const gboolean open = !options->settings.users || options->allow_none;
-    const service_t service = {.host = options->listen_host,
-                               .port = options->listen_port,
-                               .warning = open ? "anybody who reaches this address gets through" : NULL,
-                               .most = options->connections,
-                               .serve = serve,
-                               .options = options};
+    service_t service = {.host = options->listen_host,
+                         .port = options->listen_port,
+                         .warning = open ? "anybody who reaches this address gets through" : NULL,
+                         .most = options->connections,
+                         .serve = serve,
+                         .options = options};
 
     return (int)service_run(&service);
 }

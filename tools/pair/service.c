@@ -21,6 +21,7 @@
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
+#define IDLE_MAX        8     /* threads that stay for connections to come */
 #define PAUSE           10000 /* microseconds between looks at whether threads have ended */
 #define END_PAUSES      200   /* that connections have to end in at the end */
 
@@ -32,32 +33,24 @@
 static struct {
     pthread_mutex_t mutex;
     GQueue queues[STATES]; /* of connections, the oldest first */
+    guint idle;            /* threads that wait for a connection */
 } shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static int listener = -1;
-
-/* Has accept4() return, now and from now on. */
-static void
-stop(int signal G_GNUC_UNUSED)
-{
-    const int error = errno;
-
-    shutdown(listener, SHUT_RDWR);
-    errno = error;
-}
-
-static gboolean
+static int
 open_listener(const struct addrinfo *address)
 {
     const int on = 1;
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    net_set_nodelay(listener); /* and so for what it accepts */
-    return listener >= 0 && setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-           bind(listener, address->ai_addr, address->ai_addrlen) == 0 && listen(listener, BACKLOG) == 0;
+    net_set_nodelay(fd); /* and so for what it accepts */
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    return -1;
 }
 
-static gboolean
+/* The listening socket, or -1. */
+static int
 start_listening(const service_t *service)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
@@ -66,21 +59,20 @@ start_listening(const service_t *service)
     guint16 own_port;
 
     const int status = getaddrinfo(service->host, port, &hints, &address);
-    if (status != 0 || !open_listener(address)) {
+    const int fd = status == 0 ? open_listener(address) : -1;
+    if (fd < 0) {
         log_line(NULL, "cannot listen on %s, port %s: %s", service->host, port,
                  status == 0 ? g_strerror(errno) : gai_strerror(status));
-        return FALSE;
+        return -1;
     }
     freeaddrinfo(address);
-    signal(SIGINT, stop);
-    signal(SIGTERM, stop);
-    g_autofree char *own = net_own_host(listener, &own_port);
+    g_autofree char *own = net_own_host(fd, &own_port);
     g_autofree char *name = net_host_port(own, own_port);
     g_print("listening on %s\n", name);
     fflush(stdout);
     if (service->warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
         log_line(NULL, "warning: an open proxy: %s", service->warning);
-    return TRUE;
+    return fd;
 }
 
 /* Under the mutex. */
@@ -123,88 +115,97 @@ make_room(void)
     return TRUE;
 }
 
-/* Finds a place for the newcomer, once enough threads of closed connections, maybe at a password, are done.
- */
+/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
+ * done; under the mutex. */
 static gboolean
 find_place(connection_t *connection, guint most)
 {
     const GQueue *queues = shared.queues;
 
-    pthread_mutex_lock(&shared.mutex);
     g_queue_push_tail_link(&shared.queues[NEW], &connection->link);
     while (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > most) {
         pthread_mutex_unlock(&shared.mutex);
         g_usleep(PAUSE);
         pthread_mutex_lock(&shared.mutex);
     }
-    const gboolean found = queues[LOGGING_IN].length + queues[LOGGED_IN].length < most || make_room();
-    if (found)
-        move(connection, LOGGING_IN);
-    pthread_mutex_unlock(&shared.mutex);
-    return found;
+    if (queues[LOGGING_IN].length + queues[LOGGED_IN].length >= most && !make_room())
+        return FALSE;
+    move(connection, LOGGING_IN);
+    return TRUE;
 }
 
-/* The socket's number may go to the next connection only when nobody can find this one any more. */
+static void *work(void *data);
+
+/* One more thread that waits for a connection, or else the one of the oldest that is not logged in; under the
+ * mutex. */
 static void
-end_connection(connection_t *connection)
-{
-    pthread_mutex_lock(&shared.mutex);
-    g_queue_unlink(&shared.queues[connection->state], &connection->link);
-    close(connection->fd);
-    pthread_mutex_unlock(&shared.mutex);
-    g_free(connection->name);
-    g_free(connection);
-}
-
-static void *
-work(void *connection)
-{
-    ((connection_t *)connection)->service->serve(connection);
-    end_connection(connection);
-    return NULL;
-}
-
-static void
-take_in(const service_t *service, guint most, const pthread_attr_t *attributes, int fd,
-        const struct sockaddr_in6 *address)
-{
-    connection_t *connection = g_new0(connection_t, 1);
-    guint16 port;
-    pthread_t thread;
-
-    g_autofree char *host = net_host(address, &port);
-    *connection = (connection_t){service, fd, net_host_port(host, port), .link = {.data = connection}};
-    const gboolean found = find_place(connection, most);
-    if (found && pthread_create(&thread, attributes, work, connection) == 0)
-        return;
-    if (found)
-        log_line(connection->name, "closed: no thread can be started");
-    else
-        log_line(connection->name, "closed: all %u connections are logged in", most);
-    end_connection(connection);
-}
-
-static void
-accept_all(const service_t *service, guint most)
+start_thread(service_t *service)
 {
     pthread_attr_t attributes;
+    pthread_t thread;
 
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    for (;;) {
+    if (pthread_create(&thread, &attributes, work, service) == 0) {
+        shared.idle++;
+    } else {
+        log_line(NULL, "no thread can be started");
+        make_room();
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+/* Serves a connection. Meanwhile another thread waits for the next one. */
+static void
+take_in(service_t *service, int fd, const struct sockaddr_in6 *address)
+{
+    connection_t connection = {.service = service, .fd = fd, .link = {.data = &connection}};
+    guint16 port;
+    g_autofree char *host = net_host(address, &port);
+    g_autofree char *name = connection.name = net_host_port(host, port);
+
+    pthread_mutex_lock(&shared.mutex);
+    shared.idle--;
+    const gboolean found = find_place(&connection, service->most);
+    if (shared.idle == 0)
+        start_thread(service);
+    pthread_mutex_unlock(&shared.mutex);
+    if (found)
+        service->serve(&connection);
+    else
+        log_line(name, "closed: all %u connections are logged in", service->most);
+    pthread_mutex_lock(&shared.mutex);
+    g_queue_unlink(&shared.queues[connection.state], &connection.link);
+    close(fd); /* not before nobody can find the connection: the number may go to the next one */
+    shared.idle++;
+    pthread_mutex_unlock(&shared.mutex);
+}
+
+/* A thread: one connection after the other, until there are threads enough without it or the end. */
+static void *
+work(void *data)
+{
+    service_t *service = data;
+    gboolean stays = TRUE;
+
+    while (stays) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
-        const int fd = accept4(listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
+        const int fd =
+            accept4(service->listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
+        const gboolean closed = fd < 0 && errno == EINVAL;
         if (fd >= 0) {
-            take_in(service, most, &attributes, fd, &peer);
-        } else if (errno == EINVAL) {
-            break;
-        } else if (errno != ECONNABORTED && errno != EINTR) {
+            take_in(service, fd, &peer);
+        } else if (!closed && errno != ECONNABORTED && errno != EINTR) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
             g_usleep(10 * PAUSE);
         }
+        pthread_mutex_lock(&shared.mutex);
+        stays = !closed && shared.idle <= IDLE_MAX;
+        shared.idle -= stays ? 0 : 1;
+        pthread_mutex_unlock(&shared.mutex);
     }
-    pthread_attr_destroy(&attributes);
+    return NULL;
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -229,7 +230,7 @@ close_all(void)
 
     for (guint i = 0; i < END_PAUSES && left > 0; i++) {
         pthread_mutex_lock(&shared.mutex);
-        left = 0;
+        left = shared.idle;
         for (connection_state_t state = NEW; state < STATES; state++) {
             left += shared.queues[state].length;
             for (GList *link = shared.queues[state].head; link; link = link->next)
@@ -242,12 +243,25 @@ close_all(void)
 }
 
 status_t
-service_run(const service_t *service)
+service_run(service_t *service)
 {
-    if (!start_listening(service))
+    sigset_t signals;
+    int signal;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before anybody knows that it runs */
+    service->listener = start_listening(service);
+    if (service->listener < 0)
         return STATUS_NETWORK;
-    accept_all(service, descriptors_for(service->most));
+    service->most = descriptors_for(service->most);
+    pthread_mutex_lock(&shared.mutex);
+    start_thread(service);
+    pthread_mutex_unlock(&shared.mutex);
+    sigwait(&signals, &signal);
+    shutdown(service->listener, SHUT_RDWR); /* all accept4() return */
     close_all();
-    close(listener);
+    close(service->listener);
     return STATUS_OK;
 }

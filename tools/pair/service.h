@@ -19,6 +19,7 @@ typedef struct service {
     guint most;                              /* connections at a time, unless there are fewer descriptors */
     void (*serve)(connection_t *connection); /* in a thread of its own; leaves the socket open */
     gconstpointer options;                   /* for `serve` */
+    int listener;                            /* the service's own */
 } service_t;
 
 /* What it does: it is new, logs in, stays, or has been closed for a newcomer and ends soon. */
@@ -39,7 +40,7 @@ struct connection {
  * oldest that is not logged in is closed for the newcomer; without any such one, the newcomer is. At the end
  * all are closed. STATUS_NETWORK when it cannot listen, which is logged.
  */
-status_t service_run(const service_t *service);
+status_t service_run(service_t *service);
 
 /* From now on the connection stays, whoever comes. */
 void service_logged_in(connection_t *connection);
