@@ -71,25 +71,24 @@ static gboolean
 greet(session_t *session, gboolean *maf)
 {
     peer_t *peer = &session->peer;
-    const GByteArray *methods = session->options->socks_methods;
-    const guint8 none = SOCKS_METHOD_NONE;
+    const guint8 wanted =
+        session->options->no_maf ? SOCKS_METHOD_NONE : (guint8)session->options->socks_method;
     const gboolean unoffered = fault_decides(&peer->fault, "unoffered-selection");
-    const guint8 *offered = unoffered ? &none : methods->data;
-    const guint count = unoffered ? 1 : methods->len;
+    const guint8 offered = unoffered ? SOCKS_METHOD_NONE : wanted;
     guint method;
 
-    socks_write_start(count, offered, peer->out);
+    socks_write_start(1, &offered, peer->out);
     if (!peer_send(peer))
         return FALSE;
     if (peer->options->coalesce && peer->options->oem_place != OEM_BEFORE_LIST &&
-        offered[0] != SOCKS_METHOD_NONE && !send_list(session))
+        offered != SOCKS_METHOD_NONE && !send_list(session))
         return FALSE;
     peer_expect(peer, "a METHOD selection");
     if (!socks_read_selection(&peer->in, &method))
         return FALSE;
     if (method == SOCKS_METHOD_UNACCEPTABLE)
         return fail(&peer->in.error, STATUS_REFUSED, "the server accepts no METHOD of the greeting");
-    if (!memchr(offered, (int)method, count) && !(unoffered && method == methods->data[0]))
+    if (method != offered && !(unoffered && method == wanted))
         return fail(&peer->in.error, STATUS_VIOLATION, "got METHOD %02X, which was not offered", method);
     *maf = method != SOCKS_METHOD_NONE;
     return TRUE;

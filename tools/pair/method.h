@@ -9,7 +9,44 @@
 #define METHOD_H
 
 #include "fault.h"
-#include "users.h"
+
+/* Users */
+
+/* What the server must know of a user to check one kind of proof. */
+typedef enum secret_kind { SECRET_NONE, SECRET_SCRAM, SECRET_PASSWORD } secret_kind_t;
+
+/* What the server knows of one user. */
+typedef struct user {
+    char *name;        /* prepared by SASLprep (RFC 4013) */
+    char *password;    /* or NULL */
+    char **scram;      /* the SCRAM-SHA-256 secret (RFC 5802, section 3), a number and base64, or NULL */
+    gboolean is_decoy; /* stands for a user that is not known, and whose proofs are all wrong */
+} user_t;
+
+typedef struct users {
+    GHashTable *by_name;   /* of user_t, owned */
+    const user_t *example; /* the first who has a SCRAM secret, or NULL */
+    gboolean any_password;
+    char *secret; /* from which decoys are made; owned */
+} users_t;
+
+/* Nobody yet, and a random secret. They stay until the program ends. */
+users_t *users_new(void);
+
+/*
+ * Adds a user. `scram` is what `gsasl --mkpasswd` prints, {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey;
+ * it or `password` may be NULL. Returns NULL, or what is wrong, of *key, or for NULL of the name.
+ */
+const char *users_add(users_t *users, const char *name, const char *scram, const char *password,
+                      const char **key);
+
+/* Is there anybody of whom this is known? SECRET_NONE always is. */
+gboolean users_have(const users_t *users, secret_kind_t kind);
+
+/* A name or password by SASLprep (RFC 4013), to be wiped and freed; NULL if not allowed, or empty. */
+char *sasl_prepare(const char *text);
+
+/* Sub-methods */
 
 /* How many there are. */
 #define METHODS 4
@@ -24,7 +61,7 @@ typedef struct method {
 
 /* What the user configured for the sub-methods. Must outlive the runs that use it; any thread reads it. */
 typedef struct method_settings {
-    GBytes *test_data;     /* what the server's Internal Test Method sends */
+    GString *test_data;    /* what the server's Internal Test Method sends */
     const users_t *users;  /* whom the server knows, or NULL */
     char *user, *password; /* who the client is, or both NULL */
 } method_settings_t;

@@ -7,34 +7,34 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "config.h"
 #include "peer.h"
+#include "policy.h"
 
-/* What both programs have. */
 typedef struct options {
+    /* Of both programs */
     peer_options_t peer;
     method_settings_t settings;
     char *listen_host; /* the client's: NULL without --listen */
     guint16 listen_port;
+    guint socks_method; /* that is MAF */
 
-    /* The server's */
-    guint socks_method;
+    /* Of the server */
     gboolean allow_none;
     policy_t policy;
     guint connections;
 
-    /* The client's */
+    /* Of the client */
+    gboolean no_maf;
     peer_options_t program;                        /* how to talk to the programs of --listen */
     char *server_host, *server_name, *target_host; /* server_name: HOST:PORT */
     guint16 server_port, target_port;
-    GByteArray *socks_methods;
     GArray *offer;  /* of method_id_t */
     guint required; /* a bit for each sub-method of which one must complete; 0: none must */
     guint nmethods_len;
     guint block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
 } options_t;
 
-/* Ends the program for --help and the like, and for mistakes, which it reports. */
+/* Both end the program for --help and the like, and for mistakes, which they report. */
 const options_t *server_options_parse(int argc, char **argv);
 const options_t *client_options_parse(int argc, char **argv);
 
