@@ -29,39 +29,31 @@ typedef struct session {
 
 /* The list (draft-00, Subnegotiation) */
 
-/* The next block of the offer; MORE_METHODS_AVAILABLE closes each but the last. */
+/* The first block of the offer, or the next one; MORE_METHODS_AVAILABLE closes each but the last. */
 static gboolean
-send_list(session_t *session)
+send_list(session_t *session, guint32 flags)
 {
     const options_t *options = session->options;
-    const gsize left = options->offer->len - session->offered;
+    peer_t *peer = &session->peer;
     method_id_t ids[MAF_NMETHODS_MAX];
     maf_pdu_t pdu = {.instr = MAF_INSTR_SUPPORTED, .nmethods_len = options->nmethods_len, .offered = ids};
 
+    if (flags == MAF_FLAGS_ABSOLUTE)
+        session->offered = 0;
+    else if (session->list_sent && !session->more_available)
+        return fail(&peer->in.error, STATUS_VIOLATION,
+                    "got a request for more sub-methods, when no more were available");
+    const gsize left = options->offer->len - session->offered;
+    session->list_sent = TRUE;
     session->more_available = left > (options->block ? options->block : MAF_NMETHODS_MAX);
     const gsize block = options->block ? options->block : MAF_NMETHODS_MAX - 1;
-    const gsize count = session->more_available ? block : left;
-    while (pdu.n_offered < count)
+    while (pdu.n_offered < (session->more_available ? block : left))
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
     if (session->more_available) {
         /* cppcheck-suppress unreadVariable */
         ids[pdu.n_offered++] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
     }
-    session->list_sent = TRUE;
-    return peer_send_pdu(&session->peer, pdu);
-}
-
-static gboolean
-send_more(session_t *session, guint32 flags)
-{
-    peer_t *peer = &session->peer;
-
-    if (flags == MAF_FLAGS_ABSOLUTE)
-        session->offered = 0;
-    else if (!session->more_available)
-        return fail(&peer->in.error, STATUS_VIOLATION,
-                    "got a request for more sub-methods, when no more were available");
-    return peer_exchange_oem(peer, OEM_BEFORE_LIST) && send_list(session);
+    return peer_exchange_oem(peer, OEM_BEFORE_LIST) && peer_send_pdu(peer, pdu);
 }
 
 /* The greeting and the selection (RFC 1928, section 3) */
@@ -81,7 +73,7 @@ greet(session_t *session, gboolean *maf)
     if (!peer_send(peer))
         return FALSE;
     if (peer->options->coalesce && peer->options->oem_place != OEM_BEFORE_LIST &&
-        offered != SOCKS_METHOD_NONE && !send_list(session))
+        offered != SOCKS_METHOD_NONE && !send_list(session, MAF_FLAGS_RELATIVE))
         return FALSE;
     peer_expect(peer, "a METHOD selection");
     if (!socks_read_selection(&peer->in, &method))
@@ -120,26 +112,19 @@ process(session_t *session, method_run_t *run, const maf_pdu_t *first, step_t *s
 }
 
 static gboolean
-is_offered(const session_t *session, const method_id_t *id)
-{
-    gboolean found = FALSE;
-
-    for (guint i = 0; i < session->offered; i++)
-        found |= method_id_equal(id, &g_array_index(session->options->offer, method_id_t, i));
-    return found;
-}
-
-static gboolean
 run_method(session_t *session, const maf_pdu_t *pdu)
 {
+    const GArray *offer = session->options->offer;
     peer_t *peer = &session->peer;
     g_autofree char *name = method_id_describe(&pdu->method);
     const method_t *method = method_find(&pdu->method);
-    gboolean done = TRUE;
+    gboolean offered = FALSE, done = TRUE;
     method_run_t run = {0};
     step_t step = STEP_FAILED;
 
-    if (!is_offered(session, &pdu->method))
+    for (guint i = 0; i < session->offered; i++)
+        offered |= method_id_equal(&pdu->method, &g_array_index(offer, method_id_t, i));
+    if (!offered)
         return fail(&peer->in.error, STATUS_VIOLATION, "got Do for %s, which was not offered", name);
     if (method && method_start(&run, method, PAIR_CLIENT, &session->options->settings, &peer->in.error))
         done = process(session, &run, pdu, &step);
@@ -201,7 +186,7 @@ subnegotiate(session_t *session)
 {
     static const char expects[] = "Do, Request additional sub-methods, Success or Failure";
     peer_t *peer = &session->peer;
-    gboolean go_on = session->list_sent || (peer_exchange_oem(peer, OEM_BEFORE_LIST) && send_list(session));
+    gboolean go_on = session->list_sent || send_list(session, MAF_FLAGS_RELATIVE);
     maf_pdu_t pdu;
 
     for (guint messages = 0; go_on && messages < MESSAGES_MAX; messages++) {
@@ -215,7 +200,7 @@ subnegotiate(session_t *session)
         if (pdu.instr == MAF_INSTR_DO)
             go_on = run_method(session, &pdu);
         else if (pdu.instr == MAF_INSTR_REQUEST_MORE)
-            go_on = send_more(session, pdu.flags);
+            go_on = send_list(session, pdu.flags);
         else
             go_on = fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
     }
@@ -228,20 +213,21 @@ static gboolean
 request(session_t *session, const socks_message_t *message, socks_message_t *reply)
 {
     peer_t *peer = &session->peer;
+    socks_message_t received = {0};
 
     socks_write_message(message, peer->out);
     if (!peer_send(peer))
         return FALSE;
     peer_expect(peer, "a SOCKS 5 reply");
-    if (!socks_read_message(&peer->in, reply))
+    if (!socks_read_message(&peer->in, &received))
         return FALSE;
+    if (received.len == 0)
+        return fail(&peer->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", received.atyp);
+    *reply = received;
     peer->login_deadline = G_MAXINT64;
-    if (reply->len == 0)
-        return fail(&peer->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", reply->atyp);
-    if (reply->code == SOCKS_REP_SUCCEEDED)
-        return TRUE;
     peer->expects = NULL;
-    return fail(&peer->in.error, STATUS_NETWORK, "target not reached: reply %02X (%s)", reply->code,
+    return reply->code == SOCKS_REP_SUCCEEDED ||
+           fail(&peer->in.error, STATUS_NETWORK, "target not reached: reply %02X (%s)", reply->code,
                 socks_rep_name(reply->code));
 }
 
@@ -256,8 +242,8 @@ reach_target(session_t *session, const socks_message_t *message, socks_message_t
     const int fd =
         net_connect(options->server_host, options->server_port, net_deadline(options->peer.timeout), &why);
     if (fd < 0)
-        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s, port %u: %s",
-                    options->server_host, options->server_port, why);
+        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s: %s",
+                    options->server_name, why);
     peer_open(&session->peer, fd, options->server_name, &options->peer);
     return greet(session, &maf) && (!maf || subnegotiate(session)) && request(session, message, reply);
 }
@@ -300,6 +286,7 @@ connect_standard_streams(const options_t *options)
 static gboolean
 receive_request(peer_t *program, socks_message_t *message)
 {
+    socks_message_t reply;
     guint count;
 
     peer_expect(program, "a SOCKS 5 greeting");
@@ -313,39 +300,28 @@ receive_request(peer_t *program, socks_message_t *message)
     if (!none)
         return fail(&program->in.error, STATUS_VIOLATION, "got no METHOD 00, no authentication");
     peer_expect(program, "a SOCKS 5 request");
-    return socks_read_message(&program->in, message);
+    if (!socks_read_message(&program->in, message) || message->len > 0)
+        return !program->in.error;
+    reply = socks_message_of(SOCKS_REP_ATYP_NOT_SUPPORTED, "0.0.0.0", 0);
+    socks_write_message(&reply, program->out);
+    return fail(&program->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", message->atyp);
 }
 
-/* Logs in for the program. Sets *reply to the server's, or to what stands for its refusal. */
-static gboolean
-carry_out_request(session_t *session, const socks_message_t *message, socks_message_t *reply)
-{
-    GError **error = &session->peer.in.error;
-
-    *reply = socks_message_of(SOCKS_REP_FAILURE, "0.0.0.0", 0);
-    if (message->len == 0 || message->code != SOCKS_CMD_CONNECT) {
-        reply->code = message->len == 0 ? SOCKS_REP_ATYP_NOT_SUPPORTED : SOCKS_REP_COMMAND_NOT_SUPPORTED;
-        return fail(error, STATUS_VIOLATION,
-                    "got a request that is not CONNECT to an IPv4 or IPv6 address or a name");
-    }
-    const gboolean reached = reach_target(session, message, reply);
-    if (!reached && (*error)->code == STATUS_REFUSED)
-        reply->code = SOCKS_REP_NOT_ALLOWED;
-    return reached;
-}
-
+/* The reply is the server's, or stands for its refusal. */
 static void
 serve(connection_t *connection)
 {
     const options_t *options = connection->service->options;
     session_t session = {.options = options};
-    socks_message_t message = {0}, reply;
+    socks_message_t message = {0}, reply = socks_message_of(SOCKS_REP_FAILURE, "0.0.0.0", 0);
     peer_t program;
 
     peer_open(&program, connection->fd, connection->name, &options->program);
     if (receive_request(&program, &message)) {
         service_logged_in(connection);
-        const gboolean reached = carry_out_request(&session, &message, &reply);
+        const gboolean reached = reach_target(&session, &message, &reply);
+        if (!reached && session.peer.in.error->code == STATUS_REFUSED)
+            reply.code = SOCKS_REP_NOT_ALLOWED;
         socks_write_message(&reply, program.out);
         if (peer_send(&program) && reached) {
             peer_expect(&program, NULL);

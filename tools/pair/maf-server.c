@@ -109,22 +109,6 @@ process(client_t *client, const decision_t *decision, method_run_t *run, step_t 
 
 /* All sub-methods that prove who the client is must prove the same. */
 static gboolean
-has_passed(client_t *client, const method_run_t *run, step_t step)
-{
-    const char *user = run->user ? run->user->name : NULL;
-
-    if (user) {
-        g_free(client->claimed);
-        client->claimed = g_strdup(user);
-    }
-    if (step != STEP_PASSED)
-        return FALSE;
-    if (user && !client->user)
-        client->user = g_strdup(user);
-    return !user || strcmp(user, client->user) == 0;
-}
-
-static gboolean
 run_method(client_t *client, const decision_t *decision)
 {
     method_run_t run;
@@ -134,11 +118,19 @@ run_method(client_t *client, const decision_t *decision)
     const gboolean done = method_start(&run, decision->method, PAIR_SERVER, &client->options->settings,
                                        &client->peer.in.error) &&
                           process(client, decision, &run, &step);
-    const gboolean passed = has_passed(client, &run, step);
+    const char *user = run.user ? run.user->name : NULL;
+    const gboolean passed =
+        step == STEP_PASSED && (!user || !client->user || strcmp(user, client->user) == 0);
+    if (passed) {
+        client->user = client->user ? client->user : g_strdup(user);
+        g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", client->running);
+    }
+    if (user) {
+        g_free(client->claimed);
+        client->claimed = g_strdup(user);
+    }
     method_stop(&run);
     policy_result(&client->policy, passed);
-    if (passed)
-        g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", client->running);
     return done && peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT);
 }
 
@@ -223,44 +215,33 @@ receive_request(client_t *client, gboolean maf, socks_message_t *request)
     return socks_read_message(&peer->in, request);
 }
 
-static guint8
-rep_of_errno(int error)
-{
-    switch (error) {
-    case ECONNREFUSED:
-        return SOCKS_REP_REFUSED;
-    case ENETUNREACH:
-        return SOCKS_REP_NETWORK_UNREACHABLE;
-    case EHOSTUNREACH:
-    case ETIMEDOUT:
-        return SOCKS_REP_HOST_UNREACHABLE;
-    default:
-        return SOCKS_REP_FAILURE;
-    }
-}
-
-/* Connects to the target. Returns REP. */
+/* Connects to the target. Returns REP, with *why unless that says enough. */
 static guint8
 carry_out(const client_t *client, const socks_message_t *request, int *target, const char **why)
 {
     g_autofree char *host = socks_message_host(request);
 
-    *why = "characters that no host name has";
-    if (request->len == 0 || request->code != SOCKS_CMD_CONNECT)
-        *why = "not CONNECT to an IPv4 or IPv6 address or a name";
+    *why = NULL;
     if (request->len == 0)
         return SOCKS_REP_ATYP_NOT_SUPPORTED;
     if (request->code != SOCKS_CMD_CONNECT)
         return SOCKS_REP_COMMAND_NOT_SUPPORTED;
+    *why = "characters that no host name has";
     if (!host)
         return SOCKS_REP_HOST_UNREACHABLE;
     if (client->options->peer.verbose)
         log_line(client->peer.name, "connecting to %s, port %u", host, request->port);
     *target = net_connect(host, (guint16)request->port, net_deadline(client->options->peer.timeout), why);
-    return *target < 0 ? rep_of_errno(errno) : SOCKS_REP_SUCCEEDED;
+    if (*target >= 0)
+        return SOCKS_REP_SUCCEEDED;
+    if (errno == EHOSTUNREACH || errno == ETIMEDOUT)
+        return SOCKS_REP_HOST_UNREACHABLE;
+    return errno == ECONNREFUSED  ? SOCKS_REP_REFUSED
+           : errno == ENETUNREACH ? SOCKS_REP_NETWORK_UNREACHABLE
+                                  : SOCKS_REP_FAILURE;
 }
 
-/* The reply has where the connection to the target comes from: all zero without one (RFC 1928 leaves that
+/* The reply says where the connection to the target comes from: all zero without one (RFC 1928 leaves that
  * open). */
 static void
 reply_and_relay(client_t *client, const socks_message_t *request)
@@ -276,7 +257,8 @@ reply_and_relay(client_t *client, const socks_message_t *request)
     socks_write_message(&reply, peer->out);
     const gboolean sent = peer_send(peer);
     if (target < 0) {
-        log_line(peer->name, "target not reached, reply %02X (%s): %s", rep, socks_rep_name(rep), why);
+        log_line(peer->name, "target not reached, reply %02X (%s)%s%s", rep, socks_rep_name(rep),
+                 why ? ": " : "", why ? why : "");
         return;
     }
     const gboolean done =

@@ -55,26 +55,6 @@ net_prepare_reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Linux has the time limit for sending limit connect(2), too. */
-static int
-connect_to(const struct addrinfo *address, gint64 left)
-{
-    const struct timeval limit = {.tv_sec = left / G_USEC_PER_SEC, .tv_usec = left % G_USEC_PER_SEC};
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
-        net_set_nodelay(fd);
-        return fd;
-    }
-    const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
 int
 net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
 {
@@ -86,20 +66,27 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     /* Without a name it is the loopback: localhost is not for DNS to answer (RFC 6761, section 6.3). */
     const char *node = g_ascii_strcasecmp(host, "localhost") == 0 ? NULL : host;
     const int status = getaddrinfo(node, service, &hints, &addresses);
-    errno = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
-    *why = status == 0 ? g_strerror(errno) : gai_strerror(status);
-    for (const struct addrinfo *address = addresses; address && fd < 0; address = address->ai_next) {
-        const gint64 left = deadline - g_get_monotonic_time();
-        if (left <= 0)
+    int error = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
+    gint64 left = deadline - g_get_monotonic_time();
+    for (const struct addrinfo *next = addresses; next && left > 0; next = next->ai_next) {
+        /* Linux has the time limit for sending limit connect(2), too. Some of it is for the next address. */
+        const gint64 time = next->ai_next ? left / 2 : left;
+        const struct timeval limit = {.tv_sec = time / G_USEC_PER_SEC, .tv_usec = time % G_USEC_PER_SEC};
+        fd = socket(next->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+        if (fd >= 0 && connect(fd, next->ai_addr, next->ai_addrlen) == 0)
             break;
-        /* An address that does not answer leaves time for the next one. */
-        fd = connect_to(address, address->ai_next ? left / 2 : left);
-        if (fd < 0)
-            *why = g_strerror(errno);
+        error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+        left = deadline - g_get_monotonic_time();
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
     }
-    const int error = errno;
+    *why = status == 0 ? g_strerror(error) : gai_strerror(status);
     if (addresses)
         freeaddrinfo(addresses);
+    if (fd >= 0)
+        net_set_nodelay(fd);
     errno = error;
     return fd;
 }
@@ -142,26 +129,24 @@ typedef struct pump {
     gboolean over;
 } pump_t;
 
-/* The end of the one side becomes that of the other. */
-static void
-half_close(pump_t *pump)
-{
-    pump->over = TRUE;
-    if (pump->to->is_socket)
-        shutdown(pump->to->out, SHUT_WR);
-    else
-        close(pump->to->out);
-}
-
+/* Nothing to read is the end, which becomes that of the other side. */
 static gssize
 pump_read(pump_t *pump)
 {
-    const relay_end_t *from = pump->from;
+    const relay_end_t *from = pump->from, *to = pump->to;
 
     if (!pump->buffer)
         pump->buffer = g_malloc(BUFFER_SIZE);
-    return from->is_socket ? recv(from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
-                           : read(from->in, pump->buffer, BUFFER_SIZE);
+    const gssize count = from->is_socket ? recv(from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
+                                         : read(from->in, pump->buffer, BUFFER_SIZE);
+    pump->at = 0;
+    pump->len = (gsize)MAX(count, 0);
+    pump->over = count == 0;
+    if (pump->over && to->is_socket)
+        shutdown(to->out, SHUT_WR);
+    else if (pump->over)
+        close(to->out);
+    return count;
 }
 
 /* Of a pipe, poll(2) promises no more than room for PIPE_BUF bytes. */
@@ -169,13 +154,13 @@ static gssize
 pump_write(pump_t *pump)
 {
     const relay_end_t *to = pump->to;
+    const gsize left = pump->len - pump->at, size = to->write_size ? MIN(to->write_size, left) : left;
     const guint8 *next = pump->buffer + pump->at;
-    const gsize left = pump->len - pump->at;
+    const gssize count = to->is_socket ? send(to->out, next, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                       : write(to->out, next, MIN(left, PIPE_BUF));
 
-    if (to->is_socket)
-        return send(to->out, next, to->write_size ? MIN(to->write_size, left) : left,
-                    MSG_DONTWAIT | MSG_NOSIGNAL);
-    return write(to->out, next, MIN(left, PIPE_BUF));
+    pump->at += (gsize)MAX(count, 0);
+    return count;
 }
 
 /* Does what poll() says it can. FALSE when the connection broke off. */
@@ -183,20 +168,11 @@ static gboolean
 pump_go(pump_t *pump)
 {
     const gboolean was_empty = pump->at == pump->len;
-    gssize count = 0;
+    gssize count = was_empty ? pump_read(pump) : 0;
 
-    if (was_empty) {
-        count = pump_read(pump);
-        pump->at = 0;
-        pump->len = (gsize)MAX(count, 0);
-        if (count == 0)
-            half_close(pump);
-    }
     /* What has just been read is tried at once, if that cannot block. */
-    if (pump->at < pump->len && (!was_empty || pump->to->is_socket)) {
+    if (pump->at < pump->len && (!was_empty || pump->to->is_socket))
         count = pump_write(pump);
-        pump->at += (gsize)MAX(count, 0);
-    }
     if (count < 0 && errno != EAGAIN && errno != EINTR)
         return FALSE;
     if (pump->at == pump->len)

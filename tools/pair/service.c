@@ -9,7 +9,7 @@
 #include "net.h"
 
 #include <errno.h>
-#include <netdb.h>
+#include <gio/gio.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,38 +36,25 @@ static struct {
     guint idle;            /* threads that wait for a connection */
 } shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static int
-open_listener(const struct addrinfo *address)
-{
-    const int on = 1;
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    net_set_nodelay(fd); /* and so for what it accepts */
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    return -1;
-}
-
-/* The listening socket, or -1. */
+/* Returns the socket, or -1 after a line in the log. */
 static int
 start_listening(const service_t *service)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    g_autofree char *port = g_strdup_printf("%u", service->port);
-    struct addrinfo *address = NULL;
-    guint16 own_port;
+    g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(service->host, service->port);
+    const int fd = socket(g_socket_address_get_family(address), SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const socklen_t len = (socklen_t)g_socket_address_get_native_size(address);
+    struct sockaddr_in6 native;
+    guint16 port;
 
-    const int status = getaddrinfo(service->host, port, &hints, &address);
-    const int fd = status == 0 ? open_listener(address) : -1;
-    if (fd < 0) {
-        log_line(NULL, "cannot listen on %s, port %s: %s", service->host, port,
-                 status == 0 ? g_strerror(errno) : gai_strerror(status));
+    g_socket_address_to_native(address, &native, sizeof native, NULL);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
+        bind(fd, (struct sockaddr *)&native, len) != 0 || listen(fd, BACKLOG) != 0) {
+        log_line(NULL, "cannot listen on %s, port %u: %s", service->host, service->port, g_strerror(errno));
         return -1;
     }
-    freeaddrinfo(address);
-    g_autofree char *own = net_own_host(fd, &own_port);
-    g_autofree char *name = net_host_port(own, own_port);
+    net_set_nodelay(fd); /* and so for what it accepts */
+    g_autofree char *own = net_own_host(fd, &port);
+    g_autofree char *name = net_host_port(own, port);
     g_print("listening on %s\n", name);
     fflush(stdout);
     if (service->warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
