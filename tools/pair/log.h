@@ -21,11 +21,8 @@ typedef enum status {
 /* Sets the error unless there is one already, and returns FALSE. */
 gboolean fail(GError **error, status_t status, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/*
- * The program, the time and the peer if that is not NULL, the message. Characters that control or format show
- * as `?`. Never blocks: lines that standard error does not take at once are lost, and counted. For any
- * thread.
- */
+/* The program, the time and the peer unless that is NULL, the message; what does not print as `?`. For any
+ * thread. Never blocks: lines that standard error does not take at once are lost, and counted. */
 void log_line(const char *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif /* LOG_H */

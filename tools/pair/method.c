@@ -101,6 +101,8 @@ user_free(user_t *user)
     g_free(user);
 }
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(user_t, user_free)
+
 char *
 sasl_prepare(const char *text)
 {
@@ -153,39 +155,31 @@ parse_scram(user_t *user, const char *text)
     return NULL;
 }
 
-static const char *
-fill_in(const users_t *users, user_t *user, const char *scram, const char *password, const char **key)
+const char *
+users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
 {
+    g_autoptr(user_t) user = g_new0(user_t, 1);
+
     *key = NULL;
+    user->name = sasl_prepare(name);
+    user->password = password ? sasl_prepare(password) : NULL;
     if (!user->name)
         return "the name is empty or has characters that SASL does not allow";
     if (g_hash_table_contains(users->by_name, user->name))
         return "the user is there already";
     if (!scram && !password)
         return "expected scram= or password=";
-    *key = "password";
-    user->password = password ? sasl_prepare(password) : NULL;
+    *key = password && !user->password ? "password" : "scram";
     if (password && !user->password)
         return "the password is empty or has characters that SASL does not allow";
-    *key = "scram";
-    return scram ? parse_scram(user, scram) : NULL;
-}
-
-const char *
-users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
-{
-    user_t *user = g_new0(user_t, 1);
-
-    user->name = sasl_prepare(name);
-    const char *wrong = fill_in(users, user, scram, password, key);
-    if (wrong) {
-        user_free(user);
+    const char *wrong = scram ? parse_scram(user, scram) : NULL;
+    if (wrong)
         return wrong;
-    }
-    g_hash_table_insert(users->by_name, user->name, user);
-    users->any_password |= password != NULL;
     if (scram && !users->example)
         users->example = user;
+    users->any_password |= password != NULL;
+    g_hash_table_insert(users->by_name, user->name, user);
+    user = NULL;
     return NULL;
 }
 
@@ -210,40 +204,29 @@ invent(const users_t *users, const char *what, const char *name, gsize len)
     return g_base64_encode(bytes, MIN(len, sizeof bytes));
 }
 
-static user_t *
-make_decoy(const users_t *users, const char *name)
-{
-    const user_t *example = users->example;
-    user_t *decoy = g_new0(user_t, 1);
-    gsize salt_len = 0;
-
-    decoy->is_decoy = TRUE;
-    decoy->name = g_strdup(name);
-    decoy->password = invent(users, "password", name, HASH_LEN);
-    if (example) {
-        decoy->scram = g_new0(char *, SCRAM_PARTS + 1);
-        g_free(g_base64_decode(example->scram[SCRAM_SALT], &salt_len));
-        decoy->scram[SCRAM_ITERATIONS] = g_strdup(example->scram[SCRAM_ITERATIONS]);
-        decoy->scram[SCRAM_SALT] = invent(users, "salt", name, salt_len);
-        decoy->scram[SCRAM_STORED_KEY] = invent(users, "stored key", name, HASH_LEN);
-        decoy->scram[SCRAM_SERVER_KEY] = invent(users, "server key", name, HASH_LEN);
-    }
-    return decoy;
-}
-
-/*
- * What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at
- * each attempt, as costly to find and to check as a known one.
- */
+/* What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at
+ * each attempt, as costly to find and to check as a known one. */
 static const user_t *
 look_up(const users_t *users, const char *name, secret_kind_t kind, user_t **decoy)
 {
+    char **example = users->example ? users->example->scram : NULL;
     g_autofree char *prepared = sasl_prepare(name);
     const user_t *known = g_hash_table_lookup(users->by_name, prepared ? prepared : "");
     const gboolean has = known && (kind == SECRET_SCRAM ? known->scram != NULL : known->password != NULL);
+    gsize len;
 
     /* Made for those who are known as well, or making it would show who is not. */
-    *decoy = make_decoy(users, prepared ? prepared : name);
+    *decoy = g_new0(user_t, 1);
+    (*decoy)->is_decoy = TRUE;
+    (*decoy)->name = g_strdup(prepared ? prepared : name);
+    (*decoy)->password = invent(users, "password", (*decoy)->name, HASH_LEN);
+    (*decoy)->scram = g_strdupv(example);
+    for (gsize i = SCRAM_SALT; example && i < SCRAM_PARTS; i++) {
+        static const char *const what[] = {"", "salt", "stored key", "server key"};
+        g_free(g_base64_decode(example[i], &len));
+        wipe_and_free((*decoy)->scram[i]);
+        (*decoy)->scram[i] = invent(users, what[i], (*decoy)->name, len);
+    }
     return has ? known : *decoy;
 }
 
@@ -291,30 +274,23 @@ answer_for_client(method_run_t *run, Gsasl_session *session, Gsasl_property prop
 static int
 answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property property)
 {
+    static const Gsasl_property scram[] = {GSASL_SCRAM_ITER, GSASL_SCRAM_SALT, GSASL_SCRAM_STOREDKEY,
+                                           GSASL_SCRAM_SERVERKEY};
     const char *name = gsasl_property_fast(session, GSASL_AUTHID);
 
     if (!run->user)
         run->user = look_up(run->settings->users, name ? name : "", run->method->need, &run->decoy);
-    switch (property) {
-    case GSASL_VALIDATE_SIMPLE:
+    if (property == GSASL_VALIDATE_SIMPLE)
         return check_password(run->user, gsasl_property_fast(session, GSASL_PASSWORD))
                    ? GSASL_OK
                    : GSASL_AUTHENTICATION_ERROR;
-    case GSASL_PASSWORD:
-        return run->method->need == SECRET_PASSWORD
-                   ? gsasl_property_set(session, property, run->user->password)
-                   : GSASL_NO_CALLBACK;
-    case GSASL_SCRAM_ITER:
-        return gsasl_property_set(session, property, run->user->scram[SCRAM_ITERATIONS]);
-    case GSASL_SCRAM_SALT:
-        return gsasl_property_set(session, property, run->user->scram[SCRAM_SALT]);
-    case GSASL_SCRAM_STOREDKEY:
-        return gsasl_property_set(session, property, run->user->scram[SCRAM_STORED_KEY]);
-    case GSASL_SCRAM_SERVERKEY:
-        return gsasl_property_set(session, property, run->user->scram[SCRAM_SERVER_KEY]);
-    default:
-        return GSASL_NO_CALLBACK;
+    if (property == GSASL_PASSWORD && run->method->need == SECRET_PASSWORD)
+        return gsasl_property_set(session, property, run->user->password);
+    for (gsize i = 0; i < G_N_ELEMENTS(scram); i++) {
+        if (property == scram[i])
+            return gsasl_property_set(session, property, run->user->scram[i]);
     }
+    return GSASL_NO_CALLBACK;
 }
 
 static int

@@ -33,10 +33,8 @@ typedef struct users {
 /* Nobody yet, and a random secret. They stay until the program ends. */
 users_t *users_new(void);
 
-/*
- * Adds a user. `scram` is what `gsasl --mkpasswd` prints, {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey;
- * it or `password` may be NULL. Returns NULL, or what is wrong, of *key, or for NULL of the name.
- */
+/* Adds a user; `scram`, as `gsasl --mkpasswd` prints it, or `password` may be NULL. Returns NULL, or what is
+ * wrong with *key, or for NULL with the name. */
 const char *users_add(users_t *users, const char *name, const char *scram, const char *password,
                       const char **key);
 
@@ -104,10 +102,8 @@ typedef enum step {
     STEP_BROKEN, /* the other side broke the sub-method's own rules: the client's error is set */
 } step_t;
 
-/*
- * Gives the run the DATA of Do or Process; NULL at its first step when the other side has sent nothing yet:
- * the server's, and in revision 01, where Do has no DATA, the client's.
- */
+/* Gives the run the DATA of Do or Process; NULL at its first step when the other side has sent nothing yet:
+ * the server's, and in revision 01, where Do has no DATA, the client's. */
 step_t method_step(method_run_t *run, const guint8 *in, gsize in_len);
 
 #endif /* METHOD_H */

@@ -1,7 +1,8 @@
 /* net.h
  * TCP: connecting, relaying, resetting
  *
- * Sockets are file descriptors, owned by whoever got them; those that are connected block.
+ * Sockets are file descriptors, owned by whoever got them; those that are connected block. Times are
+ * monotonic, in microseconds.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,16 +15,14 @@
 
 #define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
 
-/* Monotonic time in microseconds, `seconds` from now; what all deadlines are. */
+/* The time `seconds` from now. */
 gint64 net_deadline(guint seconds);
 
 /* Waits for `events` (poll(2)) until the deadline. FALSE when it passes first. */
 gboolean net_wait(int fd, short events, gint64 deadline);
 
-/*
- * Looks the host up and connects to the first of its addresses that answers before the deadline. Returns the
- * socket, or -1 with errno set and *why in words: EHOSTUNREACH for an unknown name, ETIMEDOUT for too late.
- */
+/* A socket that is connected to the host, or -1 with *why in words and errno: EHOSTUNREACH for an unknown
+ * name, ETIMEDOUT after the deadline. */
 int net_connect(const char *host, guint16 port, gint64 deadline, const char **why);
 
 /* Small writes go out at once. */
@@ -47,11 +46,8 @@ typedef struct relay_end {
     gboolean last;    /* the relay ends once the other end has ended: a terminal */
 } relay_end_t;
 
-/*
- * Bytes both ways between two ends, after what the first has sent already, until both have ended. An end that
- * ends half-closes the other; `out` of one that is no socket is closed. A connection that breaks off resets
- * the other one: FALSE with errno set.
- */
+/* Bytes both ways, after those that the first has sent already, until both ends have ended, each of which
+ * half-closes the other. A connection that breaks off resets the other one: FALSE with errno set. */
 gboolean net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b);
 
 #endif /* NET_H */

@@ -19,7 +19,7 @@ typedef struct reader {
     GArray *ids;       /* method_id_t of the list read last; owned, or NULL */
     GError *error;     /* owned */
 
-    /* Waits for bytes, and appends them; or sets the error. NULL: there are no more. */
+    /* appends bytes or sets the error; NULL: no more come */
     void (*fill)(struct reader *in, gsize missing);
 } reader_t;
 
@@ -65,7 +65,7 @@ enum socks_rep {
     SOCKS_REP_REFUSED,
     SOCKS_REP_TTL_EXPIRED,
     SOCKS_REP_COMMAND_NOT_SUPPORTED,
-    SOCKS_REP_ATYP_NOT_SUPPORTED,
+    SOCKS_REP_ATYP_NOT_SUPPORTED
 };
 
 const char *socks_rep_name(guint32 rep);
@@ -104,10 +104,7 @@ char *socks_message_host(const socks_message_t *message);
 /* The revision is what the message's VER says. */
 #define MAF_REVISION_BY_VER (-1)
 
-/*
- * A sub-method or OEM id of `len` bytes. Of one that is longer than a UUID, which draft-01 allows but nobody
- * has assigned, only the first bytes are kept: it equals no other, and is never written.
- */
+/* A sub-method or OEM id. Of one longer than a UUID only the first bytes are kept, and it equals no other. */
 typedef struct method_id {
     guint8 len;
     guint8 bytes[MAF_LONG_ID_LEN];
@@ -145,11 +142,8 @@ typedef struct maf_pdu {
     guint32 data_len;
 } maf_pdu_t;
 
-/*
- * Reads a message by `revision`: 0, 1 or MAF_REVISION_BY_VER. FALSE with the reader's error for a VER or
- * INSTR that the revision does not have, and for lengths outside their limits, as soon as the bytes are
- * there. FLAGS, RESERVED and PAD are not judged. What the message borrows is the reader's until it reads
- * again.
+/* Reads a message, and fails as soon as the bytes of a VER, INSTR or length are there that the revision does
+ * not have. FLAGS, RESERVED and PAD are not judged. What it borrows is the reader's until that reads again.
  */
 gboolean maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu);
 

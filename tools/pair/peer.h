@@ -64,17 +64,13 @@ void peer_expect(peer_t *peer, const char *expects);
 /* Sends what has been appended to `out`, or keeps it to go with what follows. */
 gboolean peer_send(peer_t *peer);
 
-/*
- * Sends a MAF message (Subnegotiation of either draft), or one of DATA unless that is NULL, in the
- * conversation's revision. Fails with STATUS_NETWORK, too, when --fault ends the conversation.
+/* Sends a MAF message in the conversation's revision; `data` may be NULL. Fails, too, when --fault ends it.
  */
 gboolean peer_send_pdu(peer_t *peer, maf_pdu_t pdu);
 gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data);
 
-/*
- * Reads a MAF message as maf_pdu_read() does. Where the peer may send OEM of its own accord, `oem`, those are
- * answered first: ids for tests are echoed, others not recognised. peer_read_instr() wants this INSTR.
- */
+/* Reads a MAF message as maf_pdu_read() does; the second one wants this INSTR. Where the peer may send OEM of
+ * its own accord, `oem`, those are answered first. */
 gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu);
 gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu);
 

@@ -12,7 +12,6 @@
 
 #define FILE_MAX  (1024 * 1024)
 #define GRADE_MAX 1000000
-#define UNUSABLE  "expected both user and password, of characters that SASL allows"
 
 /* Decisions */
 
@@ -181,6 +180,7 @@ read_private(source_t *in)
     g_autoptr(GError) error = NULL;
     struct stat status;
 
+    in->lines = g_array_new(FALSE, FALSE, sizeof(line_t));
     const gboolean is_file = stat(in->file, &status) == 0 && S_ISREG(status.st_mode);
     if (is_file && (status.st_mode & 077))
         return complain(in, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
@@ -211,23 +211,29 @@ unescape(char *value)
     return TRUE;
 }
 
+/* `groups` are those that there may be, NAME or "NAME " with something after it; the last one is NULL. */
 static gboolean
-parse(source_t *in)
+parse(source_t *in, const char *const *groups)
 {
     char *rest = in->text, *text;
     line_t line = {.number = 1};
 
     for (; (text = strsep(&rest, "\n")) != NULL; line.number++) {
-        g_strstrip(text);
-        const gsize len = strlen(text);
+        const gsize len = strlen(g_strstrip(text));
+        line.key = line.value = NULL;
         if (!g_utf8_validate(text, -1, NULL))
             return complain(in, &(line_t){.number = line.number}, "expected UTF-8");
         if (len == 0 || *text == '#')
             continue;
-        line.key = line.value = NULL;
         if (*text == '[' && text[len - 1] == ']') {
+            const char *const *group = groups;
             text[len - 1] = '\0';
             line.group = text + 1;
+            while (*group && !(g_str_has_suffix(*group, " ") ? g_str_has_prefix(line.group, *group)
+                                                             : strcmp(line.group, *group) == 0))
+                group++;
+            if (!*group)
+                return complain(in, &line, "unknown group");
         } else {
             line.value = strchr(text, '=');
             if (!line.group || !line.value || line.value == text)
@@ -243,20 +249,13 @@ parse(source_t *in)
     return TRUE;
 }
 
-static gboolean
-open_source(source_t *in, const char *file)
-{
-    *in = (source_t){.file = file, .lines = g_array_new(FALSE, FALSE, sizeof(line_t))};
-    return read_private(in) && parse(in);
-}
-
 static void
 close_source(source_t *in)
 {
     if (in->text)
         explicit_bzero(in->text, in->len);
     g_free(in->text);
-    g_array_unref(in->lines);
+    g_clear_pointer(&in->lines, g_array_unref);
 }
 
 /* A key, and where its value goes: the text of the file, a number, or the index of one of the words. */
@@ -396,15 +395,9 @@ read_groups(const source_t *in, users_t *users, policy_t *policy)
 
     for (guint i = 0; i < in->lines->len; i++) {
         const line_t *line = &g_array_index(in->lines, line_t, i);
-        const gboolean is_user = g_str_has_prefix(line->group, "user ");
-        const gboolean is_step = g_str_has_prefix(line->group, "step ");
-        if (line->key)
-            continue;
-        if (!is_user && !is_step && strcmp(line->group, "policy") != 0)
-            return complain(in, line, "unknown group: expected [policy], [user NAME] or [step N]");
-        if (is_user && !read_user(in, line->group, users))
+        if (!line->key && g_str_has_prefix(line->group, "user ") && !read_user(in, line->group, users))
             return FALSE;
-        steps += is_step;
+        steps += !line->key && g_str_has_prefix(line->group, "step ");
     }
     for (guint n = 1; n <= MAX(steps, 1); n++) {
         g_autofree char *group = g_strdup_printf("step %u", n);
@@ -423,26 +416,14 @@ read_groups(const source_t *in, users_t *users, policy_t *policy)
 gboolean
 config_load(const char *file, users_t *users, policy_t *policy)
 {
-    source_t in;
+    source_t in = {.file = file};
 
     policy->sends_grade = TRUE;
-    const gboolean loaded = open_source(&in, file) && read_groups(&in, users, policy);
+    const gboolean loaded = read_private(&in) &&
+                            parse(&in, (const char *[]){"policy", "user ", "step ", NULL}) &&
+                            read_groups(&in, users, policy);
     close_source(&in);
     return loaded;
-}
-
-/* The client's credentials */
-
-static char *
-take_variable(const char *name)
-{
-    char *value = getenv(name);
-    char *copy = g_strdup(value);
-
-    if (value)
-        explicit_bzero(value, strlen(value));
-    unsetenv(name);
-    return copy;
 }
 
 static gboolean
@@ -455,43 +436,39 @@ is_usable(const char *text)
     return usable;
 }
 
+/* Sets both settings, unless both are NULL. */
 static gboolean
-read_credentials(const source_t *in, method_settings_t *settings)
+take_credentials(const source_t *in, const char *user, const char *password, method_settings_t *settings)
 {
-    const char *user = NULL, *password = NULL;
-    const setting_t keys[] = {{"user", .text = &user}, {"password", .text = &password}, {NULL}};
-
-    for (guint i = 0; i < in->lines->len; i++) {
-        const line_t *line = &g_array_index(in->lines, line_t, i);
-        if (strcmp(line->group, "credentials") != 0)
-            return complain(in, line, "unknown group: expected [credentials]");
-    }
-    if (in->lines->len == 0)
-        return complain(in, NULL, "expected [credentials]");
-    if (!take_all(in, "credentials", keys))
-        return FALSE;
-    wipe_and_free(settings->user);
-    wipe_and_free(settings->password);
+    if ((user || password || in->text) && !(is_usable(user) && is_usable(password)))
+        return complain(in, in->text ? find(in, "credentials", NULL) : NULL,
+                        "expected both user and password, of characters that SASL allows");
     settings->user = g_strdup(user);
     settings->password = g_strdup(password);
-    return (is_usable(user) && is_usable(password)) || complain(in, find(in, "credentials", NULL), UNUSABLE);
+    return TRUE;
 }
 
 gboolean
 config_load_credentials(const char *file, method_settings_t *settings)
 {
-    source_t in;
+    char *variables[] = {getenv("MAF_USER"), getenv("MAF_PASSWORD")};
+    const char *user = NULL, *password = NULL;
+    const setting_t keys[] = {{"user", .text = &user}, {"password", .text = &password}, {NULL}};
+    source_t in = {.file = file ? file : "MAF_USER and MAF_PASSWORD"};
+    gboolean taken;
 
-    settings->user = take_variable("MAF_USER");
-    settings->password = take_variable("MAF_PASSWORD");
-    if (file) {
-        const gboolean done = open_source(&in, file) && read_credentials(&in, settings);
-        close_source(&in);
-        return done;
+    if (file)
+        taken = read_private(&in) && parse(&in, (const char *[]){"credentials", NULL}) &&
+                (in.lines->len > 0 || complain(&in, NULL, "expected [credentials]")) &&
+                take_all(&in, "credentials", keys) && take_credentials(&in, user, password, settings);
+    else
+        taken = take_credentials(&in, variables[0], variables[1], settings);
+    close_source(&in);
+    for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
+        if (variables[i])
+            explicit_bzero(variables[i], strlen(variables[i]));
     }
-    if ((!settings->user && !settings->password) ||
-        (is_usable(settings->user) && is_usable(settings->password)))
-        return TRUE;
-    log_line(NULL, "MAF_USER and MAF_PASSWORD: " UNUSABLE);
-    return FALSE;
+    unsetenv("MAF_USER");
+    unsetenv("MAF_PASSWORD");
+    return taken;
 }

@@ -72,17 +72,12 @@ void policy_result(policy_run_t *run, gboolean passed);
 /* Decides, once the client has sent a list or asked what next. */
 decision_t policy_decide(policy_run_t *run);
 
-/*
- * Reads the configuration, which maf-server(1) describes. FALSE after a line in the log that begins with
- * FILE:LINE, or FILE, and quotes no secret: for a file that cannot be read or that others may read, a line
- * that is none, an unknown group or key, a value that cannot be used, a minimum grade that nobody can reach.
- */
+/* Reads the configuration, which maf-server(1) describes. FALSE after a line in the log that begins with
+ * FILE:LINE, or FILE, and quotes no secret. */
 gboolean config_load(const char *file, users_t *users, policy_t *policy);
 
-/*
- * Reads the client's credentials, which maf-client(1) describes, from the file, or for NULL from MAF_USER and
- * MAF_PASSWORD, which are overwritten in any case. Both are NULL without any. FALSE as for config_load().
- */
+/* Likewise the client's credentials, which maf-client(1) describes; for NULL from MAF_USER and MAF_PASSWORD,
+ * which are overwritten in any case. Both stay NULL without any. */
 gboolean config_load_credentials(const char *file, method_settings_t *settings);
 
 #endif /* POLICY_H */

@@ -35,11 +35,9 @@ struct connection {
     connection_state_t state;
 };
 
-/*
- * Prints where it listens, and serves until SIGINT or SIGTERM. With as many connections as there may be, the
- * oldest that is not logged in is closed for the newcomer; without any such one, the newcomer is. At the end
- * all are closed. STATUS_NETWORK when it cannot listen, which is logged.
- */
+/* Prints where it listens, and serves until SIGINT or SIGTERM. At the limit, the oldest connection that is
+ * not logged in is closed for the newcomer, or else the newcomer. STATUS_NETWORK when it cannot listen, as
+ * logged. */
 status_t service_run(service_t *service);
 
 /* From now on the connection stays, whoever comes. */
