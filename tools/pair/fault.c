@@ -221,39 +221,6 @@ append(GByteArray *out, const extra_t *extra, guint32 ver)
         maf_pdu_write(&pdu, out);
 }
 
-/* The parts of the message as the fault makes them; `ids` has room for a list. */
-static void
-alter(const fault_run_t *run, maf_pdu_t *pdu, method_id_t *ids)
-{
-    const fault_t *fault = run->fault;
-
-    switch (fault->how) {
-    case OFFER:
-    case OFFER_AGAIN:
-        ids[0] = fault->how == OFFER ? method_id_compact(fault->value) : run->offered;
-        memcpy(&ids[1], pdu->offered, sizeof *ids * pdu->n_offered++);
-        pdu->offered = ids;
-        break;
-    case NMETHODS: /* those of the message, and then others */
-        for (guint32 i = 0; i < fault->value; i++)
-            ids[i] = i < pdu->n_offered ? pdu->offered[i] : method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
-        pdu->offered = ids;
-        pdu->n_offered = fault->value;
-        break;
-    case NMETHODS_WIDTH:
-        pdu->nmethods_len = fault->value;
-        break;
-    case METHOD:
-        pdu->method = method_id_compact(fault->value);
-        break;
-    case METHOD_UUID:
-        method_id_parse_uuid(UUID_UNKNOWN, &pdu->method);
-        break;
-    default:
-        break;
-    }
-}
-
 static void
 set_bytes(guint8 *at, guint32 value, guint len)
 {
@@ -261,34 +228,46 @@ set_bytes(guint8 *at, guint32 value, guint len)
         *at++ = (guint8)(value >> 8 * len);
 }
 
-/* The bytes of the message, from `start` on, as the fault makes them. */
-static void
-distort(const fault_t *fault, guint32 data_len, guint start, GByteArray *out)
+/* Writes the message as the fault makes it: first its parts, then its bytes. The room for a list is not to be
+ * part of every connection's stack. */
+static G_GNUC_NO_INLINE void
+write_faulty(const fault_run_t *run, maf_pdu_t pdu, GByteArray *out)
 {
-    const guint len_at = out->len - data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
+    const fault_t *fault = run->fault;
+    const guint start = out->len;
+    method_id_t ids[MAF_NMETHODS_MAX + 1];
 
-    switch (fault->how) {
-    case BYTES:
+    if (fault->how == OFFER || fault->how == OFFER_AGAIN) {
+        ids[0] = fault->how == OFFER ? method_id_compact(fault->value) : run->offered;
+        memcpy(&ids[1], pdu.offered, sizeof *ids * pdu.n_offered++);
+        pdu.offered = ids;
+    } else if (fault->how == NMETHODS) { /* those of the message, and then others */
+        for (guint32 i = 0; i < fault->value; i++)
+            ids[i] = i < pdu.n_offered ? pdu.offered[i] : method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
+        pdu.offered = ids;
+        pdu.n_offered = fault->value;
+    } else if (fault->how == NMETHODS_WIDTH) {
+        pdu.nmethods_len = fault->value;
+    } else if (fault->how == METHOD) {
+        pdu.method = method_id_compact(fault->value);
+    } else if (fault->how == METHOD_UUID) {
+        method_id_parse_uuid(UUID_UNKNOWN, &pdu.method);
+    }
+    maf_pdu_write(&pdu, out);
+    const guint len_at = out->len - pdu.data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
+    if (fault->how == BYTES)
         set_bytes(out->data + start + fault->at, fault->value, fault->len);
-        break;
-    case DATA_LEN:
+    else if (fault->how == DATA_LEN)
         set_bytes(out->data + len_at, fault->value, MAF_LEN_LEN);
-        break;
-    case DATA_MORE:
-        set_bytes(out->data + len_at, data_len + 1, MAF_LEN_LEN);
-        put_number(out, fault->value, 1);
-        break;
-    case CUT:
+    else if (fault->how == CUT)
         g_byte_array_set_size(out, start + (out->len - start) / 2);
-        break;
-    case CUT_IN_PAD: /* its last byte, which is right before LEN, is missing */
+    else if (fault->how == CUT_IN_PAD) /* its last byte, which is right before LEN, is missing */
         g_byte_array_set_size(out, len_at - 1);
-        break;
-    case NOT_SENT:
+    else if (fault->how == NOT_SENT)
         g_byte_array_set_size(out, start);
-        break;
-    default:
-        break;
+    if (fault->how == DATA_MORE) {
+        set_bytes(out->data + len_at, pdu.data_len + 1, MAF_LEN_LEN);
+        put_number(out, fault->value, 1);
     }
 }
 
@@ -297,7 +276,6 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
     const fault_t *fault = run->fault;
     const gboolean due = is_due(run, FALSE, pdu);
-    maf_pdu_t altered = *pdu;
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
@@ -307,11 +285,7 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
         return FAULT_GO_ON;
     }
     append(out, fault->before, pdu->ver);
-    const guint start = out->len;
-    g_autofree method_id_t *ids = g_new(method_id_t, MAF_NMETHODS_MAX + 1);
-    alter(run, &altered, ids);
-    maf_pdu_write(&altered, out);
-    distort(fault, altered.data_len, start, out);
+    write_faulty(run, *pdu, out);
     append(out, fault->after, pdu->ver);
     return due ? fault->then : FAULT_GO_ON;
 }

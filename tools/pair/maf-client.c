@@ -9,7 +9,6 @@
  */
 
 #include "options.h"
-#include "service.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -202,7 +201,7 @@ subnegotiate(session_t *session)
         else if (pdu.instr == MAF_INSTR_REQUEST_MORE)
             go_on = send_list(session, pdu.flags);
         else
-            go_on = fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu.instr));
+            go_on = peer_refuse(peer, &pdu);
     }
     return fail(&peer->in.error, STATUS_VIOLATION, "more lists and sub-methods than the limit of %d",
                 MESSAGES_MAX);

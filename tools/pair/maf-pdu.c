@@ -211,7 +211,9 @@ code_list(const codec_t *codec, maf_pdu_t *pdu)
         else
             code_group(codec, &count, &len);
         for (const guint32 end = at + count; at < end && !(in && in->error); at++) {
-            method_id_t id = in ? (method_id_t){.len = (guint8)len} : pdu->offered[at];
+            method_id_t id = {.len = (guint8)len};
+            if (!in)
+                id = pdu->offered[at];
             code_bytes(codec, id.bytes, len, sizeof id.bytes);
             if (in)
                 g_array_append_val(in->ids, id);

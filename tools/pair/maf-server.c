@@ -8,7 +8,6 @@
  */
 
 #include "options.h"
-#include "service.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -101,8 +101,6 @@ user_free(user_t *user)
     g_free(user);
 }
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(user_t, user_free)
-
 char *
 sasl_prepare(const char *text)
 {
@@ -158,28 +156,33 @@ parse_scram(user_t *user, const char *text)
 const char *
 users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
 {
-    g_autoptr(user_t) user = g_new0(user_t, 1);
+    user_t *user = g_new0(user_t, 1);
+    const char *wrong = NULL;
 
     *key = NULL;
     user->name = sasl_prepare(name);
     user->password = password ? sasl_prepare(password) : NULL;
-    if (!user->name)
-        return "the name is empty or has characters that SASL does not allow";
-    if (g_hash_table_contains(users->by_name, user->name))
-        return "the user is there already";
-    if (!scram && !password)
-        return "expected scram= or password=";
-    *key = password && !user->password ? "password" : "scram";
-    if (password && !user->password)
-        return "the password is empty or has characters that SASL does not allow";
-    const char *wrong = scram ? parse_scram(user, scram) : NULL;
-    if (wrong)
+    if (!user->name) {
+        wrong = "the name is empty or has characters that SASL does not allow";
+    } else if (g_hash_table_contains(users->by_name, user->name)) {
+        wrong = "the user is there already";
+    } else if (!scram && !password) {
+        wrong = "expected scram= or password=";
+    } else if (password && !user->password) {
+        *key = "password";
+        wrong = "the password is empty or has characters that SASL does not allow";
+    } else if (scram) {
+        *key = "scram";
+        wrong = parse_scram(user, scram);
+    }
+    if (wrong) {
+        user_free(user);
         return wrong;
+    }
     if (scram && !users->example)
         users->example = user;
     users->any_password |= password != NULL;
     g_hash_table_insert(users->by_name, user->name, user);
-    user = NULL;
     return NULL;
 }
 

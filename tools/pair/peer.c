@@ -176,20 +176,24 @@ peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu)
 }
 
 gboolean
+peer_refuse(peer_t *peer, const maf_pdu_t *pdu)
+{
+    return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
+}
+
+gboolean
 peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu)
 {
     const char *expects = instr == MAF_INSTR_SUPPORTED ? "a list of MAF sub-methods" : maf_instr_name(instr);
 
-    if (!peer_read_pdu(peer, expects, oem, pdu) || pdu->instr == instr)
-        return !peer->in.error;
-    return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
+    return peer_read_pdu(peer, expects, oem, pdu) && (pdu->instr == instr || peer_refuse(peer, pdu));
 }
 
 gboolean
 peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method)
 {
     if (pdu->instr != MAF_INSTR_PROCESS)
-        return fail(&peer->in.error, STATUS_VIOLATION, "got %s", maf_instr_name(pdu->instr));
+        return peer_refuse(peer, pdu);
     if (method_id_equal(&pdu->method, method))
         return TRUE;
     g_autofree char *other = method_id_describe(&pdu->method);
@@ -220,9 +224,9 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
                      .name = name,
                      .options = options,
                      .revision = options->revision,
-                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
+    peer->fault.fault = options->fault;
 }
 
 gboolean

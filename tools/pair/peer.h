@@ -74,6 +74,9 @@ gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, c
 gboolean peer_read_pdu(peer_t *peer, const char *expects, gboolean oem, maf_pdu_t *pdu);
 gboolean peer_read_instr(peer_t *peer, guint8 instr, gboolean oem, maf_pdu_t *pdu);
 
+/* Fails for a message that is not the expected one. */
+gboolean peer_refuse(peer_t *peer, const maf_pdu_t *pdu);
+
 /* Is this Process for the sub-method? Fails if not. */
 gboolean peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_t *method);
 

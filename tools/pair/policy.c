@@ -313,7 +313,7 @@ take_all(const source_t *in, const char *group, const setting_t *settings)
 static gboolean
 read_policy(const source_t *in, policy_t *policy, users_t *users)
 {
-    const char *text = NULL, *secret = NULL;
+    const char *text = NULL, *secret = users->secret;
     const setting_t settings[] = {
         {"more", .number = &policy->more, .words = {"relative", "absolute", "never"}},
         {"unacceptable", .number = &policy->by_failure, .words = {"do", "failure"}},
@@ -325,8 +325,8 @@ read_policy(const source_t *in, policy_t *policy, users_t *users)
 
     const gboolean taken = take_all(in, "policy", settings);
     policy->failure_text = g_strdup(text);
-    if (secret)
-        users->secret = g_strdup(secret);
+    g_autofree char *old_secret = users->secret;
+    users->secret = g_strdup(secret);
     return taken;
 }
 
