@@ -27,7 +27,6 @@
 #define STACK_SIZE      (256 * 1024)
 #define IDLE_MAX        8     /* threads that stay for connections to come */
 #define PAUSE           10000 /* microseconds between looks at whether threads have ended */
-#define END_PAUSES      200   /* that connections have to end in at the end */
 
 /* Time */
 
@@ -379,7 +378,7 @@ take_in(service_t *service, int fd, const struct sockaddr_in6 *address)
     pthread_mutex_unlock(&shared.mutex);
 }
 
-/* A thread: one connection after the other, until there are threads enough without it or the end. */
+/* A thread: one connection after the other, until there are threads enough without it. */
 static void *
 work(void *data)
 {
@@ -390,15 +389,14 @@ work(void *data)
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
         const int fd =
             accept4(service->listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
-        const gboolean closed = fd < 0 && errno == EINVAL;
         if (fd >= 0) {
             take_in(service, fd, &peer);
-        } else if (!closed && errno != ECONNABORTED && errno != EINTR) {
+        } else if (errno != ECONNABORTED && errno != EINTR) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
             g_usleep(10 * PAUSE);
         }
         pthread_mutex_lock(&shared.mutex);
-        stays = !closed && shared.idle <= IDLE_MAX;
+        stays = shared.idle <= IDLE_MAX;
         shared.idle -= stays ? 0 : 1;
         pthread_mutex_unlock(&shared.mutex);
     }
@@ -419,26 +417,6 @@ descriptors_for(guint most)
     return (guint)MIN(most, MAX(enough, 1));
 }
 
-/* Until all threads have ended, or some time has passed. */
-static void
-close_all(void)
-{
-    guint left = 1;
-
-    for (guint i = 0; i < END_PAUSES && left > 0; i++) {
-        pthread_mutex_lock(&shared.mutex);
-        left = shared.idle;
-        for (connection_state_t state = NEW; state < STATES; state++) {
-            left += shared.queues[state].length;
-            for (GList *link = shared.queues[state].head; link; link = link->next)
-                shutdown(((connection_t *)link->data)->fd, SHUT_RDWR);
-        }
-        pthread_mutex_unlock(&shared.mutex);
-        if (left > 0)
-            g_usleep(PAUSE);
-    }
-}
-
 status_t
 service_run(service_t *service)
 {
@@ -457,8 +435,5 @@ service_run(service_t *service)
     start_thread(service);
     pthread_mutex_unlock(&shared.mutex);
     sigwait(&signals, &signal);
-    shutdown(service->listener, SHUT_RDWR); /* all accept4() return */
-    close_all();
-    close(service->listener);
-    return STATUS_OK;
+    return STATUS_OK; /* the end of the process closes all */
 }
