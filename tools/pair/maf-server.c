@@ -22,10 +22,9 @@ typedef struct client {
     connection_t *connection;
     const options_t *options;
     policy_run_t policy;
-    char *user;          /* who the client has proved to be, or NULL */
-    char *claimed;       /* who it has said to be last, or NULL */
-    GString *passed;     /* the sub-methods, by name */
-    const char *running; /* the name of the last sub-method, or NULL */
+    char *user;      /* who the client has proved to be, or NULL */
+    char *claimed;   /* who it has said to be last, or NULL */
+    GString *passed; /* the sub-methods, by name */
 } client_t;
 
 /* The greeting and the selection (RFC 1928, section 3) */
@@ -74,15 +73,16 @@ receive_list(client_t *client)
 /* Do, and steps of the sub-method until the client asks what next. The first bytes go with Do, or after it.
  */
 static gboolean
-process(client_t *client, const decision_t *decision, method_run_t *run, step_t *step)
+process(client_t *client, method_run_t *run, step_t *step)
 {
+    const method_id_t *id = &client->policy.id;
     peer_t *peer = &client->peer;
     maf_pdu_t pdu;
 
     *step = method_step(run, NULL, 0);
-    if (!peer_send_data(peer, MAF_INSTR_DO, &decision->id, run->answer) ||
+    if (!peer_send_data(peer, MAF_INSTR_DO, id, run->answer) ||
         (peer->revision == MAF_VER_01 && run->answer &&
-         !peer_send_data(peer, MAF_INSTR_PROCESS, &decision->id, run->answer)))
+         !peer_send_data(peer, MAF_INSTR_PROCESS, id, run->answer)))
         return FALSE;
     if (fault_decides(&peer->fault, "sequence-success")) {
         *step = STEP_PASSED;
@@ -95,34 +95,34 @@ process(client_t *client, const decision_t *decision, method_run_t *run, step_t 
             return TRUE;
         if (pdu.instr == MAF_INSTR_PROCESS && *step != STEP_OPEN)
             return fail(&peer->in.error, STATUS_VIOLATION, "got Process after the sub-method's end");
-        if (!peer_wants_process(peer, &pdu, &decision->id))
+        if (!peer_wants_process(peer, &pdu, id))
             return FALSE;
         const gint64 answer_refusal_at = g_get_monotonic_time() + REFUSAL_DELAY;
         *step = method_step(run, pdu.data, pdu.data_len);
-        if (*step == STEP_FAILED && decision->method->need != SECRET_NONE)
+        if (*step == STEP_FAILED && run->method->need != SECRET_NONE)
             net_wait(peer->fd, 0, answer_refusal_at);
-        if (run->answer && !peer_send_data(peer, MAF_INSTR_PROCESS, &decision->id, run->answer))
+        if (run->answer && !peer_send_data(peer, MAF_INSTR_PROCESS, id, run->answer))
             return FALSE;
     }
 }
 
 /* All sub-methods that prove who the client is must prove the same. */
 static gboolean
-run_method(client_t *client, const decision_t *decision)
+run_method(client_t *client)
 {
+    const method_t *method = client->policy.method;
     method_run_t run;
     step_t step = STEP_OPEN;
 
-    client->running = decision->method->name;
-    const gboolean done = method_start(&run, decision->method, PAIR_SERVER, &client->options->settings,
-                                       &client->peer.in.error) &&
-                          process(client, decision, &run, &step);
+    const gboolean done =
+        method_start(&run, method, PAIR_SERVER, &client->options->settings, &client->peer.in.error) &&
+        process(client, &run, &step);
     const char *user = run.user ? run.user->name : NULL;
     const gboolean passed =
         step == STEP_PASSED && (!user || !client->user || strcmp(user, client->user) == 0);
     if (passed) {
         client->user = client->user ? client->user : g_strdup(user);
-        g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", client->running);
+        g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", method->name);
     }
     if (user) {
         g_free(client->claimed);
@@ -156,15 +156,15 @@ acknowledge(peer_t *peer)
 
 /* Sends Do FAILURE or Failure, and waits for what acknowledges it. Returns FALSE. */
 static gboolean
-refuse(client_t *client, const decision_t *decision)
+refuse(client_t *client, guint8 instr)
 {
     peer_t *peer = &client->peer;
 
-    if (send_result(client, decision->instr, MAF_METHOD_FAILURE, client->options->policy.failure_text) &&
+    if (send_result(client, instr, MAF_METHOD_FAILURE, client->options->policy.failure_text) &&
         peer->revision == MAF_VER_01)
         acknowledge(peer);
     g_clear_error(&peer->in.error); /* for this is why the login has failed */
-    return fail(&peer->in.error, STATUS_REFUSED, "%s", decision->reason);
+    return fail(&peer->in.error, STATUS_REFUSED, "%s", client->policy.reason);
 }
 
 /* MAF, from the list to Success or Failure (draft-00, Subnegotiation) */
@@ -172,20 +172,19 @@ static gboolean
 subnegotiate(client_t *client)
 {
     peer_t *peer = &client->peer;
+    policy_run_t *policy = &client->policy;
     g_autofree char *grade = NULL;
 
     for (gboolean more = receive_list(client); more;) {
-        decision_t decision = {.instr = MAF_INSTR_REQUEST_MORE, .flags = MAF_FLAGS_RELATIVE};
-
-        if (client->policy.has_more || !fault_decides(&peer->fault, "no-more-available"))
-            decision = policy_decide(&client->policy);
-        if (decision.reason)
-            return refuse(client, &decision);
-        if (decision.instr == MAF_INSTR_REQUEST_MORE)
-            more = peer_send_pdu(peer, (maf_pdu_t){.instr = decision.instr, .flags = decision.flags}) &&
+        const gboolean needless = !policy->has_more && fault_decides(&peer->fault, "no-more-available");
+        const guint8 instr = needless ? MAF_INSTR_REQUEST_MORE : policy_decide(policy);
+        if (policy->reason)
+            return refuse(client, instr);
+        if (instr == MAF_INSTR_REQUEST_MORE)
+            more = peer_send_pdu(peer, (maf_pdu_t){.instr = instr, .flags = policy->flags}) &&
                    receive_list(client);
-        else if (decision.instr == MAF_INSTR_DO && !fault_decides(&peer->fault, "success-without-method"))
-            more = run_method(client, &decision);
+        else if (instr == MAF_INSTR_DO && !fault_decides(&peer->fault, "success-without-method"))
+            more = run_method(client);
         else
             break;
     }
@@ -193,7 +192,7 @@ subnegotiate(client_t *client)
         return FALSE;
     service_logged_in(client->connection);
     if (client->options->policy.sends_grade)
-        grade = g_strdup_printf("grade=%u", client->policy.grade);
+        grade = g_strdup_printf("grade=%u", policy->grade);
     return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, grade);
 }
 
@@ -273,14 +272,16 @@ static void
 log_login(const client_t *client, gboolean done)
 {
     const char *user = client->user ? client->user : client->claimed;
-    const char *by = client->passed->len > 0 ? client->passed->str : client->running;
+    const policy_run_t *policy = &client->policy;
+    const char *running = policy->method ? policy->method->name : "-";
     g_autofree char *why = done ? NULL : peer_explain(&client->peer);
     const char *reason =
         !done && service_made_room(client->connection) ? "closed to make room for another connection" : why;
 
     log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s",
-             done ? "succeeded" : "failed", user ? user : "-", by ? by : "-", client->policy.grade,
-             reason ? ": " : "", reason ? reason : "");
+             done ? "succeeded" : "failed", user ? user : "-",
+             client->passed->len > 0 ? client->passed->str : running, policy->grade, reason ? ": " : "",
+             reason ? reason : "");
 }
 
 static void

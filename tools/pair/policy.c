@@ -56,59 +56,55 @@ policy_result(policy_run_t *run, gboolean passed)
     }
 }
 
-/* The best sub-method of the step that is offered and was not tried yet; FALSE: none. *left: is any untried?
- */
+/* Takes the best sub-method of the step that is offered and was not tried yet. *left: is any untried? */
 static gboolean
-choose(policy_run_t *run, const policy_step_t *step, gboolean *left, decision_t *decision)
+choose(policy_run_t *run, const policy_step_t *step, gboolean *left)
 {
     *left = FALSE;
     for (const method_t *const *method = step->methods; *method; method++) {
         const guint bit = 1U << (*method)->index;
         const method_id_t *id = &run->offered[(*method)->index];
-        if (run->tried & bit)
-            continue;
-        *left = TRUE;
-        if (id->len > 0) {
+        *left |= !(run->tried & bit);
+        if (id->len > 0 && !(run->tried & bit)) {
             run->tried |= bit;
-            *decision = (decision_t){.instr = MAF_INSTR_DO, .method = *method, .id = *id};
+            run->method = *method;
+            run->id = *id;
             return TRUE;
         }
     }
     return FALSE;
 }
 
-static decision_t
-refuse(const policy_run_t *run, const char *reason)
+static guint8
+refuse(policy_run_t *run, const char *reason)
 {
-    const gboolean by_failure = run->failed || run->policy->by_failure;
-    return (decision_t){.instr = by_failure ? MAF_INSTR_FAILURE : MAF_INSTR_DO, .reason = reason};
+    run->reason = reason;
+    return run->failed || run->policy->by_failure ? MAF_INSTR_FAILURE : MAF_INSTR_DO;
 }
 
-static decision_t
+static guint8
 request_more(policy_run_t *run)
 {
     const gboolean absolute = run->policy->more == MORE_ABSOLUTE && !run->started_again;
 
-    if (absolute) {
-        run->started_again = TRUE;
+    run->flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE;
+    run->started_again |= absolute;
+    if (absolute)
         memset(run->offered, 0, sizeof run->offered);
-    }
-    return (decision_t){.instr = MAF_INSTR_REQUEST_MORE,
-                        .flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE};
+    return MAF_INSTR_REQUEST_MORE;
 }
 
-decision_t
+guint8
 policy_decide(policy_run_t *run)
 {
     const policy_t *policy = run->policy;
-    decision_t decision;
     gboolean left;
 
     if (run->over)
         return refuse(run, "the sub-method failed");
     for (const policy_step_t *step; (step = current_step(run)) != NULL; next_step(run)) {
-        if (choose(run, step, &left, &decision))
-            return decision;
+        if (choose(run, step, &left))
+            return MAF_INSTR_DO;
         const gboolean may_ask = left && run->has_more && policy->more != MORE_NEVER;
         if (may_ask && run->lists < POLICY_LISTS_MAX)
             return request_more(run);
@@ -118,9 +114,7 @@ policy_decide(policy_run_t *run)
     }
     if (run->passed == 0)
         return refuse(run, run->failed ? "the sub-method failed" : "no sub-method offered is acceptable");
-    if (run->grade < policy->minimum_grade)
-        return refuse(run, "the grade is too low");
-    return (decision_t){.instr = MAF_INSTR_SUCCESS};
+    return run->grade < policy->minimum_grade ? refuse(run, "the grade is too low") : MAF_INSTR_SUCCESS;
 }
 
 /* The files */

@@ -49,19 +49,13 @@ typedef struct policy_run {
     guint tried; /* which sub-methods of the step were: a bit for each */
     guint passed, grade;
     gboolean failed, over;
+
+    /* What has been decided last: */
+    const method_t *method; /* to do, */
+    method_id_t id;         /* by the id it was offered with */
+    guint32 flags;          /* of Request additional */
+    const char *reason;     /* why the client is refused, for the log; NULL when it is not */
 } policy_run_t;
-
-/* What the server does next. */
-typedef struct decision {
-    guint8 instr;  /* Do, Request additional, Success or Failure */
-    guint16 flags; /* of Request additional */
-
-    /* Do: this sub-method, by the id it was offered with, or for NULL FAILURE */
-    const method_t *method;
-    method_id_t id;
-
-    const char *reason; /* why a client is refused, for the log; NULL when it is not */
-} decision_t;
 
 /* The client has sent a list, in which MORE_METHODS_AVAILABLE may be. */
 void policy_offer(policy_run_t *run, const method_id_t *ids, gsize count);
@@ -69,8 +63,9 @@ void policy_offer(policy_run_t *run, const method_id_t *ids, gsize count);
 /* The sub-method decided on last has ended. */
 void policy_result(policy_run_t *run, gboolean passed);
 
-/* Decides, once the client has sent a list or asked what next. */
-decision_t policy_decide(policy_run_t *run);
+/* Decides, once the client has sent a list or asked what next. Returns INSTR: Do (of FAILURE, with a reason),
+ * Request additional, Success or Failure. */
+guint8 policy_decide(policy_run_t *run);
 
 /* Reads the configuration, which maf-server(1) describes. FALSE after a line in the log that begins with
  * FILE:LINE, or FILE, and quotes no secret. */

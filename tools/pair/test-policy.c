@@ -51,20 +51,20 @@ make_policy(const char *text)
 
 /* A decision in a word: the letter of what to do, "relative", "absolute", "grade=N", "do" or "failure". */
 static char *
-describe(const decision_t *decision, const policy_run_t *run)
+describe(guint8 instr, const policy_run_t *run)
 {
     static const char letters[] = "tpcs";
 
-    if (decision->instr == MAF_INSTR_REQUEST_MORE)
-        return g_strdup(decision->flags == MAF_FLAGS_ABSOLUTE ? "absolute" : "relative");
-    if (decision->instr == MAF_INSTR_SUCCESS)
+    if (instr == MAF_INSTR_REQUEST_MORE)
+        return g_strdup(run->flags == MAF_FLAGS_ABSOLUTE ? "absolute" : "relative");
+    if (instr == MAF_INSTR_SUCCESS)
         return g_strdup_printf("grade=%u", run->grade);
-    g_assert_true(decision->method || decision->reason);
-    for (const char *letter = letters; decision->method && *letter; letter++) {
-        if (decision->method->id == id_of(*letter))
+    g_assert_true(run->method || run->reason);
+    for (const char *letter = letters; !run->reason && *letter; letter++) {
+        if (run->method->id == id_of(*letter))
             return g_strdup_printf("%c", *letter);
     }
-    return g_strdup(decision->instr == MAF_INSTR_DO ? "do" : "failure");
+    return g_strdup(instr == MAF_INSTR_DO ? "do" : "failure");
 }
 
 /* What the client sends: a list, "yes" for a passed sub-method, "no" for a failed one. */
@@ -92,8 +92,8 @@ check(const policy_t *policy, const char *said, const char *decided)
 
     for (char **word = words; *word; word++) {
         say(&run, *word);
-        const decision_t decision = policy_decide(&run);
-        g_autofree char *description = describe(&decision, &run);
+        const guint8 instr = policy_decide(&run);
+        g_autofree char *description = describe(instr, &run);
         g_string_append_printf(text, "%s%s", text->len > 0 ? " " : "", description);
     }
     g_assert_cmpstr(text->str, ==, decided);
