@@ -285,23 +285,15 @@ connect_standard_streams(const options_t *options)
 static gboolean
 receive_request(peer_t *program, socks_message_t *message)
 {
-    socks_message_t reply;
-    guint count;
+    const guint8 none = SOCKS_METHOD_NONE;
+    socks_message_t reply = socks_message_of(SOCKS_REP_ATYP_NOT_SUPPORTED, "0.0.0.0", 0);
+    guint8 method;
 
-    peer_expect(program, "a SOCKS 5 greeting");
-    const guint8 *offered = socks_read_greeting(&program->in, &count);
-    if (!offered)
+    if (!peer_select(program, &none, 1, &method))
         return FALSE;
-    const gboolean none = memchr(offered, SOCKS_METHOD_NONE, count) != NULL;
-    socks_write_start(none ? SOCKS_METHOD_NONE : SOCKS_METHOD_UNACCEPTABLE, NULL, program->out);
-    if (!peer_send(program))
-        return FALSE;
-    if (!none)
-        return fail(&program->in.error, STATUS_VIOLATION, "got no METHOD 00, no authentication");
     peer_expect(program, "a SOCKS 5 request");
     if (!socks_read_message(&program->in, message) || message->len > 0)
         return !program->in.error;
-    reply = socks_message_of(SOCKS_REP_ATYP_NOT_SUPPORTED, "0.0.0.0", 0);
     socks_write_message(&reply, program->out);
     return fail(&program->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", message->atyp);
 }

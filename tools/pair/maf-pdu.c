@@ -168,48 +168,39 @@ code_nmethods(const codec_t *codec, guint32 *count, guint32 *len)
         fail(&codec->in->error, STATUS_VIOLATION, "NMETHODS is %u, not 1 to 255", *count);
 }
 
-/* In revision 01, METHODS of one length that stand together are a group, and a group of none is the end. */
+/* In revision 01, METHODS of one length that stand together, here from number `at` on, are a group of 255 at
+ * most; a group of none is the end. */
 static void
-code_group(const codec_t *codec, guint32 *count, guint32 *len)
+code_group(const codec_t *codec, const maf_pdu_t *pdu, guint32 at, guint32 *count, guint32 *len)
 {
+    *len = at < pdu->n_offered ? pdu->offered[at].len : 0;
+    *count = 0;
+    while (*count < G_MAXUINT8 && at + *count < pdu->n_offered && pdu->offered[at + *count].len == *len)
+        ++*count;
     code_number(codec, count, 1);
     if (*count > 0)
         code_number(codec, len, MAF_IDLEN_LEN);
     if (codec->in && *count > 0 && *len == 0)
         fail(&codec->in->error, STATUS_VIOLATION, "IDLEN is 0, not 1 to 255");
-    if (codec->in && codec->in->ids->len + *count > MAF_PDU_OFFERED_MAX)
+    if (codec->in && at + *count > MAF_PDU_OFFERED_MAX)
         fail(&codec->in->error, STATUS_VIOLATION, "more METHODS than the limit of %d", MAF_PDU_OFFERED_MAX);
-}
-
-/* How many METHODS from number `at` on, 255 at most, are as long as that. */
-static guint32
-count_group(const maf_pdu_t *pdu, guint32 at)
-{
-    guint32 count = 0;
-
-    while (count < G_MAXUINT8 && at + count < pdu->n_offered &&
-           pdu->offered[at + count].len == pdu->offered[at].len)
-        count++;
-    return count;
 }
 
 static void
 code_list(const codec_t *codec, maf_pdu_t *pdu)
 {
     reader_t *in = codec->in;
-    guint32 at = 0, count, len;
+    guint32 at = 0, count = pdu->n_offered, len = MAF_METHOD_LEN;
 
     if (in && !in->ids)
         in->ids = g_array_new(FALSE, FALSE, sizeof(method_id_t));
     if (in)
         g_array_set_size(in->ids, 0);
     do {
-        len = pdu->ver == MAF_VER_00 ? MAF_METHOD_LEN : at < pdu->n_offered ? pdu->offered[at].len : 0;
-        count = pdu->ver == MAF_VER_00 ? pdu->n_offered : count_group(pdu, at);
-        if (pdu->ver == MAF_VER_00)
-            code_nmethods(codec, &count, &pdu->nmethods_len);
+        if (pdu->ver == MAF_VER_01)
+            code_group(codec, pdu, at, &count, &len);
         else
-            code_group(codec, &count, &len);
+            code_nmethods(codec, &count, &pdu->nmethods_len);
         for (const guint32 end = at + count; at < end && !(in && in->error); at++) {
             method_id_t id = {.len = (guint8)len};
             if (!in)

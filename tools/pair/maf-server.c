@@ -27,34 +27,6 @@ typedef struct client {
     GString *passed; /* the sub-methods, by name */
 } client_t;
 
-/* The greeting and the selection (RFC 1928, section 3) */
-
-/* TRUE with *maf: does the client authenticate by MAF, or not at all? */
-static gboolean
-select_socks_method(client_t *client, gboolean *maf)
-{
-    peer_t *peer = &client->peer;
-    const options_t *options = client->options;
-    guint method = SOCKS_METHOD_UNACCEPTABLE, count;
-
-    peer_expect(peer, "a SOCKS 5 greeting");
-    const guint8 *offered = socks_read_greeting(&peer->in, &count);
-    if (!offered)
-        return FALSE;
-    if (memchr(offered, (int)options->socks_method, count) ||
-        fault_decides(&peer->fault, "unoffered-selection"))
-        method = options->socks_method;
-    else if (options->allow_none && memchr(offered, SOCKS_METHOD_NONE, count))
-        method = SOCKS_METHOD_NONE;
-    *maf = method == options->socks_method;
-    socks_write_start(method, NULL, peer->out);
-    if (!peer_send(peer))
-        return FALSE;
-    return method != SOCKS_METHOD_UNACCEPTABLE ||
-           fail(&peer->in.error, STATUS_REFUSED, "METHOD %02X is not among those of the greeting",
-                options->socks_method);
-}
-
 /* The list (draft-00, Subnegotiation) */
 
 static gboolean
@@ -190,7 +162,6 @@ subnegotiate(client_t *client)
     }
     if (peer->in.error)
         return FALSE;
-    service_logged_in(client->connection);
     if (client->options->policy.sends_grade)
         grade = g_strdup_printf("grade=%u", policy->grade);
     return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, grade);
@@ -294,14 +265,16 @@ serve(connection_t *connection)
                        .passed = g_string_new(NULL)};
     peer_t *peer = &client.peer;
     socks_message_t request = {0};
-    gboolean maf = FALSE;
+    const guint8 methods[] = {(guint8)options->socks_method, SOCKS_METHOD_NONE};
+    guint8 method = SOCKS_METHOD_UNACCEPTABLE;
 
     peer_open(peer, connection->fd, connection->name, &options->peer);
-    const gboolean done = select_socks_method(&client, &maf) && (!maf || subnegotiate(&client));
-    log_login(&client, done);
-    if (done && !maf)
+    const gboolean done = peer_select(peer, methods, options->allow_none ? 2 : 1, &method) &&
+                          (method == SOCKS_METHOD_NONE || subnegotiate(&client));
+    if (done)
         service_logged_in(connection);
-    if (done && receive_request(&client, maf, &request)) {
+    log_login(&client, done);
+    if (done && receive_request(&client, method != SOCKS_METHOD_NONE, &request)) {
         peer->login_deadline = G_MAXINT64;
         reply_and_relay(&client, &request);
     } else if (done && (!peer->at_end || options->peer.verbose)) {

@@ -140,6 +140,26 @@ peer_expect(peer_t *peer, const char *expects)
     peer->deadline = net_deadline(peer->options->timeout);
 }
 
+gboolean
+peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method)
+{
+    guint n_offered;
+
+    peer_expect(peer, "a SOCKS 5 greeting");
+    const guint8 *offered = socks_read_greeting(&peer->in, &n_offered);
+    if (!offered)
+        return FALSE;
+    *method = SOCKS_METHOD_UNACCEPTABLE;
+    for (gsize i = 0; i < count && *method == SOCKS_METHOD_UNACCEPTABLE; i++)
+        *method = memchr(offered, wanted[i], n_offered) ? wanted[i] : *method;
+    if (*method == SOCKS_METHOD_UNACCEPTABLE && fault_decides(&peer->fault, "unoffered-selection"))
+        *method = wanted[0];
+    socks_write_start(*method, NULL, peer->out);
+    return peer_send(peer) && (*method != SOCKS_METHOD_UNACCEPTABLE ||
+                               fail(&peer->in.error, STATUS_REFUSED,
+                                    "METHOD %02X is not among those of the greeting", wanted[0]));
+}
+
 /* MAF messages, and OEM between them (draft-01, Process OEM specific) */
 
 static gboolean

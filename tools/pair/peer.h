@@ -61,6 +61,10 @@ void peer_close(peer_t *peer);
 /* Begins to read a message, `expects` in words, or the tunnel's bytes, NULL: its time begins. */
 void peer_expect(peer_t *peer, const char *expects);
 
+/* Reads a greeting and selects the first of the wanted METHODs that it has, or fails (RFC 1928, section 3).
+ */
+gboolean peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method);
+
 /* Sends what has been appended to `out`, or keeps it to go with what follows. */
 gboolean peer_send(peer_t *peer);
 
