@@ -42,8 +42,7 @@ receive_list(client_t *client)
 
 /* { Do, Process ..., What next } */
 
-/* Do, and steps of the sub-method until the client asks what next. The first bytes go with Do, or after it.
- */
+/* Do, and steps of the sub-method until What next. The first bytes go with Do, or in revision 01 after it. */
 static gboolean
 process(client_t *client, method_run_t *run, step_t *step)
 {

@@ -70,8 +70,7 @@ const method_t *method_find(const method_id_t *id);
 /* The sub-method called `word`, in any case, or NULL. */
 const method_t *method_find_word(const char *word);
 
-/* From now on the Internal Test Method has this number. FALSE for one that has a name. Call before threads.
- */
+/* From now on the Internal Test Method has this number. FALSE for one with a name. Call before threads. */
 gboolean method_rename_test(guint32 number);
 
 /* One run of a sub-method, on this side. */

@@ -96,7 +96,7 @@ socks_message_t socks_message_of(guint8 code, const char *host, guint16 port);
 /* The host as text for getaddrinfo(), freed by the caller; NULL for characters that no host name has. */
 char *socks_message_host(const socks_message_t *message);
 
-/* MAF. The most bytes of DATA, and METHODS of a list of revision 01, that are read; the drafts set no limit.
+/* MAF: the most bytes of DATA, and METHODS of a list of revision 01, that are read. The drafts set no limit.
  */
 #define MAF_PDU_DATA_MAX    (1024 * 1024)
 #define MAF_PDU_OFFERED_MAX 1024
@@ -142,9 +142,8 @@ typedef struct maf_pdu {
     guint32 data_len;
 } maf_pdu_t;
 
-/* Reads a message, and fails as soon as the bytes of a VER, INSTR or length are there that the revision does
- * not have. FLAGS, RESERVED and PAD are not judged. What it borrows is the reader's until that reads again.
- */
+/* Reads a message; fails as soon as a VER, INSTR or length is there that the revision does not have. FLAGS,
+ * RESERVED and PAD are not judged. What the message borrows is the reader's until that reads again. */
 gboolean maf_pdu_read(reader_t *in, int revision, maf_pdu_t *pdu);
 
 /* Appends a message as its VER, the revision, has it, without DATA where there is none. */

@@ -61,15 +61,13 @@ void peer_close(peer_t *peer);
 /* Begins to read a message, `expects` in words, or the tunnel's bytes, NULL: its time begins. */
 void peer_expect(peer_t *peer, const char *expects);
 
-/* Reads a greeting and selects the first of the wanted METHODs that it has, or fails (RFC 1928, section 3).
- */
+/* Reads a greeting and selects the first of the wanted METHODs in it, or fails (RFC 1928, section 3). */
 gboolean peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method);
 
 /* Sends what has been appended to `out`, or keeps it to go with what follows. */
 gboolean peer_send(peer_t *peer);
 
-/* Sends a MAF message in the conversation's revision; `data` may be NULL. Fails, too, when --fault ends it.
- */
+/* Sends a MAF message in the conversation's revision; `data` may be NULL. Fails, too, if --fault ends it. */
 gboolean peer_send_pdu(peer_t *peer, maf_pdu_t pdu);
 gboolean peer_send_data(peer_t *peer, guint8 instr, const method_id_t *method, const GByteArray *data);
 
