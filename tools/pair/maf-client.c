@@ -300,9 +300,9 @@ receive_request(peer_t *program, socks_message_t *message)
 
 /* The reply is the server's, or stands for its refusal. */
 static void
-serve(connection_t *connection)
+serve(connection_t *connection, gconstpointer data)
 {
-    const options_t *options = connection->service->options;
+    const options_t *options = data;
     session_t session = {.options = options};
     socks_message_t message = {0}, reply = socks_message_of(SOCKS_REP_FAILURE, "0.0.0.0", 0);
     peer_t program;
@@ -332,12 +332,9 @@ int
 main(int argc, char **argv)
 {
     const options_t *options = client_options_parse(argc, argv);
-    service_t service = {.host = options->listen_host,
-                         .port = options->listen_port,
-                         .warning = "anybody who reaches this address gets through, as you",
-                         .most = CONNECTIONS,
-                         .serve = serve,
-                         .options = options};
 
-    return (int)(options->listen_host ? service_run(&service) : connect_standard_streams(options));
+    if (!options->listen_host)
+        return (int)connect_standard_streams(options);
+    return (int)service_run(options->listen_host, options->listen_port, CONNECTIONS, serve, options,
+                            "anybody who reaches this address gets through, as you");
 }

@@ -255,9 +255,9 @@ log_login(const client_t *client, gboolean done)
 }
 
 static void
-serve(connection_t *connection)
+serve(connection_t *connection, gconstpointer data)
 {
-    const options_t *options = connection->service->options;
+    const options_t *options = data;
     client_t client = {.connection = connection,
                        .options = options,
                        .policy = {.policy = &options->policy},
@@ -291,12 +291,7 @@ main(int argc, char **argv)
 {
     const options_t *options = server_options_parse(argc, argv);
     const gboolean open = !options->settings.users || options->allow_none;
-    service_t service = {.host = options->listen_host,
-                         .port = options->listen_port,
-                         .warning = open ? "anybody who reaches this address gets through" : NULL,
-                         .most = options->connections,
-                         .serve = serve,
-                         .options = options};
 
-    return (int)service_run(&service);
+    return (int)service_run(options->listen_host, options->listen_port, options->connections, serve, options,
+                            open ? "anybody who reaches this address gets through" : NULL);
 }

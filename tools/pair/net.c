@@ -235,7 +235,7 @@ net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b)
 /* Listening */
 
 /*
- * What threads share: this, under its mutex; the log's own (log.c); the service, the configuration, the users
+ * What threads share: this, under its mutex; the log's own (log.c); the configuration, the users
  * and GNU SASL's handle, which nobody changes any more. Everything else belongs to the thread of its
  * connection.
  */
@@ -243,32 +243,37 @@ static struct {
     pthread_mutex_t mutex;
     GQueue queues[STATES]; /* of connections, the oldest first */
     guint idle;            /* threads that wait for a connection */
+
+    /* Which nobody changes any more: */
+    int listener;
+    guint most;
+    service_serve_t serve;
+    gconstpointer options;
 } shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Returns the socket, or -1 after a line in the log. */
-static int
-start_listening(const service_t *service)
+static gboolean
+start_listening(const char *host, guint16 port, const char *warning)
 {
-    g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(service->host, service->port);
+    g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(host, port);
     const int fd = socket(g_socket_address_get_family(address), SOCK_STREAM | SOCK_CLOEXEC, 0);
     const socklen_t len = (socklen_t)g_socket_address_get_native_size(address);
     struct sockaddr_in6 native;
-    guint16 port;
 
     g_socket_address_to_native(address, &native, sizeof native, NULL);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
         bind(fd, (struct sockaddr *)&native, len) != 0 || listen(fd, BACKLOG) != 0) {
-        log_line(NULL, "cannot listen on %s, port %u: %s", service->host, service->port, g_strerror(errno));
-        return -1;
+        log_line(NULL, "cannot listen on %s, port %u: %s", host, port, g_strerror(errno));
+        return FALSE;
     }
     net_set_nodelay(fd); /* and so for what it accepts */
+    shared.listener = fd;
     g_autofree char *own = net_own_host(fd, &port);
     g_autofree char *name = net_host_port(own, port);
     g_print("listening on %s\n", name);
     fflush(stdout);
-    if (service->warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
-        log_line(NULL, "warning: an open proxy: %s", service->warning);
-    return fd;
+    if (warning && !g_str_has_prefix(own, "127.") && strcmp(own, "::1") != 0)
+        log_line(NULL, "warning: an open proxy: %s", warning);
+    return TRUE;
 }
 
 /* Under the mutex. */
@@ -314,28 +319,28 @@ make_room(void)
 /* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
  * done; under the mutex. */
 static gboolean
-find_place(connection_t *connection, guint most)
+find_place(connection_t *connection)
 {
     const GQueue *queues = shared.queues;
 
     g_queue_push_tail_link(&shared.queues[NEW], &connection->link);
-    while (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > most) {
+    while (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > shared.most) {
         pthread_mutex_unlock(&shared.mutex);
         g_usleep(PAUSE);
         pthread_mutex_lock(&shared.mutex);
     }
-    if (queues[LOGGING_IN].length + queues[LOGGED_IN].length >= most && !make_room())
+    if (queues[LOGGING_IN].length + queues[LOGGED_IN].length >= shared.most && !make_room())
         return FALSE;
     move(connection, LOGGING_IN);
     return TRUE;
 }
 
-static void *work(void *data);
+static void *work(void *unused);
 
 /* One more thread that waits for a connection, or else the one of the oldest that is not logged in; under the
  * mutex. */
 static void
-start_thread(service_t *service)
+start_thread(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -343,7 +348,7 @@ start_thread(service_t *service)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    if (pthread_create(&thread, &attributes, work, service) == 0) {
+    if (pthread_create(&thread, &attributes, work, NULL) == 0) {
         shared.idle++;
     } else {
         log_line(NULL, "no thread can be started");
@@ -354,23 +359,23 @@ start_thread(service_t *service)
 
 /* Serves a connection. Meanwhile another thread waits for the next one. */
 static void
-take_in(service_t *service, int fd, const struct sockaddr_in6 *address)
+take_in(int fd, const struct sockaddr_in6 *address)
 {
-    connection_t connection = {.service = service, .fd = fd, .link = {.data = &connection}};
+    connection_t connection = {.fd = fd, .link = {.data = &connection}};
     guint16 port;
     g_autofree char *host = net_host(address, &port);
     g_autofree char *name = connection.name = net_host_port(host, port);
 
     pthread_mutex_lock(&shared.mutex);
     shared.idle--;
-    const gboolean found = find_place(&connection, service->most);
+    const gboolean found = find_place(&connection);
     if (shared.idle == 0)
-        start_thread(service);
+        start_thread();
     pthread_mutex_unlock(&shared.mutex);
     if (found)
-        service->serve(&connection);
+        shared.serve(&connection, shared.options);
     else
-        log_line(name, "closed: all %u connections are logged in", service->most);
+        log_line(name, "closed: all %u connections are logged in", shared.most);
     pthread_mutex_lock(&shared.mutex);
     g_queue_unlink(&shared.queues[connection.state], &connection.link);
     close(fd); /* not before nobody can find the connection: the number may go to the next one */
@@ -380,17 +385,16 @@ take_in(service_t *service, int fd, const struct sockaddr_in6 *address)
 
 /* A thread: one connection after the other, until there are threads enough without it. */
 static void *
-work(void *data)
+work(void *unused G_GNUC_UNUSED)
 {
-    service_t *service = data;
     gboolean stays = TRUE;
 
     while (stays) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
         const int fd =
-            accept4(service->listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
+            accept4(shared.listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
         if (fd >= 0) {
-            take_in(service, fd, &peer);
+            take_in(fd, &peer);
         } else if (errno != ECONNABORTED && errno != EINTR) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
             g_usleep(10 * PAUSE);
@@ -418,21 +422,23 @@ descriptors_for(guint most)
 }
 
 status_t
-service_run(service_t *service)
+service_run(const char *host, guint16 port, guint most, service_serve_t serve, gconstpointer options,
+            const char *warning)
 {
     sigset_t signals;
     int signal;
 
+    shared.most = descriptors_for(most);
+    shared.serve = serve;
+    shared.options = options;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before anybody knows that it runs */
-    service->listener = start_listening(service);
-    if (service->listener < 0)
+    if (!start_listening(host, port, warning))
         return STATUS_NETWORK;
-    service->most = descriptors_for(service->most);
     pthread_mutex_lock(&shared.mutex);
-    start_thread(service);
+    start_thread();
     pthread_mutex_unlock(&shared.mutex);
     sigwait(&signals, &signal);
     return STATUS_OK; /* the end of the process closes all */

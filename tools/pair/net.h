@@ -53,36 +53,26 @@ gboolean net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end
 
 /* Listening */
 
-typedef struct connection connection_t;
-
-/* Where to listen, port 0 for any that is free, and what to do there. */
-typedef struct service {
-    const char *host;
-    guint16 port;
-    const char *warning;                     /* for an open proxy beyond the loopback, or NULL */
-    guint most;                              /* connections at a time, unless there are fewer descriptors */
-    void (*serve)(connection_t *connection); /* in a thread of its own; leaves the socket open */
-    gconstpointer options;                   /* for `serve` */
-    int listener;                            /* the service's own */
-} service_t;
-
 /* What it does: it is new, logs in, stays, or has been closed for a newcomer and ends soon. */
 typedef enum connection_state { NEW, LOGGING_IN, LOGGED_IN, CLOSED, STATES } connection_state_t;
 
-struct connection {
-    const service_t *service;
-    int fd;     /* a connected, blocking socket */
+typedef struct connection {
+    int fd;     /* a connected, blocking socket, which stays open */
     char *name; /* address and port of the peer */
 
-    /* The service's own, under its mutex: the place in the queue of the state */
+    /* Under the mutex of net.c: the place in the queue of the state */
     GList link;
     connection_state_t state;
-};
+} connection_t;
+
+/* Serves one connection, in a thread of its own, with the options of service_run(). */
+typedef void (*service_serve_t)(connection_t *connection, gconstpointer options);
 
 /* Prints where it listens, and serves until SIGINT or SIGTERM. At the limit, the oldest connection that is
  * not logged in is closed for the newcomer, or else the newcomer. STATUS_NETWORK when it cannot listen, as
  * logged. */
-status_t service_run(service_t *service);
+status_t service_run(const char *host, guint16 port, guint most, service_serve_t serve, gconstpointer options,
+                     const char *warning);
 
 /* From now on the connection stays, whoever comes. */
 void service_logged_in(connection_t *connection);

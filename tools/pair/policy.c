@@ -294,9 +294,7 @@ take_all(const source_t *in, const char *group, const setting_t *settings)
             continue;
         while (setting->key && strcmp(setting->key, line->key) != 0)
             setting++;
-        if (!setting->key)
-            return complain(in, line, "unknown key");
-        if (!take(in, line, setting))
+        if (!(setting->key ? take(in, line, setting) : complain(in, line, "unknown key")))
             return FALSE;
     }
     return TRUE;
