@@ -23,6 +23,7 @@
 #define MESSAGE_SIZE_MIN 4096
 #define MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MESSAGE_SIZE_MIN)
 
+/* What has been parsed. */
 static options_t o = {.peer = {.timeout = 30, .login_time = 60}, .socks_method = MAF_SOCKS_METHOD};
 static char *listen_at; /* as it is on the command line */
 
