@@ -161,6 +161,7 @@ subnegotiate(client_t *client)
     }
     if (peer->in.error)
         return FALSE;
+    service_logged_in(client->connection); /* from now on the client may rely on it */
     if (client->options->policy.sends_grade)
         grade = g_strdup_printf("grade=%u", policy->grade);
     return send_result(client, MAF_INSTR_SUCCESS, MAF_METHOD_SUCCESS, grade);
@@ -270,7 +271,7 @@ serve(connection_t *connection, gconstpointer data)
     peer_open(peer, connection->fd, connection->name, &options->peer);
     const gboolean done = peer_select(peer, methods, options->allow_none ? 2 : 1, &method) &&
                           (method == SOCKS_METHOD_NONE || subnegotiate(&client));
-    if (done)
+    if (method == SOCKS_METHOD_NONE)
         service_logged_in(connection);
     log_login(&client, done);
     if (done && receive_request(&client, method != SOCKS_METHOD_NONE, &request)) {
