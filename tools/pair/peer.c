@@ -108,20 +108,25 @@ fill(reader_t *in, gsize missing)
         fail(&in->error, STATUS_VIOLATION, "a message of more than %u bytes", peer->options->message_size);
     if (in->error || !flush(peer))
         return;
-    if (!net_wait(peer->fd, POLLIN, MIN(peer->deadline, peer->login_deadline))) {
-        if (peer->login_deadline <= peer->deadline)
-            fail(&in->error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
-        fail(&in->error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
-        return;
-    }
+    const gint64 left = MIN(peer->deadline, peer->login_deadline) - g_get_monotonic_time();
+    const gint64 tenths = left / (G_USEC_PER_SEC / 10) + 1; /* rounded: one call for most logins */
+    const struct timeval limit = {.tv_sec = tenths / 10, .tv_usec = tenths % 10 * (G_USEC_PER_SEC / 10)};
+    if (left > 0 && tenths != peer->tenths)
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    peer->tenths = tenths;
     g_byte_array_set_size(in->bytes, len + (guint)chunk);
-    const gssize count = recv(peer->fd, in->bytes->data + len, chunk, MSG_DONTWAIT);
+    errno = EAGAIN;
+    const gssize count = left > 0 ? recv(peer->fd, in->bytes->data + len, chunk, 0) : -1;
     g_byte_array_set_size(in->bytes, len + (guint)MAX(count, 0));
     peer->at_end = count == 0;
     if (count == 0)
         fail(&in->error, STATUS_VIOLATION, "the peer closed the connection%s",
              len > 0 ? " inside a message" : "");
-    else if (count < 0 && errno != EAGAIN && errno != EINTR)
+    else if (count < 0 && errno == EAGAIN && peer->login_deadline <= peer->deadline)
+        fail(&in->error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
+    else if (count < 0 && errno == EAGAIN)
+        fail(&in->error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
+    else if (count < 0 && errno != EINTR)
         fail(&in->error, STATUS_NETWORK, "%s", g_strerror(errno));
 }
 

@@ -46,6 +46,7 @@ typedef struct peer {
     fault_run_t fault;
     const char *expects;             /* the message being read, in words */
     gint64 deadline, login_deadline; /* login_deadline: G_MAXINT64 for none */
+    gint64 tenths;                   /* of a second, that the socket waits for bytes */
     GByteArray *out;                 /* to be sent */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
