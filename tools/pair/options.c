@@ -5,6 +5,7 @@
  */
 
 #include "options.h"
+#include "config.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>

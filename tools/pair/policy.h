@@ -1,5 +1,5 @@
 /* policy.h
- * Which sub-methods a client must pass, in which order, and what that is worth; and the files that say so
+ * Which sub-methods a client must pass, in which order, and what that is worth
  *
  * The draft's Authentication Management Server (draft-00, Abstract): it selects the sub-methods, orders them
  * and assigns a grade to the whole. Pure functions; the server does what they decide.
@@ -66,13 +66,5 @@ void policy_result(policy_run_t *run, gboolean passed);
 /* Decides, once the client has sent a list or asked what next. Returns INSTR: Do (of FAILURE, with a reason),
  * Request additional, Success or Failure. */
 guint8 policy_decide(policy_run_t *run);
-
-/* Reads the configuration, which maf-server(1) describes. FALSE after a line in the log that begins with
- * FILE:LINE, or FILE, and quotes no secret. */
-gboolean config_load(const char *file, users_t *users, policy_t *policy);
-
-/* Likewise the client's credentials, which maf-client(1) describes; for NULL from MAF_USER and MAF_PASSWORD,
- * which are overwritten in any case. Both stay NULL without any. */
-gboolean config_load_credentials(const char *file, method_settings_t *settings);
 
 #endif /* POLICY_H */
