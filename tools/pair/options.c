@@ -319,6 +319,8 @@ server_options_parse(int argc, char **argv)
         usage_error("unexpected argument '%s'", argv[1]);
     if (check && !config)
         usage_error("--check needs --config");
+    if (config && rounds != 1)
+        usage_error("--rounds is not for --config, which has its steps in the file");
     check_range("--rounds", rounds, 1, ROUNDS_MAX);
     check_range("--test-data-size", test_size, 0, MAF_PDU_DATA_MAX);
     check_range("--connections", o.connections, 1, CONNECTIONS_MAX);

@@ -55,7 +55,7 @@ class TestCommandLine:
                           (CLIENT, "a:1", "--fault"), (SERVER, "argument"),
                           (SERVER, "--port", "65536"), (SERVER, "--listen", "localhost"),
                           (CLIENT, "--block", "255", "a:1"), (CLIENT, "--block", "-1", "a:1"),
-                          (SERVER, "--rounds", "0"),
+                          (SERVER, "--rounds", "0"), (SERVER, "--rounds", "2", "--config", "x"),
                           (SERVER, "--test-data-size", "1048577"),
                           (SERVER, "--socks-method", "0"), (SERVER, "--timeout", "0"),
                           (SERVER, "--connections", "0"), (SERVER, "--connections", "many"),
