@@ -120,8 +120,8 @@ parse(source_t *in, const char *const *groups)
             while (*group && !(g_str_has_suffix(*group, " ") ? g_str_has_prefix(line.group, *group)
                                                              : strcmp(line.group, *group) == 0))
                 group++;
-            if (!*group)
-                return complain(in, &line, "unknown group");
+            if (!*group || find(in, line.group, NULL))
+                return complain(in, &line, *group ? "is there twice" : "unknown group");
         } else {
             line.value = strchr(text, '=');
             if (!line.group || !line.value || line.value == text)

@@ -246,6 +246,7 @@ write_faulty(const fault_run_t *run, maf_pdu_t pdu, GByteArray *out)
             ids[i] = i < pdu.n_offered ? pdu.offered[i] : method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
         pdu.offered = ids;
         pdu.n_offered = fault->value;
+        pdu.nmethods_len = MAF_NMETHODS_LEN;
     } else if (fault->how == NMETHODS_WIDTH) {
         pdu.nmethods_len = fault->value;
     } else if (fault->how == METHOD) {

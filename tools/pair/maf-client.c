@@ -44,8 +44,8 @@ send_list(session_t *session, guint32 flags)
                     "got a request for more sub-methods, when no more were available");
     const gsize left = options->offer->len - session->offered;
     session->list_sent = TRUE;
-    session->more_available = left > (options->block ? options->block : MAF_NMETHODS_MAX);
-    const gsize block = options->block ? options->block : MAF_NMETHODS_MAX - 1;
+    session->more_available = left > options->block;
+    const gsize block = MIN(options->block, MAF_NMETHODS_MAX - 1);
     while (pdu.n_offered < (session->more_available ? block : left))
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
     if (session->more_available) {

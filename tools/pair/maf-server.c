@@ -22,9 +22,10 @@ typedef struct client {
     connection_t *connection;
     const options_t *options;
     policy_run_t policy;
-    char *user;      /* who the client has proved to be, or NULL */
-    char *claimed;   /* who it has said to be last, or NULL */
-    GString *passed; /* the sub-methods, by name */
+    char *user;       /* who the client has proved to be, or NULL */
+    char *claimed;    /* who it has said to be last, or NULL */
+    GString *passed;  /* the sub-methods, by name */
+    gboolean success; /* is to be sent */
 } client_t;
 
 /* The list (draft-00, Subnegotiation) */
@@ -56,7 +57,7 @@ process(client_t *client, method_run_t *run, step_t *step)
          !peer_send_data(peer, MAF_INSTR_PROCESS, id, run->answer)))
         return FALSE;
     if (fault_decides(&peer->fault, "sequence-success")) {
-        *step = STEP_PASSED;
+        client->success = TRUE;
         return TRUE;
     }
     for (;;) {
@@ -86,8 +87,9 @@ run_method(client_t *client)
     step_t step = STEP_OPEN;
 
     const gboolean done =
-        method_start(&run, method, PAIR_SERVER, &client->options->settings, &client->peer.in.error) &&
-        process(client, &run, &step);
+        method_start(&run, method, PAIR_SERVER, &client->options->settings, &client->peer.in.error)
+            ? process(client, &run, &step)
+            : fail(&client->peer.in.error, STATUS_REFUSED, "%s cannot be run", method->name);
     const char *user = run.user ? run.user->name : NULL;
     const gboolean passed =
         step == STEP_PASSED && (!user || !client->user || strcmp(user, client->user) == 0);
@@ -100,6 +102,8 @@ run_method(client_t *client)
         client->claimed = g_strdup(user);
     }
     method_stop(&run);
+    if (client->success)
+        return TRUE;
     policy_result(&client->policy, passed);
     return done && peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT);
 }
@@ -146,21 +150,22 @@ subnegotiate(client_t *client)
     policy_run_t *policy = &client->policy;
     g_autofree char *grade = NULL;
 
-    for (gboolean more = receive_list(client); more;) {
+    for (gboolean more = receive_list(client); !client->success;) {
+        if (!more)
+            return FALSE;
         const gboolean needless = !policy->has_more && fault_decides(&peer->fault, "no-more-available");
         const guint8 instr = needless ? MAF_INSTR_REQUEST_MORE : policy_decide(policy);
         if (policy->reason)
             return refuse(client, instr);
         if (instr == MAF_INSTR_REQUEST_MORE)
-            more = peer_send_pdu(peer, (maf_pdu_t){.instr = instr, .flags = policy->flags}) &&
+            more = peer_send_pdu(peer, (maf_pdu_t){.instr = instr,
+                                                   .flags = needless ? MAF_FLAGS_RELATIVE : policy->flags}) &&
                    receive_list(client);
         else if (instr == MAF_INSTR_DO && !fault_decides(&peer->fault, "success-without-method"))
             more = run_method(client);
         else
-            break;
+            client->success = TRUE;
     }
-    if (peer->in.error)
-        return FALSE;
     service_logged_in(client->connection); /* from now on the client may rely on it */
     if (client->options->policy.sends_grade)
         grade = g_strdup_printf("grade=%u", policy->grade);

@@ -27,6 +27,7 @@
 #define STACK_SIZE      (256 * 1024)
 #define IDLE_MAX        8     /* threads that stay for connections to come */
 #define PAUSE           10000 /* microseconds between looks at whether threads have ended */
+#define END_PAUSES      200   /* of them at the end */
 
 /* Time */
 
@@ -83,8 +84,8 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
         const gint64 time = next->ai_next ? left / 2 : left;
         const struct timeval limit = {.tv_sec = time / G_USEC_PER_SEC, .tv_usec = time % G_USEC_PER_SEC};
         fd = socket(next->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-        if (fd >= 0 && connect(fd, next->ai_addr, next->ai_addrlen) == 0)
+        if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+            connect(fd, next->ai_addr, next->ai_addrlen) == 0)
             break;
         error = errno == EINPROGRESS ? ETIMEDOUT : errno;
         left = deadline - g_get_monotonic_time();
@@ -407,6 +408,24 @@ work(void *unused G_GNUC_UNUSED)
     return NULL;
 }
 
+/* Has all connections end, and log what they must, within two seconds. */
+static void
+close_all(void)
+{
+    guint left = 1;
+
+    for (guint i = 0; i < END_PAUSES && left > 0; i++, g_usleep(PAUSE)) {
+        pthread_mutex_lock(&shared.mutex);
+        left = 0;
+        for (connection_state_t state = LOGGING_IN; state < STATES; state++) {
+            left += shared.queues[state].length;
+            for (const GList *link = shared.queues[state].head; link; link = link->next)
+                shutdown(((const connection_t *)link->data)->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&shared.mutex);
+    }
+}
+
 /* How many connections there are descriptors for: each takes two. */
 static guint
 descriptors_for(guint most)
@@ -441,5 +460,6 @@ service_run(const char *host, guint16 port, guint most, service_serve_t serve, g
     start_thread();
     pthread_mutex_unlock(&shared.mutex);
     sigwait(&signals, &signal);
-    return STATUS_OK; /* the end of the process closes all */
+    close_all();
+    return STATUS_OK;
 }

@@ -53,9 +53,10 @@ check_range(const char *option, guint number, guint min, guint max)
 static gboolean
 parse_host_port(const char *text, char **host, guint16 *port)
 {
+    const gboolean is_bare_ipv6 = *text != '[' && strchr(text, ':') != strrchr(text, ':');
     g_autoptr(GSocketConnectable) parsed = g_network_address_parse(text, *port, NULL);
 
-    if (!parsed)
+    if (is_bare_ipv6 || !parsed)
         return FALSE;
     *host = g_hostname_to_ascii(g_network_address_get_hostname(G_NETWORK_ADDRESS(parsed)));
     *port = g_network_address_get_port(G_NETWORK_ADDRESS(parsed));
@@ -75,7 +76,9 @@ take_listen(const char *text)
 {
     g_autofree char *full = g_strdup_printf(strchr(text, ':') ? "%s" : "127.0.0.1:%s", text);
 
-    if (!parse_host_port(full, &o.listen_host, &o.listen_port) || !g_hostname_is_ip_address(o.listen_host))
+    const gboolean parsed = parse_host_port(full, &o.listen_host, &o.listen_port);
+    g_autoptr(GInetAddress) address = parsed ? g_inet_address_new_from_string(o.listen_host) : NULL;
+    if (!address)
         usage_error("--listen: '%s': expected [ADDRESS:]PORT", text);
 }
 
@@ -265,6 +268,7 @@ parse(int *argc, char ***argv, const char *program, const char *arguments, const
         g_print("%s " MAF_VERSION "\n", program);
         exit(STATUS_OK);
     }
+    o.listen_port = is_client ? 0 : 1080;
     if (listen_at || !is_client)
         take_listen(listen_at ? listen_at : "1080");
     if (revision != G_MININT) {
@@ -288,7 +292,8 @@ const options_t *
 server_options_parse(int argc, char **argv)
 {
     g_autofree char *test_data = NULL, *config = NULL;
-    guint rounds = 1, test_size = 0;
+    int test_size = G_MININT; /* not given */
+    guint rounds = 1;
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
         {"port", 0, 0, G_OPTION_ARG_STRING, &listen_at, "Another name of --listen", "[ADDRESS:]PORT"},
@@ -322,14 +327,17 @@ server_options_parse(int argc, char **argv)
     if (config && rounds != 1)
         usage_error("--rounds is not for --config, which has its steps in the file");
     check_range("--rounds", rounds, 1, ROUNDS_MAX);
-    check_range("--test-data-size", test_size, 0, MAF_PDU_DATA_MAX);
+    if (test_size != G_MININT)
+        check_range("--test-data-size", (guint)test_size, 0, MAF_PDU_DATA_MAX);
+    if (test_size != G_MININT && test_data)
+        usage_error("--test-data and --test-data-size exclude each other");
     check_range("--connections", o.connections, 1, CONNECTIONS_MAX);
     check_range("--message-size", o.peer.message_size, MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX);
 
     o.settings.test_data = g_string_new(test_data ? test_data : "hello");
-    if (test_size > 0)
+    if (test_size >= 0)
         g_string_truncate(o.settings.test_data, 0);
-    while (o.settings.test_data->len < test_size)
+    while (test_size >= 0 && o.settings.test_data->len < (gsize)test_size)
         g_string_append_c(o.settings.test_data, (char)('a' + o.settings.test_data->len % 26));
     o.peer.message_size = MAX(o.peer.message_size, (guint)o.settings.test_data->len + MESSAGE_SIZE_MIN);
     o.policy.steps = g_array_new(FALSE, FALSE, sizeof(policy_step_t));
@@ -372,7 +380,7 @@ client_options_parse(int argc, char **argv)
          "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method",
          "compact|uuid|both|uuid-first|none"},
         {"block", 0, 0, G_OPTION_ARG_INT, &o.block,
-         "Offer N sub-methods at a time, and the next ones when more are requested (254)", "N"},
+         "Offer N sub-methods at a time, and the next ones when more are requested (255)", "N"},
         {"no-maf", 0, 0, G_OPTION_ARG_NONE, &o.no_maf, "Offer METHOD 00, no authentication, and not MAF",
          NULL},
         {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &o.nmethods_len, "Width of NMETHODS in bytes, 1 or 4 (4)",
@@ -382,6 +390,7 @@ client_options_parse(int argc, char **argv)
     o.peer.message_size = MESSAGE_SIZE_MAX;
     o.server_port = 1080;
     o.nmethods_len = MAF_NMETHODS_LEN;
+    o.block = MAF_NMETHODS_MAX;
     parse(&argc, &argv, "maf-client", "TARGET:PORT",
           "Logs in at a SOCKS 5 proxy with MAF (draft-ietf-aft-socks-maf) and connects standard input\n"
           "and output to TARGET:PORT behind it, such as example.org:80 or [::1]:22.\n\n"
@@ -399,7 +408,7 @@ client_options_parse(int argc, char **argv)
         take_host_port("TARGET:PORT", argv[1], &o.target_host, &o.target_port);
     if (o.nmethods_len != MAF_NMETHODS_LEN && o.nmethods_len != MAF_NMETHODS_LEN_BYTE)
         usage_error("--nmethods-width: expected 1 or 4");
-    check_range("--block", o.block, 0, MAF_NMETHODS_MAX - 1);
+    check_range("--block", o.block, 1, MAF_NMETHODS_MAX);
     if (!config_load_credentials(credentials, &o.settings))
         exit(STATUS_USAGE);
 
@@ -408,6 +417,8 @@ client_options_parse(int argc, char **argv)
     const char *methods = offer ? offer : o.settings.user ? "SCRAM-SHA-256" : "internal-test";
     g_auto(GStrv) words = g_strsplit(methods, ",", -1);
     o.offer = g_array_new(FALSE, FALSE, sizeof(method_id_t));
+    if (!*words)
+        usage_error("--offer: expected a sub-method");
     for (char **word = words; *word; word++)
         take_method(*word);
     take_required(require);

@@ -31,7 +31,7 @@ typedef struct options {
     GArray *offer;  /* of method_id_t */
     guint required; /* a bit for each sub-method of which one must complete; 0: none must */
     guint nmethods_len;
-    guint block; /* the most ids of the offer in one list, or 0 for as many as a list can have */
+    guint block; /* the most ids of the offer in one list */
 } options_t;
 
 /* Both end the program for --help and the like, and for mistakes, which they report. */

@@ -155,10 +155,10 @@ peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method)
     if (!offered)
         return FALSE;
     *method = SOCKS_METHOD_UNACCEPTABLE;
+    if (!memchr(offered, wanted[0], n_offered) && fault_decides(&peer->fault, "unoffered-selection"))
+        *method = wanted[0];
     for (gsize i = 0; i < count && *method == SOCKS_METHOD_UNACCEPTABLE; i++)
         *method = memchr(offered, wanted[i], n_offered) ? wanted[i] : *method;
-    if (*method == SOCKS_METHOD_UNACCEPTABLE && fault_decides(&peer->fault, "unoffered-selection"))
-        *method = wanted[0];
     socks_write_start(*method, NULL, peer->out);
     return peer_send(peer) && (*method != SOCKS_METHOD_UNACCEPTABLE ||
                                fail(&peer->in.error, STATUS_REFUSED,

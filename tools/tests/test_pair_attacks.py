@@ -16,8 +16,8 @@ import pytest
 
 from pair import (ACKNOWLEDGE_01, BUILD, CLIENT, CRAM_MD5, DO_HELLO, FAILURE, GREETING, LIST, LIST_01, Listener, PASSWORD,
                   PATIENCE, PLAIN, PROCESS_01, PROCESS_HELLO, Proxy, REPLY_OK, ROUND, ROUND_01, SCRAM, SUCCESS, WHAT_NEXT,
-                  WHAT_NEXT_01, check_refusal, configured, echo, frame, list_of, login, oem, process, read_message,
-                  receive, receive_all, receive_until_end, run_client, wait_until_heard)
+                  WHAT_NEXT_01, check_refusal, configured, echo, frame, list_of, login, oem, private_file, process, read_message,
+                  receive, receive_all, receive_until_end, run_client, steps, wait_until_heard)
 
 HONEST_SECONDS = 3
 MEMORY_SPARE = 10  # MiB
@@ -338,6 +338,16 @@ def test_slow_names_starve_nobody(tmp_path):
         result = run_client(proxy, f"localhost:{target.port}", data=b"honest")
         assert (result.returncode, result.stdout) == (0, b"honest"), result
         assert time.monotonic() - start < HONEST_SECONDS
+
+
+def test_a_sub_method_that_cannot_start_lets_nobody_in(tmp_path):
+    preload = tmp_path / "no-mechanism.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", preload], check=True, text=True,
+                   input="int gsasl_server_start(void *library, const char *name, void **session) { return 7; }")
+    with private_file(steps(("PLAIN",))) as file, \
+            Proxy("--config", file, env={**os.environ, "LD_PRELOAD": str(preload)}) as proxy:
+        assert login(proxy, "127.0.0.1:9", "--offer", "PLAIN").returncode == 3
+        assert proxy.wait_line("login failed: user -, sub-method SASL PLAIN, grade 0: SASL PLAIN cannot be run")
 
 
 def test_a_log_that_nobody_reads_stops_nobody():

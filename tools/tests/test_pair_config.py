@@ -52,6 +52,7 @@ class TestSecrets:
             (step + "[policy]\nminimum-grade=2\n", ":4: [policy] minimum-grade: nobody can reach 2"),
             (step + "[policy]\nfailure-text=a\\b\n", ":4: [policy] failure-text: expected no single backslash"),
             (step + "[limits]\nconnections=1\n", ":3: [limits] unknown group"),
+            (step + step, ":3: [step 1] is there twice"),
             (step + "on-failure=goto\n", ":3: [step 1] on-failure: expected one of stop, next"),
             (step + "grade=high\n", ":3: [step 1] grade: expected a number"),
             (step + "grades=1\n", ":3: [step 1] grades: unknown key"),
@@ -81,7 +82,7 @@ class TestSecrets:
                                      file + words if words.startswith(":") else words)
 
     def test_a_bad_line_in_each_place(self):
-        lines = ["[step 1]", "methods=internal-test", "# " + "x" * 100, "", "", *["[user bob]"] * 3]
+        lines = ["[step 1]", "methods=internal-test", "# " + "x" * 100, "", "", *(f"[user {name}]" for name in ("bob", "eve", "joe"))]
         for end in ("", "\n"):
             for n in range(len(lines) + 1):
                 text = "\n".join([*lines[:n], "sesame", *lines[n:]]) + end
