@@ -515,7 +515,7 @@ begins_socks(const maf_reader_t *reader)
     command = byte_at(reader, 1);
     if (command < SOCKS_CONNECT || command > SOCKS_UDP_ASSOCIATE)
         return false;
-    if (may_be || command != maf_session_revision(stream->session, MAF_INSTR_PROCESS, command))
+    if (may_be || command != maf_session_revision(stream->session, rest(reader)))
         return true;
     maf_message_parse(rest(reader), command, &maf_prefs.framing, &message);
     return message.end != MAF_MESSAGE_WHOLE;
@@ -583,8 +583,7 @@ read_message(maf_reader_t *reader)
         return true;
     }
 
-    revision = maf_session_revision(stream->session, byte_at(reader, 0),
-                                    bytes_left(reader) > 1 ? byte_at(reader, 1) : 0);
+    revision = maf_session_revision(stream->session, rest(reader));
     missing = maf_message_parse(rest(reader), revision, &maf_prefs.framing, &message);
     if (side->sync != MAF_IN_SYNC && !looks_like_message(&message, reader->from)) {
         pass_over(reader);

@@ -510,14 +510,25 @@ maf_session_new(wmem_allocator_t *allocator, int revision, bool late)
     return session;
 }
 
-int
-maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver)
+/* Is MLEN of draft-01 where METHOD would begin in revision 00, in Success with 00 and in Failure with FF? */
+static bool
+has_mlen(maf_bytes_t bytes)
 {
+    return bytes.captured > MAF_HEADER_LEN &&
+           (bytes.at[MAF_HEADER_LEN] == MAF_COMPACT_ID_LEN || bytes.at[MAF_HEADER_LEN] == MAF_LONG_ID_LEN);
+}
+
+int
+maf_session_revision(const maf_session_t *session, maf_bytes_t bytes)
+{
+    const uint8_t instr = bytes.captured > 0 ? bytes.at[0] : 0;
+    const bool is_ver_01 = bytes.captured > 1 && bytes.at[1] == MAF_VER_01;
+
     if (session->revision != MAF_REVISION_BY_LIST)
         return session->revision;
     if (instr == MAF_INSTR_SUCCESS || instr == MAF_INSTR_FAILURE) /* draft-01 has VER 00 in these */
-        return session->newest == MAF_VER_01 || ver == MAF_VER_01;
-    return ver == MAF_VER_01;
+        return is_ver_01 || session->newest == MAF_VER_01 || has_mlen(bytes);
+    return is_ver_01;
 }
 
 bool

@@ -163,9 +163,9 @@ maf_session_t *maf_session_new(wmem_allocator_t *allocator, int revision, bool l
 /*
  * The revision to read the next message by: 0 or 1.
  *
- * instr, ver  of that message
+ * bytes  that it begins with, as many as there are
  */
-int maf_session_revision(const maf_session_t *session, uint8_t instr, uint8_t ver);
+int maf_session_revision(const maf_session_t *session, maf_bytes_t bytes);
 
 /* May that side ever send the instruction (spec: Instructions)? */
 bool maf_may_send(maf_side_t side, uint8_t instr);

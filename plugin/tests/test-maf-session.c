@@ -615,13 +615,22 @@ send_groups(fixture_t *f, uint32_t methods, const uint8_t *octets)
 static const uint8_t groups[] = {1, 16, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                  0, 0,  0, 2, 4, 0, 0, 0, 2, 0, 0, 0, 1, 0};
 
+/* By which revision is the message read whose INSTR and VER these are, and whose next byte after FLAGS? */
+static int
+revision_of(const fixture_t *f, uint8_t instr, uint8_t ver, uint8_t next)
+{
+    const uint8_t octets[] = {instr, ver, 0, 0, next};
+
+    return maf_session_revision(f->session, (maf_bytes_t){octets, sizeof octets, sizeof octets});
+}
+
 static void
 test_login_01(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUPPORTED, 1), ==, 1);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUPPORTED, 7), ==, 0);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUPPORTED, 1, 0), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUPPORTED, 7, 0), ==, 0);
     check(send_groups(f, 3, groups), MAF_STATE_AWAITING_DECISION, 0);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_DO, 0, 0), ==, 1);
 
     check(send_uuid(f, MAF_SERVER, MAF_INSTR_DO, 0), MAF_STATE_EXECUTING, 0);
     check(send_uuid(f, MAF_CLIENT, MAF_INSTR_PROCESS, 1), MAF_STATE_EXECUTING, MAF_VIOLATION_METHOD_MISMATCH);
@@ -695,11 +704,14 @@ test_oem(fixture_t *f, const void *late G_GNUC_UNUSED)
 static void
 test_late_01(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 0);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_WHAT_NEXT, 1), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUCCESS, 0, 0), ==, 0);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_FAILURE, 0, 0xFF), ==, 0);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUCCESS, 0, MAF_COMPACT_ID_LEN), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_FAILURE, 0, MAF_LONG_ID_LEN), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_WHAT_NEXT, 1, 0), ==, 1);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 1);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 0), ==, 0);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUCCESS, 0, 0), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_DO, 0, 0), ==, 0);
 }
 
 /* What only looks like a message breaks no rule, sets no revision, and what follows it may be anything. */
@@ -708,9 +720,9 @@ test_guessed(fixture_t *f, const void *late G_GNUC_UNUSED)
 {
     f->order = MAF_ORDER_GUESSED;
     check(send_list(f, TEST, MAF_METHOD_SUCCESS), MAF_STATE_AWAITING_DECISION, 0);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_DO, 1), ==, 1);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_DO, 1, 0), ==, 1);
     check(send_01(f, MAF_CLIENT, MAF_INSTR_WHAT_NEXT, 0), MAF_STATE_AWAITING_DECISION, 0);
-    g_assert_cmpint(maf_session_revision(f->session, MAF_INSTR_SUCCESS, 0), ==, 0);
+    g_assert_cmpint(revision_of(f, MAF_INSTR_SUCCESS, 0, 0), ==, 0);
     maf_session_lose_track(f->session);
     f->order = MAF_ORDER_IN_SEQUENCE;
     check(send_process(f, MAF_SERVER, OTHER), MAF_STATE_EXECUTING, 0);

@@ -366,6 +366,20 @@ def test_lost(revision, refused, tmp_path):
     assert_incomplete(trials, tmp_path, "default")
 
 
+@PASSES
+@pytest.mark.parametrize("result", ("000000000400000000", "ff00000004ffffffff"), ids=("success", "failure"))
+def test_result_of_revision_01_without_its_list(result, passes, tmp_path):
+    """Its VER may be 00, but MLEN is where revision 00 has METHOD."""
+    conversation = Conversation(2000).open().say(CLIENT, b"\5\1\x08").say(SERVER, b"\5\x08")
+    conversation.next[CLIENT] += 11  # the list is lost
+    conversation.say(SERVER, bytes.fromhex(result)).close(SERVER)
+    tmp_path.chmod(0o755)
+    write_pcap(tmp_path / "result.pcap", conversation.packets)
+    rows = decode(tmp_path / "result.pcap", *passes)
+    assert blame(rows) == set()
+    assert [length for row in rows for length in row["maf.mlen"]] == ["4"]
+
+
 @REVISIONS
 @BOTH_MODES
 @pytest.mark.parametrize("end", ("FIN", "RST", "capture"))
