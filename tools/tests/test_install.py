@@ -45,7 +45,7 @@ def configure(folder, uid, variables, options, source=programs.ROOT):
     identity.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if name not in ("XDG_CONFIG_HOME", "DESTDIR")}
     environment |= {"HOME": "/home/alice", "PATH": f"{identity.parent}:{os.environ['PATH']}"} | variables
-    return subprocess.run(["cmake", "-S", source, "-B", folder / "build", *options], env=environment, capture_output=True,
+    return subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", folder / "build", *options], env=environment, capture_output=True,
                           encoding="utf-8", check=False)
 
 

@@ -93,7 +93,7 @@ def test_many_captures(terminal, way, monkeypatch):
         pytest.skip("no GNU parallel: captures were not read by it")
     folder = terminal.folder / "test-captures"
     for path in list(folder.rglob("*.pcap*")):
-        if not re.search(r"/sasl/(composite-[123]|plain|cram-md5|scram)(-wrong|-unknown)?\.pcapng|/00/not_offered\.", str(path)):
+        if not re.search(r"/sasl/(composite-1|plain-wrong|scram|scram-unknown)\.pcapng|/00/not_offered\.", str(path)):
             path.unlink()
     ssh = terminal.folder / "bin/as-ssh"
     ssh.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\ncd\nSHELL=/bin/sh exec sh -c "$*"\n')
@@ -101,7 +101,7 @@ def test_many_captures(terminal, way, monkeypatch):
     monkeypatch.setenv("PARALLEL_SSH", str(ssh))
     monkeypatch.setenv("HOME", str(terminal.folder))
     expected = terminal("maf-lint", "--json", "test-captures")
-    assert expected.returncode == 1 and expected.stdout.count('"type":"session"') == 11
+    assert expected.returncode == 1 and expected.stdout.count('"type":"session"') == 5
     text = way if way.startswith("maf-lint") else script(re.escape(way))
     done = terminal("sh", "-c", text)
     assert 0 < done.returncode < 100, done.stderr
