@@ -88,7 +88,8 @@ typedef struct method_run {
     user_t *decoy;
 } method_run_t;
 
-/* FALSE when the settings lack what it takes. End with method_stop() in any case. */
+/* FALSE, and no error, when the settings or GNU SASL lack what it takes. `error` is for the steps. End with
+ * method_stop() in any case. */
 gboolean method_start(method_run_t *run, const method_t *method, pair_side_t side,
                       const method_settings_t *settings, GError **error);
 void method_stop(method_run_t *run);

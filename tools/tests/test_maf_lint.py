@@ -70,6 +70,12 @@ def test_require_session(tmp_path):
     assert b"user u" in lint("--require-session", some).stdout
 
 
+def test_jobs_are_no_fewer_than_none(three):
+    found = lint("-j", "-1", three)
+    assert (found.returncode, found.stdout) == (2, b"") and b"--jobs: expected 0 or more" in found.stderr
+    assert lint("-j", "0", three).stdout == lint(three).stdout
+
+
 def test_version_is_the_projects():
     project = re.search(r"MAF_VERSION (\S+)\)", (ROOT / "plugin/version.cmake").read_text())[1]
     assert lint("--version").stdout.decode() == f"maf-lint {project}\n"
