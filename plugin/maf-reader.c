@@ -64,39 +64,33 @@ side_of(const maf_reader_t *reader)
     return &reader->stream->sides[reader->from];
 }
 
-static maf_piece_t *
-add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length)
+/* At most one piece of a segment begins with bytes that were carried and is shown with them. */
+static void
+add_piece(maf_reader_t *reader, maf_piece_kind_t kind, uint32_t length, maf_verdict_t *verdict)
 {
-    maf_segment_t *segment = reader->segment;
-    maf_piece_t *piece = &segment->first;
     const uint32_t carried = reader->carried > reader->offset ? reader->carried - reader->offset : 0;
+    const maf_piece_t piece = {verdict, length - MIN(carried, length), (uint8_t)kind};
+    const unsigned number = maf_segment_add_piece(reader->segment, piece);
 
-    if (piece->kind != MAF_PIECE_NONE) {
-        while (piece->next)
-            piece = piece->next;
-        piece = piece->next = wmem_new0(wmem_file_scope(), maf_piece_t);
-    }
-    piece->kind = (uint8_t)kind;
-    piece->length = length - MIN(carried, length);
-    if (carried > 0) {
-        const maf_bytes_t whole = maf_bytes_first(rest(reader), length);
+    if (carried > 0 && kind != MAF_PIECE_DATA) {
+        maf_segment_more_t *more = maf_segment_more(reader->segment);
 
-        piece->whole = (const maf_bytes_t *)wmem_memdup(wmem_file_scope(), &whole, sizeof whole);
+        more->whole = maf_bytes_first(rest(reader), length);
+        more->whole_piece = number;
     }
     reader->offset += length;
-    return piece;
 }
 
 static void
 add_rest(maf_reader_t *reader, maf_piece_kind_t kind)
 {
-    add_piece(reader, kind, sent_left(reader));
+    add_piece(reader, kind, sent_left(reader), NULL);
 }
 
 void
 maf_reader_skip(maf_reader_t *reader, uint32_t length)
 {
-    add_piece(reader, MAF_PIECE_DATA, length);
+    add_piece(reader, MAF_PIECE_DATA, length, NULL);
 }
 
 /* Pending messages */
@@ -166,10 +160,11 @@ wait_for(maf_reader_t *reader, uint32_t missing)
         side->carried = (const uint8_t *)wmem_memdup(wmem_file_scope(), rest(reader).at, left);
         side->carried_length = left;
         maf_reader_skip(reader, left);
-        reader->segment->desegment_len = 0;
     } else {
-        reader->segment->desegment_offset = (int)(reader->base + reader->offset - reader->carried);
-        reader->segment->desegment_len =
+        maf_segment_more_t *more = maf_segment_more(reader->segment);
+
+        more->desegment_offset = (int)(reader->base + reader->offset - reader->carried);
+        more->desegment_len =
             missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
     }
     return pending;
@@ -299,7 +294,7 @@ take_greeting(maf_reader_t *reader, uint32_t length)
     end_pending(reader, false);
     stream->greeting =
         maf_greeting_offers_maf(rest(reader)) ? MAF_GREETING_WITH_MAF : MAF_GREETING_WITHOUT_MAF;
-    add_piece(reader, MAF_PIECE_GREETING, length);
+    add_piece(reader, MAF_PIECE_GREETING, length, NULL);
     if (stream->sides[MAF_CLIENT].phase == MAF_PHASE_GREETING)
         stream->sides[MAF_CLIENT].phase = MAF_PHASE_MESSAGES;
     return true;
@@ -334,8 +329,8 @@ read_selection(maf_reader_t *reader)
     }
     end_pending(reader, false);
     if (stream->greeting == MAF_GREETING_WITHOUT_MAF)
-        reader->segment->remark = MAF_UNOFFERED_SELECTION;
-    add_piece(reader, MAF_PIECE_SELECTION, SOCKS_SELECTION_LEN);
+        maf_segment_more(reader->segment)->remark = MAF_UNOFFERED_SELECTION;
+    add_piece(reader, MAF_PIECE_SELECTION, SOCKS_SELECTION_LEN, NULL);
     stream->sides[MAF_SERVER].phase = MAF_PHASE_MESSAGES;
     return true;
 }
@@ -427,8 +422,8 @@ note_early_request(maf_reader_t *reader, uint32_t length)
     if (state == MAF_STATE_UNKNOWN || order_of(reader, length) != MAF_ORDER_IN_SEQUENCE ||
         has_lost_other_side(reader))
         return;
-    reader->segment->remark = MAF_EARLY_REQUEST;
-    reader->segment->state = (uint8_t)state;
+    maf_segment_more(reader->segment)->remark = MAF_EARLY_REQUEST;
+    maf_segment_more(reader->segment)->state = (uint8_t)state;
 }
 
 /* The SOCKS dissector reassembles nothing, so it gets each message whole. */
@@ -451,7 +446,7 @@ read_socks_message(maf_reader_t *reader)
     if (length == 0 || length > left)
         add_rest(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY);
     else
-        add_piece(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY, length);
+        add_piece(reader, is_request ? MAF_PIECE_REQUEST : MAF_PIECE_REPLY, length, NULL);
     side_of(reader)->phase = MAF_PHASE_TUNNEL;
     return true;
 }
@@ -558,7 +553,7 @@ pass_over(maf_reader_t *reader)
     }
     maf_stream_lose_track(stream);
     add_piece(reader, MAF_PIECE_UNDECODED,
-              known > 0 && known < bytes_left(reader) ? known : sent_left(reader));
+              known > 0 && known < bytes_left(reader) ? known : sent_left(reader), NULL);
 }
 
 static bool
@@ -612,7 +607,7 @@ read_message(maf_reader_t *reader)
     maf_login_message(
         stream->login, &message, verdict, &reader->when,
         message.end == MAF_MESSAGE_WHOLE && message.len > 0 ? rest(reader).at + message.data_offset : NULL);
-    add_piece(reader, MAF_PIECE_MESSAGE, message.length)->verdict = verdict;
+    add_piece(reader, MAF_PIECE_MESSAGE, message.length, verdict);
     if (order != MAF_ORDER_IN_SEQUENCE)
         maf_stream_lose_track(stream);
     return true;

@@ -47,17 +47,11 @@ source_index(const packet_info *pinfo, tvbuff_t *tvb)
     return position;
 }
 
-static maf_segment_t *
-segment_at(const maf_stream_t *stream, unsigned position)
-{
-    return *(maf_segment_t **)wmem_array_index(stream->segments, position);
-}
-
 /* None of it has been read: TCP gives it again, with more. */
 static bool
 waits(const maf_segment_t *segment)
 {
-    return !maf_segment_is_ours(segment) && segment->desegment_len > 0;
+    return !maf_segment_is_ours(segment) && maf_segment_desegment_len(segment) > 0;
 }
 
 /* How often this has been called for the packet, before. */
@@ -82,18 +76,18 @@ find_segment(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb)
     unsigned ordinal = in_tls ? count_call(pinfo) : 0;
     maf_segment_t *found = NULL;
     unsigned first = 0;
-    unsigned last = wmem_array_get_count(stream->segments);
+    unsigned last = stream->segments.count;
 
     while (first < last) {
         const unsigned middle = first + (last - first) / 2;
 
-        if (segment_at(stream, middle)->packet < pinfo->num)
+        if (maf_segment_at(&stream->segments, middle)->packet < pinfo->num)
             first = middle + 1;
         else
             last = middle;
     }
-    for (; first < wmem_array_get_count(stream->segments); first++) {
-        maf_segment_t *segment = segment_at(stream, first);
+    for (; first < stream->segments.count; first++) {
+        maf_segment_t *segment = maf_segment_at(&stream->segments, first);
 
         if (segment->packet != pinfo->num)
             break;
@@ -109,12 +103,17 @@ find_segment(const maf_stream_t *stream, packet_info *pinfo, tvbuff_t *tvb)
 static maf_segment_t *
 add_segment(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
 {
-    maf_segment_t *segment = wmem_new0(wmem_file_scope(), maf_segment_t);
+    maf_segments_t *segments = &stream->segments;
+    maf_segment_t *segment;
 
+    if (segments->count % MAF_SEGMENTS_PER_BLOCK == 0) {
+        segment = wmem_alloc0_array(wmem_file_scope(), maf_segment_t, MAF_SEGMENTS_PER_BLOCK);
+        wmem_array_append_one(segments->blocks, segment);
+    }
+    segment = maf_segment_at(segments, segments->count++);
     segment->packet = pinfo->num;
     segment->offset = (uint32_t)tvb_raw_offset(tvb);
     segment->source = (uint16_t)source_index(pinfo, tvb);
-    wmem_array_append_one(stream->segments, segment);
     return segment;
 }
 
@@ -122,13 +121,17 @@ add_segment(maf_stream_t *stream, const packet_info *pinfo, tvbuff_t *tvb)
 static bool
 follows_messages(const maf_stream_t *stream)
 {
-    const unsigned count = wmem_array_get_count(stream->segments);
-    const maf_segment_t *before = count > 1 ? segment_at(stream, count - 2) : NULL;
+    const maf_segments_t *segments = &stream->segments;
+    const maf_segment_t *before;
+    maf_piece_t piece;
 
-    if (!before || before->packet != segment_at(stream, count - 1)->packet)
+    if (segments->count < 2)
         return false;
-    for (const maf_piece_t *piece = &before->first; piece; piece = piece->next) {
-        if (piece->kind == MAF_PIECE_MESSAGE || piece->kind == MAF_PIECE_UNDECODED)
+    before = maf_segment_at(segments, segments->count - 2);
+    if (before->packet != maf_segment_at(segments, segments->count - 1)->packet)
+        return false;
+    for (unsigned i = 0; (piece = maf_segment_piece(before, i)).kind != MAF_PIECE_NONE; i++) {
+        if (piece.kind == MAF_PIECE_MESSAGE || piece.kind == MAF_PIECE_UNDECODED)
             return true;
     }
     return false;
@@ -205,7 +208,7 @@ note_gap(maf_reader_t *reader, const maf_gap_t *gap)
 {
     maf_side_of_t *side = &reader->stream->sides[reader->from];
 
-    reader->segment->gap = gap;
+    maf_segment_more(reader->segment)->gap = gap;
     maf_reader_give_up(reader->stream, reader->from, reader->packet);
     side->sync = MAF_RESYNC;
     if (reader->from == MAF_CLIENT && reader->stream->sides[MAF_SERVER].phase >= MAF_PHASE_TUNNEL)
@@ -226,6 +229,7 @@ read_segment(maf_reader_t *reader, maf_bytes_t bytes)
     const uint32_t begin = reader->seq;
     uint32_t offset = 0;
     uint32_t read = 1;
+    uint32_t awaited;
     const bool last = reader->last;
     maf_gap_t *gap;
 
@@ -235,16 +239,15 @@ read_segment(maf_reader_t *reader, maf_bytes_t bytes)
                              (uint8_t)reader->stream->sides[reader->from].phase);
     if (gap)
         note_gap(reader, gap);
-    while (offset < bytes.sent && read > 0 && reader->segment->desegment_len == 0) {
+    while (offset < bytes.sent && read > 0 && maf_segment_desegment_len(reader->segment) == 0) {
         reader->seq = begin + offset;
         reader->last = last;
         read = read_span(reader, bytes, offset);
         maf_direction_read(wmem_file_scope(), direction, begin + offset, begin + offset + read);
         offset += read;
     }
-    maf_direction_see(
-        direction, begin + bytes.sent,
-        reader->segment->desegment_len == DESEGMENT_ONE_MORE_SEGMENT ? 0 : reader->segment->desegment_len);
+    awaited = maf_segment_desegment_len(reader->segment);
+    maf_direction_see(direction, begin + bytes.sent, awaited == DESEGMENT_ONE_MORE_SEGMENT ? 0 : awaited);
     if (bytes.captured < bytes.sent)
         maf_stream_lose_track(reader->stream);
 }
@@ -438,8 +441,10 @@ hold(const maf_reader_t *reader, maf_bytes_t bytes, const packet_info *pinfo, bo
         maf_stream_select(stream, pinfo, false);
         read_held(stream);
     }
-    if (stream->state != MAF_STREAM_PROVISIONAL)
+    if (stream->state != MAF_STREAM_PROVISIONAL) {
+        wmem_destroy_array(stream->held);
         stream->held = NULL;
+    }
 }
 
 /* When all else is done, only what is late is ours. */
@@ -497,7 +502,8 @@ read_new(maf_stream_t *stream, tvbuff_t *tvb, packet_info *pinfo, const struct t
     if (lacks_bytes)
         maf_stream_lose_track(stream);
     read_segment(&reader, bytes);
-    segment->follows = follows_messages(stream);
+    if (follows_messages(stream))
+        maf_segment_more(segment)->follows = true;
     return segment;
 }
 

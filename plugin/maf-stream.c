@@ -55,7 +55,7 @@ maf_stream_new(conversation_t *conversation, packet_info *pinfo, maf_place_t pla
     stream->start = mid_session ? MAF_START_MID_SESSION : MAF_START_SEEN;
     stream->sides[MAF_CLIENT].phase = MAF_PHASE_GREETING;
     stream->sides[MAF_SERVER].phase = MAF_PHASE_SELECTION;
-    stream->segments = wmem_array_new(wmem_file_scope(), sizeof(maf_segment_t *));
+    stream->segments.blocks = wmem_array_sized_new(wmem_file_scope(), sizeof(maf_segment_t *), 8);
     copy_address_wmem(wmem_file_scope(), &stream->ends.client, client);
     stream->ends.client_port = client_port;
     copy_address_wmem(wmem_file_scope(), &stream->ends.server, by_client ? &pinfo->dst : &pinfo->src);
@@ -105,6 +105,54 @@ maf_stream_side(const maf_stream_t *stream, const packet_info *pinfo)
     if (pinfo->srcport != ends->client_port || (has_one_port && !addresses_equal(&pinfo->src, &ends->client)))
         return MAF_SERVER;
     return MAF_CLIENT;
+}
+
+/* Segments */
+
+maf_segment_more_t *
+maf_segment_more(maf_segment_t *segment)
+{
+    if (!segment->more)
+        segment->more = wmem_new0(wmem_file_scope(), maf_segment_more_t);
+    return segment->more;
+}
+
+maf_piece_t
+maf_segment_piece(const maf_segment_t *segment, unsigned number)
+{
+    wmem_array_t *others = segment->more ? segment->more->pieces : NULL;
+
+    if (number == 0)
+        return (maf_piece_t){segment->verdict, segment->length, segment->kind};
+    if (!others || number > wmem_array_get_count(others))
+        return (maf_piece_t){.kind = MAF_PIECE_NONE};
+    return *(const maf_piece_t *)wmem_array_index(others, number - 1);
+}
+
+unsigned
+maf_segment_add_piece(maf_segment_t *segment, maf_piece_t piece)
+{
+    maf_segment_more_t *more;
+
+    if (!maf_segment_is_ours(segment)) {
+        segment->verdict = piece.verdict;
+        segment->length = piece.length;
+        segment->kind = piece.kind;
+        return 0;
+    }
+    more = maf_segment_more(segment);
+    if (!more->pieces)
+        more->pieces = wmem_array_sized_new(wmem_file_scope(), sizeof piece, 2);
+    wmem_array_append_one(more->pieces, piece);
+    return wmem_array_get_count(more->pieces);
+}
+
+const maf_bytes_t *
+maf_segment_whole(const maf_segment_t *segment, unsigned number)
+{
+    const maf_segment_more_t *more = segment->more;
+
+    return more && more->whole.at && more->whole_piece == number ? &more->whole : NULL;
 }
 
 /* Pending messages */

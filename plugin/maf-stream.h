@@ -55,12 +55,10 @@ typedef enum {
 } maf_piece_kind_t;
 
 /* Part of a segment, in sequence. */
-typedef struct maf_piece {
-    struct maf_piece *next;
-    maf_verdict_t *verdict;   /* of a message */
-    const maf_bytes_t *whole; /* all its bytes, if the first came in a segment that was held; else NULL */
-    uint32_t length;          /* in the segment, in bytes */
-    uint8_t kind;             /* maf_piece_kind_t */
+typedef struct {
+    maf_verdict_t *verdict; /* of a message */
+    uint32_t length;        /* in the segment, in bytes */
+    uint8_t kind;           /* maf_piece_kind_t */
 } maf_piece_t;
 
 /* What is wrong around a segment, and not with a message in it */
@@ -70,25 +68,69 @@ typedef enum {
     MAF_UNOFFERED_SELECTION, /* the selection of MAF is in it, which the greeting did not offer */
 } maf_remark_t;
 
-/* A segment, or several reassembled by TCP. */
+/* What few segments have */
 typedef struct {
-    uint32_t packet;      /* with the next two: which one it is */
-    uint32_t offset;      /* of its first byte in its data source */
-    uint16_t source;      /* position of that data source in the packet */
-    uint8_t remark;       /* maf_remark_t */
-    uint8_t state;        /* maf_state_t in which an early request comes */
-    bool follows;         /* another one with messages, in the same packet */
-    const maf_gap_t *gap; /* bytes missing before it; NULL if none */
+    wmem_array_t *pieces; /* maf_piece_t, after the first; NULL if there is no other */
+    maf_bytes_t whole;    /* all bytes of the piece of which some came in a segment that was held */
+    unsigned whole_piece; /* number of that piece */
+    const maf_gap_t *gap; /* bytes missing before the segment; NULL if none */
     int desegment_offset; /* what TCP is asked for */
     uint32_t desegment_len;
-    maf_piece_t first; /* of the pieces: most segments have no other */
+    uint8_t remark; /* maf_remark_t */
+    uint8_t state;  /* maf_state_t in which an early request comes */
+    bool follows;   /* another segment with messages, in the same packet */
+} maf_segment_more_t;
+
+/* A segment, or several reassembled by TCP. */
+typedef struct {
+    uint32_t packet;          /* with the next two: which one it is */
+    uint32_t offset;          /* of its first byte in its data source */
+    uint16_t source;          /* position of that data source in the packet */
+    uint8_t kind;             /* of its first piece, as are the next two: most have no other */
+    uint32_t length;          /* likewise */
+    maf_verdict_t *verdict;   /* likewise */
+    maf_segment_more_t *more; /* NULL if it has nothing else */
 } maf_segment_t;
 
 /* Is anything in it ours? */
 static inline bool
 maf_segment_is_ours(const maf_segment_t *segment)
 {
-    return segment->first.kind != MAF_PIECE_NONE;
+    return segment->kind != MAF_PIECE_NONE;
+}
+
+/* How many bytes TCP is asked for, or DESEGMENT_ONE_MORE_SEGMENT; 0 for none. */
+static inline uint32_t
+maf_segment_desegment_len(const maf_segment_t *segment)
+{
+    return segment->more ? segment->more->desegment_len : 0;
+}
+
+/* What few segments have, in this one: to be filled in. */
+maf_segment_more_t *maf_segment_more(maf_segment_t *segment);
+
+/* Add a piece at its end. Returns its number. */
+unsigned maf_segment_add_piece(maf_segment_t *segment, maf_piece_t piece);
+
+/* A piece, by its number from 0; the kind is MAF_PIECE_NONE behind the last one. */
+maf_piece_t maf_segment_piece(const maf_segment_t *segment, unsigned number);
+
+/* All bytes of a piece, if its first ones came in a segment that was held; else NULL. */
+const maf_bytes_t *maf_segment_whole(const maf_segment_t *segment, unsigned number);
+
+/* Segments, in the order of the capture. They stay where they are. */
+#define MAF_SEGMENTS_PER_BLOCK 16
+typedef struct {
+    wmem_array_t *blocks; /* maf_segment_t *, to so many of them */
+    unsigned count;
+} maf_segments_t;
+
+static inline maf_segment_t *
+maf_segment_at(const maf_segments_t *segments, unsigned position)
+{
+    maf_segment_t **blocks = (maf_segment_t **)wmem_array_get_raw(segments->blocks);
+
+    return &blocks[position / MAF_SEGMENTS_PER_BLOCK][position % MAF_SEGMENTS_PER_BLOCK];
 }
 
 /* A message, of MAF or of SOCKS, whose end has not come with its first byte. */
@@ -185,7 +227,7 @@ typedef struct {
     maf_side_of_t sides[2]; /* by maf_side_t */
     wmem_array_t *held;     /* maf_held_t, in the order of the capture, while provisional */
     uint32_t held_bytes;
-    wmem_array_t *segments; /* maf_segment_t *, in the order of the capture */
+    maf_segments_t segments;
     maf_session_t *session; /* NULL before MAF is selected, as is the next */
     maf_login_t *login;
     uint8_t closed; /* bits of tcp.completeness for FIN and RST, up to the last packet seen */
