@@ -81,8 +81,9 @@ method_of(const case_t *c)
 static const char *
 running_of(const case_t *c)
 {
-    return c->verdict->running ? id_of(c->pool, c->message->revision, c->verdict->running)
-                               : "the sub-method of the Do";
+    const maf_id_t *running = c->verdict->details ? c->verdict->details->running : NULL;
+
+    return running ? id_of(c->pool, c->message->revision, running) : "the sub-method of the Do";
 }
 
 /* What the spec's table of states would have allowed. */

@@ -98,7 +98,7 @@ take_offers(maf_login_t *login, const maf_message_t *message)
 static void
 begin_round(maf_login_t *login, maf_round_t *round)
 {
-    round->user_before = login->user;
+    round->user = login->user;
     if (login->last_round)
         login->last_round->next = round;
     else
@@ -177,8 +177,10 @@ maf_login_user(maf_login_t *login, maf_round_t *round, const char *name)
     login->user = valid_utf8(login->allocator, name);
     if (!login->first_user)
         login->first_user = login->user;
-    if (round)
+    if (round) {
         round->user = login->user;
+        round->names_user = true;
+    }
     changed(login);
 }
 
@@ -187,8 +189,6 @@ maf_login_user_of(const maf_login_t *login, const maf_verdict_t *verdict, bool i
 {
     if (verdict->round && verdict->round->user)
         return verdict->round->user;
-    if (verdict->round && verdict->round->user_before)
-        return verdict->round->user_before;
     return is_later_pass ? login->first_user : login->user;
 }
 

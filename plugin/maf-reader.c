@@ -164,8 +164,7 @@ wait_for(maf_reader_t *reader, uint32_t missing)
         maf_segment_more_t *more = maf_segment_more(reader->segment);
 
         more->desegment_offset = (int)(reader->base + reader->offset - reader->carried);
-        more->desegment_len =
-            missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
+        more->desegment_len = missing == MAF_MISSING_UNKNOWN ? DESEGMENT_ONE_MORE_SEGMENT : missing;
     }
     return pending;
 }

@@ -50,14 +50,14 @@ struct maf_session {
     uint32_t round_messages; /* of it so far, the do included */
     nstime_t round_begin;    /* time of its do */
     uint32_t methods_run;    /* rounds that ran a sub-method */
-    uint32_t do_packet;      /* packet of the do in force, 0 if there is none */
-    const maf_id_t *running; /* its METHOD */
+    bool do_in_force;        /* the round's */
+    const maf_id_t *running; /* METHOD in force; NULL if none is known */
     uint32_t oem_from;       /* by side, 1 << maf_side_t: has sent an OEM that is not answered yet */
 
     /* Lists count from 1. A relative download adds to the lists before it, an absolute one begins anew. */
     uint32_t list;            /* the last list */
     uint32_t download;        /* the list that the download in force began with */
-    wmem_map_t *offered;      /* METHOD of 4 bytes to the last list that offered it */
+    wmem_tree_t *offered;     /* METHOD of 4 bytes to the last list that offered it */
     wmem_map_t *offered_long; /* the same for ids of other lengths; NULL until there is one */
     more_t more;
     uint16_t asked; /* FLAGS of the last request for more: what kind of download */
@@ -187,7 +187,7 @@ static uint32_t
 list_that_offered(const maf_session_t *session, const maf_id_t *id)
 {
     if (id->length == MAF_COMPACT_ID_LEN)
-        return GPOINTER_TO_UINT(wmem_map_lookup(session->offered, GUINT_TO_POINTER(id->compact)));
+        return GPOINTER_TO_UINT(wmem_tree_lookup32(session->offered, id->compact));
     return session->offered_long ? GPOINTER_TO_UINT(wmem_map_lookup(session->offered_long, id)) : 0;
 }
 
@@ -197,12 +197,20 @@ note_offer(maf_session_t *session, const maf_id_t *id)
     void *list = GUINT_TO_POINTER(session->list);
 
     if (id->length == MAF_COMPACT_ID_LEN) {
-        wmem_map_insert(session->offered, GUINT_TO_POINTER(id->compact), list);
+        wmem_tree_insert32(session->offered, id->compact, list);
         return;
     }
     if (!session->offered_long)
         session->offered_long = wmem_map_new(session->allocator, id_hash, id_equal);
     wmem_map_insert(session->offered_long, id_new(session->allocator, id), list);
+}
+
+static maf_details_t *
+details_of(const maf_session_t *session, maf_verdict_t *verdict)
+{
+    if (!verdict->details)
+        verdict->details = wmem_new0(session->allocator, maf_details_t);
+    return verdict->details;
 }
 
 /* One METHOD of a list; offered in a list from `since` on, it is offered again. */
@@ -259,7 +267,8 @@ take_list(maf_session_t *session, const maf_message_t *message, maf_verdict_t *v
         offer_violations[offers.position - 1] = violation;
         verdict->violations |= violation;
     }
-    verdict->offer_violations = offer_violations;
+    if (offer_violations)
+        details_of(session, verdict)->offer_violations = offer_violations;
 }
 
 /* Instructions */
@@ -279,11 +288,12 @@ take_do(maf_session_t *session, const maf_message_t *message, uint32_t packet, c
         return 0;
     round = wmem_new0(session->allocator, maf_round_t);
     round->number = session->round ? session->round->number + 1 : 1;
+    round->packet = packet;
     round->method = id_keep(session->allocator, &message->id);
     session->round = round;
     session->round_messages = 0;
     session->round_begin = *when;
-    session->do_packet = packet;
+    session->do_in_force = true;
     session->running = &round->method;
     if (!is_method(&message->id))
         return MAF_VIOLATION_NOT_A_METHOD;
@@ -368,9 +378,13 @@ link_message(maf_session_t *session, maf_verdict_t *verdict, const nstime_t *whe
     if (last)
         last->next = verdict;
     if (last && last->from != verdict->from) {
+        nstime_t time;
+
+        nstime_delta(&time, when, &session->last_when);
         verdict->response_to = last->packet;
         verdict->answers = last->instr;
-        nstime_delta(&verdict->response_time, when, &session->last_when);
+        verdict->response_secs = time.secs;
+        verdict->response_nsecs = time.nsecs;
         for (maf_verdict_t *asking = session->asking; asking != verdict; asking = asking->next)
             asking->response_in = verdict->packet;
     }
@@ -472,14 +486,14 @@ take_message(maf_session_t *session, const maf_message_t *message, const nstime_
     verdict->violations |= misplaced | unanswered | judge_header(message);
 
     if (message->instr == MAF_INSTR_PROCESS || message->instr == MAF_INSTR_WHAT_NEXT)
-        verdict->do_in = session->do_packet;
+        verdict->follows_do = session->do_in_force;
     if (state != MAF_STATE_EXECUTING) {
-        session->do_packet = 0;
+        session->do_in_force = false;
         session->running = NULL;
     }
     if (has_ended(state) && misplaced != MAF_VIOLATION_DIRECTION) {
         if (session->progress < PROGRESS_FAILED && message->instr != MAF_INSTR_SUPPORTED)
-            verdict->ending = ending_new(session, when);
+            details_of(session, verdict)->ending = ending_new(session, when);
         session->progress =
             MAX(session->progress, state == MAF_STATE_SUCCEEDED ? PROGRESS_SUCCEEDED : PROGRESS_FAILED);
     }
@@ -502,7 +516,7 @@ maf_session_new(wmem_allocator_t *allocator, int revision, bool late)
     maf_session_t *session = wmem_new0(allocator, maf_session_t);
 
     session->allocator = allocator;
-    session->offered = wmem_map_new(allocator, g_direct_hash, g_direct_equal);
+    session->offered = wmem_tree_new(allocator);
     session->state = late ? MAF_STATE_UNKNOWN : MAF_STATE_AWAITING_LIST;
     session->revision = revision;
     session->unsure = late ? UNSURE_NEXT : 0;
@@ -560,6 +574,7 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
                     const nstime_t *when, maf_order_t order)
 {
     maf_verdict_t *verdict = wmem_new0(session->allocator, maf_verdict_t);
+    const maf_id_t *running = session->running;
 
     if (session->progress == PROGRESS_NONE) {
         session->progress = PROGRESS_BEGUN;
@@ -570,7 +585,6 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
     verdict->from = (uint8_t)from;
     verdict->state_before = session->state;
     verdict->revision = message->revision;
-    verdict->running = session->running;
     if (order != MAF_ORDER_GUESSED)
         session->newest = MAX(session->newest, message->revision);
     link_message(session, verdict, when);
@@ -583,9 +597,11 @@ maf_session_message(maf_session_t *session, const maf_message_t *message, maf_si
         maf_session_lose_track(session);
     if (order == MAF_ORDER_GUESSED) {
         verdict->violations = 0;
-        if (message->instr == MAF_INSTR_SUPPORTED)
-            verdict->offer_violations = NULL;
+        if (verdict->details)
+            verdict->details->offer_violations = NULL;
     }
+    if (verdict->violations)
+        details_of(session, verdict)->running = running;
 
     if (order == MAF_ORDER_IN_SEQUENCE)
         session->unsure &= (uint8_t)~UNSURE_OF(from);

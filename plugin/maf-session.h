@@ -75,19 +75,20 @@ typedef enum {
 
 /* What a do and all that follows have in common, until the next do. */
 typedef struct maf_round {
-    uint32_t number; /* counted from 1 */
-    uint32_t gap;    /* place of the first message before which bytes may be missing; 0: none */
-    uint8_t outcome; /* maf_outcome_t, once there is a decision */
-    bool refused;    /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
-    void *payload;   /* for the same, to keep what it needs */
+    uint32_t number;  /* counted from 1 */
+    uint32_t packet;  /* number of the packet with its do */
+    uint32_t gap;     /* place of the first message before which bytes may be missing; 0: none */
+    uint8_t outcome;  /* maf_outcome_t, once there is a decision */
+    bool refused;     /* for whoever dissects the sub-method's DATA, to say that the server refused in it */
+    bool names_user;  /* the login's (maf-login.h), as is the next: whether `user` has been named in the round
+                       */
+    const char *user; /* whom the round has named, else the last one named before it; NULL if nobody */
+    void *payload;    /* for whoever dissects DATA, to keep what it needs */
     maf_id_t method;
     /* Of the message by which the server went on after what next?; NULL if it has not come. */
     const struct maf_verdict *decision;
-    nstime_t duration; /* until that message */
-    /* The login's (maf-login.h): */
-    const char *user;        /* whom the round has named; NULL if nobody */
-    const char *user_before; /* the last one named before the round */
-    struct maf_round *next;  /* NULL in the last round */
+    nstime_t duration;      /* until that message */
+    struct maf_round *next; /* NULL in the last round, as far as the login (maf-login.h) knows */
 } maf_round_t;
 
 /* How a session went; only on the message that ended it. */
@@ -95,6 +96,13 @@ typedef struct {
     uint32_t rounds;
     nstime_t duration; /* since the first MAF message */
 } maf_ending_t;
+
+/* What few messages have. */
+typedef struct {
+    const maf_id_t *running; /* on one with a violation: METHOD in force before it; NULL if unknown */
+    const uint32_t *offer_violations; /* of a list, per METHOD its MAF_VIOLATION_*; NULL if none has any */
+    const maf_ending_t *ending;       /* NULL unless the message ended the session */
+} maf_details_t;
 
 /*
  * What is known of one message. Belongs to the session's allocator. All is final when maf_session_message()
@@ -110,25 +118,43 @@ typedef struct maf_verdict {
     uint8_t state;            /* maf_state_t after this message */
     uint8_t answers;          /* INSTR of the message this one answers */
     bool is_recorded;         /* what is wrong with it is in the login */
+    bool follows_do;          /* process, what next: the do of their round has been seen, and is in force */
     uint32_t response_to;     /* packet of the message this one answers; 0 if none */
     uint32_t response_in;     /* packet of the next message from the other side; 0 if none yet */
-    nstime_t response_time;   /* since the message this one answers */
-    uint32_t do_in;           /* process, what next: packet of their do; 0 if not seen */
+    int64_t response_secs;    /* seconds since the message this one answers, */
+    int32_t response_nsecs;   /* and nanoseconds: an nstime_t takes four bytes more */
     uint32_t place;           /* among the round's messages, counted from 1; 0 if there is no round */
     maf_round_t *round;       /* the message's round; NULL before the first do */
-    const maf_id_t *running;  /* METHOD in force before this message; NULL if none is known */
     struct maf_verdict *next; /* of the session's next message; NULL if there is none yet */
-    union {                   /* of a list the first, of any other message the second */
-        const uint32_t *offer_violations; /* per METHOD its MAF_VIOLATION_*; NULL if none has any */
-        const maf_ending_t *ending;       /* NULL unless this message ended the session */
-    };
+    maf_details_t *details;   /* NULL if there are none */
 } maf_verdict_t;
+
+/* Time since the message that this one answers. */
+static inline nstime_t
+maf_response_time(const maf_verdict_t *verdict)
+{
+    return (nstime_t){.secs = (time_t)verdict->response_secs, .nsecs = verdict->response_nsecs};
+}
+
+/* Process, what next: number of the packet with their do; 0 if it has not been seen. */
+static inline uint32_t
+maf_do_in(const maf_verdict_t *verdict)
+{
+    return verdict->follows_do ? verdict->round->packet : 0;
+}
+
+/* MAF_VIOLATION_* of each METHOD of a list; NULL if none has any. */
+static inline const uint32_t *
+maf_offer_violations_of(const maf_verdict_t *verdict)
+{
+    return verdict->details ? verdict->details->offer_violations : NULL;
+}
 
 /* How the session went, on the message that ended it; else NULL. */
 static inline const maf_ending_t *
 maf_ending_of(const maf_verdict_t *verdict)
 {
-    return verdict->instr == MAF_INSTR_SUPPORTED ? NULL : verdict->ending;
+    return verdict->details ? verdict->details->ending : NULL;
 }
 
 /* A do that is being obeyed: not do FAILURE, and not one whose METHOD could not be read. */

@@ -164,12 +164,12 @@ static void
 show_offer(const view_t *view, proto_tree *tree, uint32_t offset, const maf_id_t *id, uint32_t position)
 {
     const unsigned revision = view->message->revision;
+    const uint32_t *violations = maf_offer_violations_of(view->verdict);
     proto_item *item = show_id(view, tree, &offered_fields, offset, id, maf_method_name(revision, id));
 
-    if (view->verdict->offer_violations && view->verdict->offer_violations[position])
+    if (violations && violations[position])
         maf_expert_offer(view->pinfo, item, view->message, view->verdict,
-                         view->verdict->is_recorded ? NULL : view->login, id,
-                         view->verdict->offer_violations[position]);
+                         view->verdict->is_recorded ? NULL : view->login, id, violations[position]);
 }
 
 /* DATA */
@@ -263,7 +263,7 @@ show_list(view_t *view)
 
     view->parts[MAF_PART_NMETHODS] = proto_tree_add_item(view->tree, hf_nmethods, view->tvb, MAF_HEADER_LEN,
                                                          message->nmethods_width, ENC_BIG_ENDIAN);
-    if (!message->list || (!view->tree && !view->verdict->offer_violations))
+    if (!message->list || (!view->tree && !maf_offer_violations_of(view->verdict)))
         return;
     item = proto_tree_add_item(view->tree, hf_methods, view->tvb, (int)message->list_offset,
                                (int)(message->nmethods * MAF_METHOD_LEN), ENC_NA);
@@ -297,7 +297,7 @@ show_groups(view_t *view)
     uint32_t offset;
     maf_id_t id;
 
-    if (!message->list || (!view->tree && !view->verdict->offer_violations))
+    if (!message->list || (!view->tree && !maf_offer_violations_of(view->verdict)))
         return;
     for (bool new_group = true; maf_offers_next(&offers, &id, &offset); new_group = offers.count == 0) {
         if (new_group)
@@ -425,11 +425,13 @@ show_session(const view_t *view)
     }
     if (maf_begins_round(view->message, verdict) && verdict->round->decision)
         add_generated_time(view, hf_round_duration, &verdict->round->duration);
-    if (verdict->do_in)
-        add_generated_uint(view, hf_do_in, verdict->do_in);
+    if (verdict->follows_do)
+        add_generated_uint(view, hf_do_in, maf_do_in(verdict));
     if (verdict->response_to) {
+        const nstime_t response_time = maf_response_time(verdict);
+
         add_generated_uint(view, hf_response_to, verdict->response_to);
-        add_generated_time(view, hf_response_time, &verdict->response_time);
+        add_generated_time(view, hf_response_time, &response_time);
     }
     if (verdict->response_in)
         add_generated_uint(view, hf_response_in, verdict->response_in);

@@ -112,7 +112,7 @@ add_methods(json_dumper *json, wmem_allocator_t *pool, const maf_login_t *login)
             add_time(json, "duration", &round->duration);
         else
             add_string(json, "duration", NULL);
-        add_string(json, "user", round->user);
+        add_string(json, "user", round->names_user ? round->user : NULL);
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);

@@ -299,14 +299,13 @@ srt_packet(void *tapdata, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
 
     while ((message = next_message(login, progress)) != NULL) {
         const bool by_server = message->from == MAF_SERVER;
+        const nstime_t time = maf_response_time(message);
 
         if (!message->response_to)
             continue;
-        add_time(srt, by_server ? SRT_BY_SERVER : SRT_BY_CLIENT, message->answers, &message->response_time,
-                 message->packet);
+        add_time(srt, by_server ? SRT_BY_SERVER : SRT_BY_CLIENT, message->answers, &time, message->packet);
         if (by_server)
-            add_time(srt, SRT_SERVERS, row_in(srt, SRT_SERVERS, server), &message->response_time,
-                     message->packet);
+            add_time(srt, SRT_SERVERS, row_in(srt, SRT_SERVERS, server), &time, message->packet);
     }
     while ((round = next_decided(login, progress)) != NULL) {
         const char *method = maf_method_label(pinfo->pool, (unsigned)login->revision, &round->method);

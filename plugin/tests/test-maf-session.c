@@ -212,12 +212,12 @@ test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpuint(second_do->round->number, ==, 2);
     g_assert_true(success->round == second_do->round);
 
-    g_assert_cmpuint(list->do_in, ==, 0);
-    g_assert_cmpuint(first_do->do_in, ==, 0);
-    g_assert_cmpuint(process->do_in, ==, 2);
-    g_assert_cmpuint(what_next->do_in, ==, 2);
-    g_assert_cmpuint(second_what_next->do_in, ==, 5);
-    g_assert_cmpuint(success->do_in, ==, 0);
+    g_assert_cmpuint(maf_do_in(list), ==, 0);
+    g_assert_cmpuint(maf_do_in(first_do), ==, 0);
+    g_assert_cmpuint(maf_do_in(process), ==, 2);
+    g_assert_cmpuint(maf_do_in(what_next), ==, 2);
+    g_assert_cmpuint(maf_do_in(second_what_next), ==, 5);
+    g_assert_cmpuint(maf_do_in(success), ==, 0);
 
     g_assert_cmpuint(list->response_to, ==, 0);
     g_assert_cmpuint(list->response_in, ==, 2);
@@ -228,8 +228,8 @@ test_login(fixture_t *f, const void *late G_GNUC_UNUSED)
     g_assert_cmpuint(what_next->response_in, ==, 5);
     g_assert_cmpuint(second_do->response_to, ==, 4);
     g_assert_cmpuint(success->response_in, ==, 0);
-    g_assert_cmpint(second_do->response_time.secs, ==, 1);
-    g_assert_cmpint(second_do->response_time.nsecs, ==, 500000000);
+    g_assert_cmpint(maf_response_time(second_do).secs, ==, 1);
+    g_assert_cmpint(maf_response_time(second_do).nsecs, ==, 500000000);
 
     g_assert_true(first_do->round->decision == second_do);
     g_assert_cmpint(first_do->round->duration.secs, ==, 4);
@@ -301,8 +301,8 @@ test_relative_download(fixture_t *f, const void *late G_GNUC_UNUSED)
     check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
     verdict = send_list(f, OTHER, TEST);
     check(verdict, MAF_STATE_AWAITING_DECISION, MAF_VIOLATION_DUPLICATE_OFFER);
-    g_assert_cmphex(verdict->offer_violations[0], ==, 0);
-    g_assert_cmphex(verdict->offer_violations[1], ==, MAF_VIOLATION_DUPLICATE_OFFER);
+    g_assert_cmphex(maf_offer_violations_of(verdict)[0], ==, 0);
+    g_assert_cmphex(maf_offer_violations_of(verdict)[1], ==, MAF_VIOLATION_DUPLICATE_OFFER);
     check(send_do(f, TEST), MAF_STATE_EXECUTING, 0);
     send_what_next(f);
     check(send_do(f, OTHER), MAF_STATE_EXECUTING, 0);
@@ -368,7 +368,7 @@ test_wrong_process(fixture_t *f, const void *late G_GNUC_UNUSED)
     send_do(f, TEST);
     verdict = send_process(f, MAF_CLIENT, OTHER);
     check(verdict, MAF_STATE_EXECUTING, MAF_VIOLATION_METHOD_MISMATCH);
-    g_assert_cmphex(verdict->running->compact, ==, TEST);
+    g_assert_cmphex(verdict->details->running->compact, ==, TEST);
     check(send_process(f, MAF_CLIENT, TEST), MAF_STATE_EXECUTING, 0);
 }
 
@@ -487,7 +487,7 @@ test_late(fixture_t *f, const void *late G_GNUC_UNUSED)
 
     check(verdict, MAF_STATE_EXECUTING, 0);
     g_assert_null(verdict->round);
-    g_assert_cmpuint(verdict->do_in, ==, 0);
+    g_assert_cmpuint(maf_do_in(verdict), ==, 0);
     check(send_what_next(f), MAF_STATE_AWAITING_DECISION, 0);
     check(send_more(f, MAF_FLAGS_RELATIVE), MAF_STATE_AWAITING_MORE, 0);
     check(send_list(f, TEST), MAF_STATE_AWAITING_DECISION, 0);
