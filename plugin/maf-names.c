@@ -1,5 +1,5 @@
 /* maf-names.c
- * Names of instructions, states and outcomes
+ * Names of the protocol, its instructions, states and outcomes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

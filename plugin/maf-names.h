@@ -1,5 +1,5 @@
 /* maf-names.h
- * Names of instructions, states and outcomes
+ * Names of the protocol, its instructions, states and outcomes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,11 +11,13 @@
 
 #include <epan/proto.h>
 
+#define MAF_NAME "Multi-Authentication Framework"
+
 /* For the fields */
-extern const value_string maf_instr_names_00[];
-extern const value_string maf_instr_names_01[]; /* INSTR, as revision 00 has it */
-extern const value_string maf_state_names[];    /* maf_state_t */
-extern const value_string maf_outcome_names[];  /* maf_outcome_t of a login */
+extern const value_string maf_instr_names_00[]; /* INSTR, as revision 00 has it */
+extern const value_string maf_instr_names_01[];
+extern const value_string maf_state_names[];   /* maf_state_t */
+extern const value_string maf_outcome_names[]; /* maf_outcome_t of a login */
 
 /* The name of an instruction (draft-00, Subnegotiation, INSTR; draft-01 for revision 1). Static; never NULL.
  */

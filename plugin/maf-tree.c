@@ -158,6 +158,7 @@ show_method(view_t *view)
     item = proto_tree_add_string(view->tree, hf_method_name, view->tvb, (int)message->id_offset,
                                  message->id.length, name);
     proto_item_set_generated(item);
+    proto_item_set_hidden(item); /* the line above has the name, too */
 }
 
 static void
@@ -237,8 +238,8 @@ show_len_and_data(view_t *view, uint32_t after)
         proto_tree_add_item(view->tree, hf_pad, view->tvb, (int)after, (int)(message->len_offset - after),
                             ENC_NA);
     if (view->tree)
-        view->parts[MAF_PART_LEN] = proto_tree_add_item(
-            view->tree, hf_len, view->tvb, (int)message->len_offset, MAF_LEN_LEN, ENC_BIG_ENDIAN);
+        view->parts[MAF_PART_LEN] = proto_tree_add_uint(view->tree, hf_len, view->tvb,
+                                                        (int)message->len_offset, MAF_LEN_LEN, message->len);
     show_data(view);
 }
 
@@ -356,15 +357,15 @@ show_header(view_t *view)
     const maf_message_t *message = view->message;
 
     view->parts[MAF_PART_INSTR] =
-        proto_tree_add_item(view->tree, message->revision == MAF_VER_00 ? hf_instr_00 : hf_instr_01,
-                            view->tvb, 0, 1, ENC_BIG_ENDIAN);
-    view->parts[MAF_PART_VER] = proto_tree_add_item(view->tree, hf_ver, view->tvb, 1, 1, ENC_BIG_ENDIAN);
+        proto_tree_add_uint(view->tree, message->revision == MAF_VER_00 ? hf_instr_00 : hf_instr_01,
+                            view->tvb, 0, 1, message->instr);
+    view->parts[MAF_PART_VER] = proto_tree_add_uint(view->tree, hf_ver, view->tvb, 1, 1, message->ver);
     if (message->instr == MAF_INSTR_REQUEST_MORE)
         view->parts[MAF_PART_FLAGS] = proto_tree_add_bitmask(view->tree, view->tvb, 2, hf_flags, ett_flags,
                                                              request_more_flags, ENC_BIG_ENDIAN);
     else
         view->parts[MAF_PART_FLAGS] =
-            proto_tree_add_item(view->tree, hf_flags, view->tvb, 2, 2, ENC_BIG_ENDIAN);
+            proto_tree_add_uint(view->tree, hf_flags, view->tvb, 2, 2, message->flags);
 }
 
 /* What the session knows of the message */
@@ -407,6 +408,20 @@ show_login(const view_t *view)
         add_generated_string(view, hf_session_closed_by, login->closed_by);
 }
 
+/* Only shown where METHOD is another one, or there is none. */
+static void
+show_round_method(const view_t *view)
+{
+    const maf_verdict_t *verdict = view->verdict;
+    const maf_id_t *method = &verdict->round->method;
+    proto_item *item = proto_tree_add_string(view->tree, hf_round_method, view->tvb, 0, 0,
+                                             maf_method_name(verdict->revision, method));
+
+    proto_item_set_generated(item);
+    if (view->parts[MAF_PART_METHOD] && maf_id_equal(method, &view->message->id))
+        proto_item_set_hidden(item);
+}
+
 static void
 show_session(const view_t *view)
 {
@@ -420,8 +435,7 @@ show_session(const view_t *view)
         add_generated_uint(view, hf_state, verdict->state);
     if (verdict->round) {
         add_generated_uint(view, hf_round, verdict->round->number);
-        add_generated_string(view, hf_round_method,
-                             maf_method_name(verdict->revision, &verdict->round->method));
+        show_round_method(view);
     }
     if (maf_begins_round(view->message, verdict) && verdict->round->decision)
         add_generated_time(view, hf_round_duration, &verdict->round->duration);
@@ -482,7 +496,7 @@ maf_tree_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const maf_
         else
             col_append_sep_str(pinfo->cinfo, COL_INFO, ", ", phrase);
         if (tree)
-            proto_item_append_text(top, ", %s", phrase);
+            proto_item_set_text(top, MAF_NAME ", %s", phrase);
     }
 }
 
@@ -573,7 +587,9 @@ maf_tree_register(int proto)
           "The sub-method that is run, as a number; in Success and Failure, the result (METHOD)", HFILL}},
         {&hf_method_name,
          {"Method name", "maf.method.name", FT_STRING, BASE_NONE, NULL, 0,
-          "Name of the sub-method or result, or of the range that its number is in", HFILL}},
+          "Name of the sub-method or result, or of the range that its number is in; hidden, because Method "
+          "shows it as well",
+          HFILL}},
         {&hf_len,
          {"Length", "maf.len", FT_UINT32, BASE_DEC, NULL, 0, "Length of DATA in bytes (LEN, DLEN)", HFILL}},
         {&hf_data,
@@ -639,7 +655,10 @@ maf_tree_register(int proto)
           "Number of the round that this message belongs to, from 1; each Do begins a round", HFILL}},
         {&hf_round_method,
          {"Sub-method run", "maf.round.method", FT_STRING, BASE_NONE, NULL, 0,
-          "Name of the sub-method that this round runs; in the result, of the last one run", HFILL}},
+          "Name of the sub-method that this round runs; in the result, of the last one run; hidden where "
+          "Method "
+          "shows it as well",
+          HFILL}},
         {&hf_round_duration,
          {"Round duration", "maf.round.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
           "Time from the Do of the round to the server's next decision", HFILL}},

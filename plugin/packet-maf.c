@@ -14,6 +14,7 @@
 
 #include "maf-expert.h"
 #include "maf-methods.h"
+#include "maf-names.h"
 #include "maf-prefs.h"
 #include "maf-protocol.h"
 #include "maf-tree.h"
@@ -73,7 +74,7 @@ register_preferences(int proto)
 int
 proto_register_maf(void)
 {
-    const int proto = proto_register_protocol("Multi-Authentication Framework", "MAF", "maf");
+    const int proto = proto_register_protocol(MAF_NAME, "MAF", "maf");
 
     maf_tree_register(proto);
     maf_expert_register(proto);
