@@ -4,10 +4,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "log.h"
+#include "net.h"
 
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -32,12 +31,10 @@ is_shown(gunichar c)
            g_unichar_type(c) != G_UNICODE_PARAGRAPH_SEPARATOR;
 }
 
-/* What polls as writable takes PIPE_BUF bytes without blocking, be it a pipe, a terminal or a file. */
 static gboolean
 write_at_once(const char *text)
 {
-    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, MIN(strlen(text), PIPE_BUF)) > 0;
+    return net_write(STDERR_FILENO, text, strlen(text)) > 0;
 }
 
 void

@@ -269,14 +269,13 @@ leave(peer_t *peer)
 static status_t
 connect_standard_streams(const options_t *options)
 {
-    const relay_end_t streams = {.in = STDIN_FILENO, .out = STDOUT_FILENO, .last = isatty(STDIN_FILENO) == 1};
     const socks_message_t message =
         socks_message_of(SOCKS_CMD_CONNECT, options->target_host, options->target_port);
     session_t session = {.options = options};
     socks_message_t reply;
 
     if (reach_target(&session, &message, &reply))
-        peer_relay(&session.peer, &streams);
+        peer_relay(&session.peer, STDIN_FILENO, STDOUT_FILENO);
     return leave(&session.peer);
 }
 
@@ -317,8 +316,7 @@ serve(connection_t *connection, gconstpointer data)
         if (peer_send(&program) && reached) {
             peer_expect(&program, NULL);
             g_byte_array_append(session.peer.out, program.in.bytes->data, program.in.bytes->len);
-            program.reset = !peer_relay(
-                &session.peer, &(relay_end_t){.in = program.fd, .out = program.fd, .is_socket = TRUE});
+            program.reset = !peer_relay(&session.peer, program.fd, program.fd);
         }
     } else {
         g_autofree char *text = peer_explain(&program);

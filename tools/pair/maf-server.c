@@ -235,10 +235,11 @@ reply_and_relay(client_t *client, const socks_message_t *request)
                  why ? ": " : "", why ? why : "");
         return;
     }
-    const gboolean done =
-        sent && peer_relay(peer, &(relay_end_t){.in = target, .out = target, .is_socket = TRUE});
+    const gboolean done = sent && peer_relay(peer, target, target);
     if (client->options->peer.verbose)
         log_line(peer->name, "%s", done ? "closed" : peer->in.error->message);
+    if (peer->reset)
+        net_prepare_reset(target);
     close(target);
 }
 

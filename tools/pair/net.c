@@ -25,9 +25,9 @@
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
-#define IDLE_MAX        8     /* threads that stay for connections to come */
-#define PAUSE           10000 /* microseconds between looks at whether threads have ended */
-#define END_PAUSES      200   /* of them at the end */
+#define IDLE_MAX        8      /* threads that wait for connections */
+#define ACCEPT_PAUSE    100000 /* microseconds after accept(2) has failed */
+#define END_TIME        2      /* seconds */
 
 /* Time */
 
@@ -41,19 +41,19 @@ gboolean
 net_wait(int fd, short events, gint64 deadline)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
-    int count;
+    gint64 left;
 
-    do {
-        const gint64 left = (deadline - g_get_monotonic_time() + 999) / 1000;
-        count = poll(&poll_fd, 1, (int)CLAMP(left, 0, G_MAXINT));
-    } while (count < 0 && errno == EINTR);
-    return count > 0;
+    while ((left = deadline - g_get_monotonic_time()) > 0) {
+        if (poll(&poll_fd, 1, (int)MIN((left + 999) / 1000, G_MAXINT)) > 0)
+            return TRUE;
+    }
+    return FALSE;
 }
 
 /* Connecting */
 
-void
-net_set_nodelay(int fd)
+static void
+set_nodelay(int fd)
 {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -97,13 +97,13 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     if (addresses)
         freeaddrinfo(addresses);
     if (fd >= 0)
-        net_set_nodelay(fd);
+        set_nodelay(fd);
     errno = error;
     return fd;
 }
 
-char *
-net_host(const struct sockaddr_in6 *address, guint16 *port)
+static char *
+host_of(const struct sockaddr_in6 *address, guint16 *port)
 {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
     const gboolean is_ipv6 = address->sin6_family == AF_INET6;
@@ -121,7 +121,7 @@ net_own_host(int fd, guint16 *port)
     struct sockaddr_in6 address = {.sin6_family = AF_UNSPEC};
 
     getsockname(fd, (struct sockaddr *)&address, &(socklen_t){sizeof address});
-    return net_host(&address, port);
+    return host_of(&address, port);
 }
 
 char *
@@ -132,105 +132,84 @@ net_host_port(const char *host, guint16 port)
 
 /* Relaying */
 
+gssize
+net_write(int fd, const void *bytes, gsize len)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    const gssize count = send(fd, bytes, len, MSG_DONTWAIT);
+
+    if (count >= 0 || errno != ENOTSOCK)
+        return count;
+    errno = EAGAIN;
+    return poll(&poll_fd, 1, 0) == 1 ? write(fd, bytes, MIN(len, PIPE_BUF)) : -1;
+}
+
 /* One direction. It has bytes to write, or it waits for more. */
 typedef struct pump {
-    const relay_end_t *from, *to;
+    int from, to;
+    gsize write_size;
     guint8 *buffer; /* none while there are no bytes: an idle tunnel needs none */
     gsize at, len;
     gboolean over;
 } pump_t;
 
-/* Nothing to read is the end, which becomes that of the other side. */
-static gssize
-pump_read(pump_t *pump)
-{
-    const relay_end_t *from = pump->from, *to = pump->to;
-
-    if (!pump->buffer)
-        pump->buffer = g_malloc(BUFFER_SIZE);
-    const gssize count = from->is_socket ? recv(from->in, pump->buffer, BUFFER_SIZE, MSG_DONTWAIT)
-                                         : read(from->in, pump->buffer, BUFFER_SIZE);
-    pump->at = 0;
-    pump->len = (gsize)MAX(count, 0);
-    pump->over = count == 0;
-    if (pump->over && to->is_socket)
-        shutdown(to->out, SHUT_WR);
-    else if (pump->over)
-        close(to->out);
-    return count;
-}
-
-/* Of a pipe, poll(2) promises no more than room for PIPE_BUF bytes. */
-static gssize
-pump_write(pump_t *pump)
-{
-    const relay_end_t *to = pump->to;
-    const gsize left = pump->len - pump->at, size = to->write_size ? MIN(to->write_size, left) : left;
-    const guint8 *next = pump->buffer + pump->at;
-    const gssize count = to->is_socket ? send(to->out, next, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                       : write(to->out, next, MIN(left, PIPE_BUF));
-
-    pump->at += (gsize)MAX(count, 0);
-    return count;
-}
-
-/* Does what poll() says it can. FALSE when the connection broke off. */
+/* Does what poll() says it can. The end of one side becomes that of the other. FALSE when the connection
+ * broke off. */
 static gboolean
 pump_go(pump_t *pump)
 {
-    const gboolean was_empty = pump->at == pump->len;
-    gssize count = was_empty ? pump_read(pump) : 0;
+    gssize count = 0;
 
-    /* What has just been read is tried at once, if that cannot block. */
-    if (pump->at < pump->len && (!was_empty || pump->to->is_socket))
-        count = pump_write(pump);
+    if (pump->at == pump->len) {
+        pump->buffer = pump->buffer ? pump->buffer : g_malloc(BUFFER_SIZE);
+        count = read(pump->from, pump->buffer, BUFFER_SIZE);
+        pump->at = 0;
+        pump->len = (gsize)MAX(count, 0);
+        pump->over = count == 0;
+        if (pump->over && shutdown(pump->to, SHUT_WR) != 0 && errno == ENOTSOCK)
+            close(pump->to);
+    }
+    if (pump->at < pump->len) {
+        const gsize left = pump->len - pump->at;
+        count = net_write(pump->to, pump->buffer + pump->at,
+                          pump->write_size ? MIN(pump->write_size, left) : left);
+        pump->at += (gsize)MAX(count, 0);
+    }
     if (count < 0 && errno != EAGAIN && errno != EINTR)
         return FALSE;
     if (pump->at == pump->len)
         g_clear_pointer(&pump->buffer, g_free);
-    else if (pump->to->write_size)
+    else if (pump->write_size)
         g_usleep(WRITE_PAUSE);
     return TRUE;
 }
 
-static gboolean
-relay(pump_t *pumps)
-{
-    while (!(pumps[0].over && (pumps[1].over || pumps[0].to->last)) &&
-           !(pumps[1].over && pumps[1].to->last)) {
-        struct pollfd fds[] = {{.fd = -1}, {.fd = -1}};
-        for (gsize i = 0; i < 2; i++) {
-            const pump_t *pump = &pumps[i];
-            const gboolean writes = pump->at < pump->len;
-            fds[i].fd = pump->over ? -1 : writes ? pump->to->out : pump->from->in;
-            fds[i].events = writes ? POLLOUT : POLLIN;
-        }
-        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR)
-            return FALSE;
-        for (gsize i = 0; i < 2; i++) {
-            if (fds[i].revents && !pump_go(&pumps[i]))
-                return FALSE;
-        }
-    }
-    return TRUE;
-}
-
 gboolean
-net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b)
+net_relay(int fd, gsize write_size, const GByteArray *sent, int in, int out)
 {
-    pump_t pumps[] = {{.from = a, .to = b, .len = sent->len}, {.from = b, .to = a}};
+    pump_t pumps[] = {{.from = fd, .to = out, .len = sent->len},
+                      {.from = in, .to = fd, .write_size = write_size}};
+    gboolean goes = TRUE;
 
     if (sent->len > 0)
         pumps[0].buffer = memcpy(g_malloc(sent->len), sent->data, sent->len);
-    const gboolean ended = relay(pumps);
-    const int error = errno;
-    for (gsize i = 0; i < 2; i++) {
-        if (!ended && pumps[i].from->is_socket)
-            net_prepare_reset(pumps[i].from->in);
-        g_free(pumps[i].buffer);
+    while (goes && !(pumps[0].over && (pumps[1].over || isatty(in)))) {
+        struct pollfd fds[] = {{.fd = -1}, {.fd = -1}};
+        for (gsize i = 0; i < 2; i++) {
+            const gboolean writes = pumps[i].at < pumps[i].len;
+            if (!pumps[i].over)
+                fds[i].fd = writes ? pumps[i].to : pumps[i].from;
+            fds[i].events = writes ? POLLOUT : POLLIN;
+        }
+        goes = poll(fds, G_N_ELEMENTS(fds), -1) >= 0 || errno == EINTR;
+        for (gsize i = 0; goes && i < 2; i++)
+            goes = !fds[i].revents || pump_go(&pumps[i]);
     }
+    const int error = errno;
+    g_free(pumps[0].buffer);
+    g_free(pumps[1].buffer);
     errno = error;
-    return ended;
+    return goes;
 }
 
 /* Listening */
@@ -241,16 +220,18 @@ net_relay(const relay_end_t *a, const GByteArray *sent, const relay_end_t *b)
  * connection.
  */
 static struct {
-    pthread_mutex_t mutex;
+    GMutex mutex;
     GQueue queues[STATES]; /* of connections, the oldest first */
-    guint idle;            /* threads that wait for a connection */
+    GCond one_ended;
+    gboolean ends; /* the program: it takes in nobody */
+    guint idle;    /* threads that wait for a connection */
 
     /* Which nobody changes any more: */
     int listener;
     guint most;
     service_serve_t serve;
     gconstpointer options;
-} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} shared;
 
 static gboolean
 start_listening(const char *host, guint16 port, const char *warning)
@@ -266,7 +247,7 @@ start_listening(const char *host, guint16 port, const char *warning)
         log_line(NULL, "cannot listen on %s, port %u: %s", host, port, g_strerror(errno));
         return FALSE;
     }
-    net_set_nodelay(fd); /* and so for what it accepts */
+    set_nodelay(fd); /* and so for what it accepts */
     shared.listener = fd;
     g_autofree char *own = net_own_host(fd, &port);
     g_autofree char *name = net_host_port(own, port);
@@ -289,18 +270,18 @@ move(connection_t *connection, connection_state_t state)
 void
 service_logged_in(connection_t *connection)
 {
-    pthread_mutex_lock(&shared.mutex);
+    g_mutex_lock(&shared.mutex);
     if (connection->state == LOGGING_IN)
         move(connection, LOGGED_IN);
-    pthread_mutex_unlock(&shared.mutex);
+    g_mutex_unlock(&shared.mutex);
 }
 
 gboolean
 service_made_room(const connection_t *connection)
 {
-    pthread_mutex_lock(&shared.mutex);
+    g_mutex_lock(&shared.mutex);
     const gboolean closed = connection->state == CLOSED;
-    pthread_mutex_unlock(&shared.mutex);
+    g_mutex_unlock(&shared.mutex);
     return closed;
 }
 
@@ -317,23 +298,17 @@ make_room(void)
     return TRUE;
 }
 
-/* Finds a place for the newcomer, once enough of the threads of closed connections, maybe at a password, are
- * done; under the mutex. */
+/* Is there a place for a newcomer, once enough of the threads of closed connections, maybe at a password, are
+ * done? Under the mutex. */
 static gboolean
-find_place(connection_t *connection)
+find_place(void)
 {
     const GQueue *queues = shared.queues;
 
-    g_queue_push_tail_link(&shared.queues[NEW], &connection->link);
-    while (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > shared.most) {
-        pthread_mutex_unlock(&shared.mutex);
-        g_usleep(PAUSE);
-        pthread_mutex_lock(&shared.mutex);
-    }
-    if (queues[LOGGING_IN].length + queues[LOGGED_IN].length >= shared.most && !make_room())
-        return FALSE;
-    move(connection, LOGGING_IN);
-    return TRUE;
+    while (shared.ends ||
+           (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > shared.most))
+        g_cond_wait(&shared.one_ended, &shared.mutex);
+    return queues[LOGGING_IN].length + queues[LOGGED_IN].length < shared.most || make_room();
 }
 
 static void *work(void *unused);
@@ -349,62 +324,59 @@ start_thread(void)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    if (pthread_create(&thread, &attributes, work, NULL) == 0) {
-        shared.idle++;
-    } else {
+    if (pthread_create(&thread, &attributes, work, NULL) != 0) {
         log_line(NULL, "no thread can be started");
         make_room();
     }
     pthread_attr_destroy(&attributes);
 }
 
-/* Serves a connection. Meanwhile another thread waits for the next one. */
+/* Serves a connection, while another thread waits for the next one. Called and left under the mutex. */
 static void
 take_in(int fd, const struct sockaddr_in6 *address)
 {
-    connection_t connection = {.fd = fd, .link = {.data = &connection}};
     guint16 port;
-    g_autofree char *host = net_host(address, &port);
-    g_autofree char *name = connection.name = net_host_port(host, port);
+    g_autofree char *host = host_of(address, &port);
+    g_autofree char *name = net_host_port(host, port);
+    connection_t connection = {.fd = fd, .name = name, .link = {.data = &connection}};
 
-    pthread_mutex_lock(&shared.mutex);
-    shared.idle--;
-    const gboolean found = find_place(&connection);
+    const gboolean found = find_place();
+    connection.state = found ? LOGGING_IN : CLOSED;
+    g_queue_push_tail_link(&shared.queues[connection.state], &connection.link);
     if (shared.idle == 0)
         start_thread();
-    pthread_mutex_unlock(&shared.mutex);
+    g_mutex_unlock(&shared.mutex);
     if (found)
         shared.serve(&connection, shared.options);
     else
         log_line(name, "closed: all %u connections are logged in", shared.most);
-    pthread_mutex_lock(&shared.mutex);
+    g_mutex_lock(&shared.mutex);
     g_queue_unlink(&shared.queues[connection.state], &connection.link);
     close(fd); /* not before nobody can find the connection: the number may go to the next one */
-    shared.idle++;
-    pthread_mutex_unlock(&shared.mutex);
+    g_cond_broadcast(&shared.one_ended);
 }
 
-/* A thread: one connection after the other, until there are threads enough without it. */
+/* A thread: one connection after the other, until enough other threads wait. */
 static void *
 work(void *unused G_GNUC_UNUSED)
 {
-    gboolean stays = TRUE;
-
-    while (stays) {
+    g_mutex_lock(&shared.mutex);
+    while (shared.idle < IDLE_MAX) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
+        shared.idle++;
+        g_mutex_unlock(&shared.mutex);
         const int fd =
             accept4(shared.listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_in(fd, &peer);
-        } else if (errno != ECONNABORTED && errno != EINTR) {
+        if (fd < 0) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
-            g_usleep(10 * PAUSE);
+            g_usleep(ACCEPT_PAUSE);
         }
-        pthread_mutex_lock(&shared.mutex);
-        stays = shared.idle <= IDLE_MAX;
-        shared.idle -= stays ? 0 : 1;
-        pthread_mutex_unlock(&shared.mutex);
+        g_mutex_lock(&shared.mutex);
+        shared.idle--;
+        if (fd >= 0)
+            take_in(fd, &peer);
     }
+    g_mutex_unlock(&shared.mutex);
     return NULL;
 }
 
@@ -412,18 +384,19 @@ work(void *unused G_GNUC_UNUSED)
 static void
 close_all(void)
 {
-    guint left = 1;
+    const gint64 deadline = net_deadline(END_TIME);
+    const GQueue *queues = shared.queues;
 
-    for (guint i = 0; i < END_PAUSES && left > 0; i++, g_usleep(PAUSE)) {
-        pthread_mutex_lock(&shared.mutex);
-        left = 0;
-        for (connection_state_t state = LOGGING_IN; state < STATES; state++) {
-            left += shared.queues[state].length;
-            for (const GList *link = shared.queues[state].head; link; link = link->next)
-                shutdown(((const connection_t *)link->data)->fd, SHUT_RDWR);
-        }
-        pthread_mutex_unlock(&shared.mutex);
+    g_mutex_lock(&shared.mutex);
+    shared.ends = TRUE;
+    for (gsize state = 0; state < STATES; state++) {
+        for (const GList *link = queues[state].head; link; link = link->next)
+            shutdown(((const connection_t *)link->data)->fd, SHUT_RDWR);
     }
+    while (queues[LOGGING_IN].length + queues[LOGGED_IN].length + queues[CLOSED].length > 0 &&
+           g_cond_wait_until(&shared.one_ended, &shared.mutex, deadline))
+        continue;
+    g_mutex_unlock(&shared.mutex);
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -432,12 +405,10 @@ descriptors_for(guint most)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return most;
+    getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    const rlim_t enough = limit.rlim_cur > DESCRIPTORS_OWN ? (limit.rlim_cur - DESCRIPTORS_OWN) / 2 : 1;
-    return (guint)MIN(most, MAX(enough, 1));
+    return (guint)MIN(most, (MAX(limit.rlim_cur, DESCRIPTORS_OWN + 2) - DESCRIPTORS_OWN) / 2);
 }
 
 status_t
@@ -456,9 +427,9 @@ service_run(const char *host, guint16 port, guint most, service_serve_t serve, g
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before anybody knows that it runs */
     if (!start_listening(host, port, warning))
         return STATUS_NETWORK;
-    pthread_mutex_lock(&shared.mutex);
+    g_mutex_lock(&shared.mutex);
     start_thread();
-    pthread_mutex_unlock(&shared.mutex);
+    g_mutex_unlock(&shared.mutex);
     sigwait(&signals, &signal);
     close_all();
     return STATUS_OK;

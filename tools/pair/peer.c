@@ -48,14 +48,13 @@ flush(peer_t *peer)
     gboolean sent = TRUE;
 
     for (gsize at = 0; sent && at < out->len;) {
-        const gssize count =
-            send(peer->fd, out->data + at, MIN(size, out->len - at), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const gssize count = net_write(peer->fd, out->data + at, MIN(size, out->len - at));
         at += (gsize)MAX(count, 0);
-        if (count < 0 && errno != EAGAIN && errno != EINTR)
+        if (count < 0 && errno != EAGAIN)
             sent = fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
         else if (count < 0 && !net_wait(peer->fd, POLLOUT, deadline))
             sent = fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
-        else if (peer->options->write_size && at < out->len)
+        else if (at < out->len && peer->options->write_size)
             g_usleep(WRITE_PAUSE);
     }
     explicit_bzero(out->data, out->len);
@@ -108,25 +107,20 @@ fill(reader_t *in, gsize missing)
         fail(&in->error, STATUS_VIOLATION, "a message of more than %u bytes", peer->options->message_size);
     if (in->error || !flush(peer))
         return;
-    const gint64 left = MIN(peer->deadline, peer->login_deadline) - g_get_monotonic_time();
-    const gint64 tenths = left / (G_USEC_PER_SEC / 10) + 1; /* rounded: one call for most logins */
-    const struct timeval limit = {.tv_sec = tenths / 10, .tv_usec = tenths % 10 * (G_USEC_PER_SEC / 10)};
-    if (left > 0 && tenths != peer->tenths)
-        setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    peer->tenths = tenths;
+    if (!net_wait(peer->fd, POLLIN, MIN(peer->deadline, peer->login_deadline))) {
+        if (peer->login_deadline <= peer->deadline)
+            fail(&in->error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
+        fail(&in->error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
+        return;
+    }
     g_byte_array_set_size(in->bytes, len + (guint)chunk);
-    errno = EAGAIN;
-    const gssize count = left > 0 ? recv(peer->fd, in->bytes->data + len, chunk, 0) : -1;
+    const gssize count = recv(peer->fd, in->bytes->data + len, chunk, 0);
     g_byte_array_set_size(in->bytes, len + (guint)MAX(count, 0));
     peer->at_end = count == 0;
     if (count == 0)
         fail(&in->error, STATUS_VIOLATION, "the peer closed the connection%s",
              len > 0 ? " inside a message" : "");
-    else if (count < 0 && errno == EAGAIN && peer->login_deadline <= peer->deadline)
-        fail(&in->error, STATUS_NETWORK, "not logged in within %u s", peer->options->login_time);
-    else if (count < 0 && errno == EAGAIN)
-        fail(&in->error, STATUS_NETWORK, "nothing within %u s", peer->options->timeout);
-    else if (count < 0 && errno != EINTR)
+    else if (count < 0)
         fail(&in->error, STATUS_NETWORK, "%s", g_strerror(errno));
 }
 
@@ -255,15 +249,12 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
 }
 
 gboolean
-peer_relay(peer_t *peer, const relay_end_t *other)
+peer_relay(peer_t *peer, int in, int out)
 {
-    const relay_end_t end = {
-        .in = peer->fd, .out = peer->fd, .is_socket = TRUE, .write_size = peer->options->write_size};
-
     if (!flush(peer))
         return FALSE;
     peer_expect(peer, NULL);
-    peer->reset = !net_relay(&end, peer->in.bytes, other);
+    peer->reset = !net_relay(peer->fd, peer->options->write_size, peer->in.bytes, in, out);
     peer->at_end = TRUE;
     return !peer->reset ||
            fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
@@ -276,9 +267,8 @@ drain(int fd, gint64 milliseconds)
     const gint64 deadline = g_get_monotonic_time() + milliseconds * 1000;
     guint8 ignored[1024];
 
-    while (g_get_monotonic_time() < deadline && net_wait(fd, POLLIN, deadline)) {
-        const gssize count = recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
-        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+    while (net_wait(fd, POLLIN, deadline)) {
+        if (recv(fd, ignored, sizeof ignored, 0) <= 0)
             return TRUE;
     }
     return FALSE;

@@ -46,7 +46,6 @@ typedef struct peer {
     fault_run_t fault;
     const char *expects;             /* the message being read, in words */
     gint64 deadline, login_deadline; /* login_deadline: G_MAXINT64 for none */
-    gint64 tenths;                   /* of a second, that the socket waits for bytes */
     GByteArray *out;                 /* to be sent */
     guint oems;                      /* that have come */
     gboolean at_end;                 /* has sent all it had to */
@@ -86,8 +85,9 @@ gboolean peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_
 /* If this is the place for it, sends the OEM message of the options and reads the answer. */
 gboolean peer_exchange_oem(peer_t *peer, oem_place_t place);
 
-/* Relays between the peer and the other end without deadlines, as net_relay() does. */
-gboolean peer_relay(peer_t *peer, const relay_end_t *other);
+/* Relays between the peer and another socket, or a program's streams, without deadlines, as net_relay() does.
+ */
+gboolean peer_relay(peer_t *peer, int in, int out);
 
 /* What went wrong, and what was expected instead. The caller frees it. */
 char *peer_explain(const peer_t *peer);
