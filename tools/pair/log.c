@@ -7,10 +7,10 @@
 #include "net.h"
 
 #include <limits.h>
-#include <pthread.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LENGTH_MAX (PIPE_BUF - 100) /* of a line; the rest is for the count of those before it */
 
 gboolean
 fail(GError **error, status_t status, const char *format, ...)
@@ -31,16 +31,10 @@ is_shown(gunichar c)
            g_unichar_type(c) != G_UNICODE_PARAGRAPH_SEPARATOR;
 }
 
-static gboolean
-write_at_once(const char *text)
-{
-    return net_write(STDERR_FILENO, text, strlen(text)) > 0;
-}
-
 void
 log_line(const char *peer, const char *format, ...)
 {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static GMutex mutex;
     static guint lost; /* lines, under the mutex */
     const time_t now = time(NULL);
     char stamp[sizeof "2026-11-25T12:00:00Z"];
@@ -54,18 +48,16 @@ log_line(const char *peer, const char *format, ...)
     g_string_printf(line, "%s: ", g_get_prgname());
     if (peer && strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &(struct tm){0})) > 0)
         g_string_append_printf(line, "%s %s: ", stamp, peer);
-    for (const char *at = valid; *at && line->len < PIPE_BUF - 8; at = g_utf8_next_char(at))
+    for (const char *at = valid; *at && line->len < LENGTH_MAX; at = g_utf8_next_char(at))
         g_string_append_unichar(line, is_shown(g_utf8_get_char(at)) ? g_utf8_get_char(at) : '?');
     g_string_append_c(line, '\n');
 
-    pthread_mutex_lock(&mutex);
+    g_mutex_lock(&mutex);
     if (lost > 0) {
         g_autofree char *count =
             g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
-        if (write_at_once(count))
-            lost = 0;
+        g_string_prepend(line, count);
     }
-    if (lost > 0 || !write_at_once(line->str))
-        lost++;
-    pthread_mutex_unlock(&mutex);
+    lost = net_write(STDERR_FILENO, line->str, line->len) > 0 ? 0 : lost + 1;
+    g_mutex_unlock(&mutex);
 }

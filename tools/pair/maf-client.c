@@ -215,13 +215,8 @@ request(session_t *session, const socks_message_t *message, socks_message_t *rep
     socks_message_t received = {0};
 
     socks_write_message(message, peer->out);
-    if (!peer_send(peer))
+    if (!peer_send(peer) || !peer_read_message(peer, &received))
         return FALSE;
-    peer_expect(peer, "a SOCKS 5 reply");
-    if (!socks_read_message(&peer->in, &received))
-        return FALSE;
-    if (received.len == 0)
-        return fail(&peer->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", received.atyp);
     *reply = received;
     peer->login_deadline = G_MAXINT64;
     peer->expects = NULL;
@@ -281,22 +276,6 @@ connect_standard_streams(const options_t *options)
 
 /* --listen: a SOCKS 5 proxy for programs of this machine that know nothing of MAF */
 
-static gboolean
-receive_request(peer_t *program, socks_message_t *message)
-{
-    const guint8 none = SOCKS_METHOD_NONE;
-    socks_message_t reply = socks_message_of(SOCKS_REP_ATYP_NOT_SUPPORTED, "0.0.0.0", 0);
-    guint8 method;
-
-    if (!peer_select(program, &none, 1, &method))
-        return FALSE;
-    peer_expect(program, "a SOCKS 5 request");
-    if (!socks_read_message(&program->in, message) || message->len > 0)
-        return !program->in.error;
-    socks_write_message(&reply, program->out);
-    return fail(&program->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", message->atyp);
-}
-
 /* The reply is the server's, or stands for its refusal. */
 static void
 serve(connection_t *connection, gconstpointer data)
@@ -304,10 +283,11 @@ serve(connection_t *connection, gconstpointer data)
     const options_t *options = data;
     session_t session = {.options = options};
     socks_message_t message = {0}, reply = socks_message_of(SOCKS_REP_FAILURE, "0.0.0.0", 0);
+    guint8 method;
     peer_t program;
 
     peer_open(&program, connection->fd, connection->name, &options->program);
-    if (receive_request(&program, &message)) {
+    if (peer_select(&program, SOCKS_METHOD_NONE, FALSE, &method) && peer_read_message(&program, &message)) {
         service_logged_in(connection);
         const gboolean reached = reach_target(&session, &message, &reply);
         if (!reached && session.peer.in.error->code == STATUS_REFUSED)

@@ -22,8 +22,8 @@ typedef struct client {
     connection_t *connection;
     const options_t *options;
     policy_run_t policy;
-    char *user;       /* who the client has proved to be, or NULL */
-    char *claimed;    /* who it has said to be last, or NULL */
+    char *user; /* who the client has proved to be, or said last, or NULL */
+    gboolean proved;
     GString *passed;  /* the sub-methods, by name */
     gboolean success; /* is to be sent */
 } client_t;
@@ -92,14 +92,13 @@ run_method(client_t *client)
             : fail(&client->peer.in.error, STATUS_REFUSED, "%s cannot be run", method->name);
     const char *user = run.user ? run.user->name : NULL;
     const gboolean passed =
-        step == STEP_PASSED && (!user || !client->user || strcmp(user, client->user) == 0);
-    if (passed) {
-        client->user = client->user ? client->user : g_strdup(user);
+        step == STEP_PASSED && (!user || !client->proved || strcmp(user, client->user) == 0);
+    if (passed)
         g_string_append_printf(client->passed, "%s%s", client->passed->len ? " + " : "", method->name);
-    }
-    if (user) {
-        g_free(client->claimed);
-        client->claimed = g_strdup(user);
+    if (user && !client->proved) {
+        g_free(client->user);
+        client->user = g_strdup(user);
+        client->proved = passed;
     }
     method_stop(&run);
     if (client->success)
@@ -185,19 +184,16 @@ receive_request(client_t *client, gboolean maf, socks_message_t *request)
     peer->in.at = 0;
     if (maf && next && (*next == MAF_INSTR_ACKNOWLEDGE || *next == MAF_INSTR_OEM) && !acknowledge(peer))
         return FALSE;
-    peer_expect(peer, "a SOCKS 5 request");
-    return socks_read_message(&peer->in, request);
+    return peer_read_message(peer, request);
 }
 
-/* Connects to the target. Returns REP, with *why unless that says enough. */
+/* Connects to the target. Returns REP, and why in *why. */
 static guint8
 carry_out(const client_t *client, const socks_message_t *request, int *target, const char **why)
 {
     g_autofree char *host = socks_message_host(request);
 
-    *why = NULL;
-    if (request->len == 0)
-        return SOCKS_REP_ATYP_NOT_SUPPORTED;
+    *why = "CMD is not 01";
     if (request->code != SOCKS_CMD_CONNECT)
         return SOCKS_REP_COMMAND_NOT_SUPPORTED;
     *why = "characters that no host name has";
@@ -206,13 +202,11 @@ carry_out(const client_t *client, const socks_message_t *request, int *target, c
     if (client->options->peer.verbose)
         log_line(client->peer.name, "connecting to %s, port %u", host, request->port);
     *target = net_connect(host, (guint16)request->port, net_deadline(client->options->peer.timeout), why);
-    if (*target >= 0)
-        return SOCKS_REP_SUCCEEDED;
-    if (errno == EHOSTUNREACH || errno == ETIMEDOUT)
-        return SOCKS_REP_HOST_UNREACHABLE;
-    return errno == ECONNREFUSED  ? SOCKS_REP_REFUSED
-           : errno == ENETUNREACH ? SOCKS_REP_NETWORK_UNREACHABLE
-                                  : SOCKS_REP_FAILURE;
+    return *target >= 0                                  ? SOCKS_REP_SUCCEEDED
+           : errno == EHOSTUNREACH || errno == ETIMEDOUT ? SOCKS_REP_HOST_UNREACHABLE
+           : errno == ECONNREFUSED                       ? SOCKS_REP_REFUSED
+           : errno == ENETUNREACH                        ? SOCKS_REP_NETWORK_UNREACHABLE
+                                                         : SOCKS_REP_FAILURE;
 }
 
 /* The reply says where the connection to the target comes from: all zero without one (RFC 1928 leaves that
@@ -231,8 +225,7 @@ reply_and_relay(client_t *client, const socks_message_t *request)
     socks_write_message(&reply, peer->out);
     const gboolean sent = peer_send(peer);
     if (target < 0) {
-        log_line(peer->name, "target not reached, reply %02X (%s)%s%s", rep, socks_rep_name(rep),
-                 why ? ": " : "", why ? why : "");
+        log_line(peer->name, "target not reached, reply %02X (%s): %s", rep, socks_rep_name(rep), why);
         return;
     }
     const gboolean done = sent && peer_relay(peer, target, target);
@@ -248,7 +241,6 @@ reply_and_relay(client_t *client, const socks_message_t *request)
 static void
 log_login(const client_t *client, gboolean done)
 {
-    const char *user = client->user ? client->user : client->claimed;
     const policy_run_t *policy = &client->policy;
     const char *running = policy->method ? policy->method->name : "-";
     g_autofree char *why = done ? NULL : peer_explain(&client->peer);
@@ -256,7 +248,7 @@ log_login(const client_t *client, gboolean done)
         !done && service_made_room(client->connection) ? "closed to make room for another connection" : why;
 
     log_line(client->peer.name, "login %s: user %s, sub-method %s, grade %u%s%s",
-             done ? "succeeded" : "failed", user ? user : "-",
+             done ? "succeeded" : "failed", client->user ? client->user : "-",
              client->passed->len > 0 ? client->passed->str : running, policy->grade, reason ? ": " : "",
              reason ? reason : "");
 }
@@ -271,11 +263,10 @@ serve(connection_t *connection, gconstpointer data)
                        .passed = g_string_new(NULL)};
     peer_t *peer = &client.peer;
     socks_message_t request = {0};
-    const guint8 methods[] = {(guint8)options->socks_method, SOCKS_METHOD_NONE};
     guint8 method = SOCKS_METHOD_UNACCEPTABLE;
 
     peer_open(peer, connection->fd, connection->name, &options->peer);
-    const gboolean done = peer_select(peer, methods, options->allow_none ? 2 : 1, &method) &&
+    const gboolean done = peer_select(peer, (guint8)options->socks_method, options->allow_none, &method) &&
                           (method == SOCKS_METHOD_NONE || subnegotiate(&client));
     if (method == SOCKS_METHOD_NONE)
         service_logged_in(connection);
@@ -289,7 +280,6 @@ serve(connection_t *connection, gconstpointer data)
     }
     peer_close(peer);
     g_string_free(client.passed, TRUE);
-    g_free(client.claimed);
     g_free(client.user);
 }
 

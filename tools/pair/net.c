@@ -52,13 +52,6 @@ net_wait(int fd, short events, gint64 deadline)
 
 /* Connecting */
 
-static void
-set_nodelay(int fd)
-{
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 void
 net_prepare_reset(int fd)
 {
@@ -77,18 +70,16 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     /* Without a name it is the loopback: localhost is not for DNS to answer (RFC 6761, section 6.3). */
     const char *node = g_ascii_strcasecmp(host, "localhost") == 0 ? NULL : host;
     const int status = getaddrinfo(node, service, &hints, &addresses);
-    int error = status == 0 ? ETIMEDOUT : EHOSTUNREACH;
-    gint64 left = deadline - g_get_monotonic_time();
-    for (const struct addrinfo *next = addresses; next && left > 0; next = next->ai_next) {
+    int error = EHOSTUNREACH;
+    for (const struct addrinfo *next = addresses; next && fd < 0; next = next->ai_next) {
         /* Linux has the time limit for sending limit connect(2), too. Some of it is for the next address. */
-        const gint64 time = next->ai_next ? left / 2 : left;
+        const gint64 left = deadline - g_get_monotonic_time(), time = MAX(next->ai_next ? left / 2 : left, 1);
         const struct timeval limit = {.tv_sec = time / G_USEC_PER_SEC, .tv_usec = time % G_USEC_PER_SEC};
         fd = socket(next->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
             connect(fd, next->ai_addr, next->ai_addrlen) == 0)
             break;
         error = errno == EINPROGRESS ? ETIMEDOUT : errno;
-        left = deadline - g_get_monotonic_time();
         if (fd >= 0)
             close(fd);
         fd = -1;
@@ -96,8 +87,7 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     *why = status == 0 ? g_strerror(error) : gai_strerror(status);
     if (addresses)
         freeaddrinfo(addresses);
-    if (fd >= 0)
-        set_nodelay(fd);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     errno = error;
     return fd;
 }
@@ -237,18 +227,16 @@ static gboolean
 start_listening(const char *host, guint16 port, const char *warning)
 {
     g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(host, port);
-    const int fd = socket(g_socket_address_get_family(address), SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const socklen_t len = (socklen_t)g_socket_address_get_native_size(address);
     struct sockaddr_in6 native;
 
     g_socket_address_to_native(address, &native, sizeof native, NULL);
+    const int fd = shared.listener = socket(native.sin6_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
-        bind(fd, (struct sockaddr *)&native, len) != 0 || listen(fd, BACKLOG) != 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) != 0 || /* for what it accepts */
+        bind(fd, (struct sockaddr *)&native, sizeof native) != 0 || listen(fd, BACKLOG) != 0) {
         log_line(NULL, "cannot listen on %s, port %u: %s", host, port, g_strerror(errno));
         return FALSE;
     }
-    set_nodelay(fd); /* and so for what it accepts */
-    shared.listener = fd;
     g_autofree char *own = net_own_host(fd, &port);
     g_autofree char *name = net_host_port(own, port);
     g_print("listening on %s\n", name);

@@ -140,23 +140,37 @@ peer_expect(peer_t *peer, const char *expects)
 }
 
 gboolean
-peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method)
+peer_select(peer_t *peer, guint8 wanted, gboolean allow_none, guint8 *method)
 {
-    guint n_offered;
+    guint count;
 
     peer_expect(peer, "a SOCKS 5 greeting");
-    const guint8 *offered = socks_read_greeting(&peer->in, &n_offered);
+    const guint8 *offered = socks_read_greeting(&peer->in, &count);
     if (!offered)
         return FALSE;
-    *method = SOCKS_METHOD_UNACCEPTABLE;
-    if (!memchr(offered, wanted[0], n_offered) && fault_decides(&peer->fault, "unoffered-selection"))
-        *method = wanted[0];
-    for (gsize i = 0; i < count && *method == SOCKS_METHOD_UNACCEPTABLE; i++)
-        *method = memchr(offered, wanted[i], n_offered) ? wanted[i] : *method;
+    if (memchr(offered, wanted, count) || fault_decides(&peer->fault, "unoffered-selection"))
+        *method = wanted;
+    else
+        *method = allow_none && memchr(offered, SOCKS_METHOD_NONE, count) ? SOCKS_METHOD_NONE
+                                                                          : SOCKS_METHOD_UNACCEPTABLE;
     socks_write_start(*method, NULL, peer->out);
-    return peer_send(peer) && (*method != SOCKS_METHOD_UNACCEPTABLE ||
-                               fail(&peer->in.error, STATUS_REFUSED,
-                                    "METHOD %02X is not among those of the greeting", wanted[0]));
+    return peer_send(peer) &&
+           (*method != SOCKS_METHOD_UNACCEPTABLE ||
+            fail(&peer->in.error, STATUS_REFUSED, "METHOD %02X is not among those of the greeting", wanted));
+}
+
+gboolean
+peer_read_message(peer_t *peer, socks_message_t *message)
+{
+    const gboolean is_server = peer->options->side == PAIR_SERVER;
+    const socks_message_t reply = socks_message_of(SOCKS_REP_ATYP_NOT_SUPPORTED, "0.0.0.0", 0);
+
+    peer_expect(peer, is_server ? "a SOCKS 5 request" : "a SOCKS 5 reply");
+    if (!socks_read_message(&peer->in, message) || message->len > 0)
+        return !peer->in.error;
+    if (is_server)
+        socks_write_message(&reply, peer->out);
+    return fail(&peer->in.error, STATUS_VIOLATION, "ATYP is %02X, not 01, 03 or 04", message->atyp);
 }
 
 /* MAF messages, and OEM between them (draft-01, Process OEM specific) */
@@ -243,9 +257,9 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
                      .name = name,
                      .options = options,
                      .revision = options->revision,
+                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
-    peer->fault.fault = options->fault;
 }
 
 gboolean

@@ -61,8 +61,13 @@ void peer_close(peer_t *peer);
 /* Begins to read a message, `expects` in words, or the tunnel's bytes, NULL: its time begins. */
 void peer_expect(peer_t *peer, const char *expects);
 
-/* Reads a greeting and selects the first of the wanted METHODs in it, or fails (RFC 1928, section 3). */
-gboolean peer_select(peer_t *peer, const guint8 *wanted, gsize count, guint8 *method);
+/* Reads a greeting and selects the wanted METHOD in it, or else none if that is allowed, or fails (RFC 1928,
+ * section 3). */
+gboolean peer_select(peer_t *peer, guint8 wanted, gboolean allow_none, guint8 *method);
+
+/* Reads a request as a server, a reply as a client (RFC 1928, sections 4 and 6). Fails for an unknown ATYP,
+ * as a server with the reply that says so. */
+gboolean peer_read_message(peer_t *peer, socks_message_t *message);
 
 /* Sends what has been appended to `out`, or keeps it to go with what follows. */
 gboolean peer_send(peer_t *peer);
