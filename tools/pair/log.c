@@ -58,6 +58,6 @@ log_line(const char *peer, const char *format, ...)
             g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
         g_string_prepend(line, count);
     }
-    lost = net_write(STDERR_FILENO, line->str, line->len) > 0 ? 0 : lost + 1;
+    lost = net_write(STDERR_FILENO, line->str, line->len, 0) > 0 ? 0 : lost + 1;
     g_mutex_unlock(&mutex);
 }

@@ -20,8 +20,7 @@
 typedef struct session {
     peer_t peer;
     const options_t *options;
-    gsize offered;           /* so many of the offer have been sent, */
-    gboolean more_available; /* and said to be not all */
+    gsize offered; /* so many of the offer have been sent */
     gboolean list_sent;
     guint completed; /* a bit for each sub-method */
 } session_t;
@@ -39,16 +38,15 @@ send_list(session_t *session, guint32 flags)
 
     if (flags == MAF_FLAGS_ABSOLUTE)
         session->offered = 0;
-    else if (session->list_sent && !session->more_available)
+    else if (session->list_sent && session->offered == options->offer->len)
         return fail(&peer->in.error, STATUS_VIOLATION,
                     "got a request for more sub-methods, when no more were available");
-    const gsize left = options->offer->len - session->offered;
     session->list_sent = TRUE;
-    session->more_available = left > options->block;
-    const gsize block = MIN(options->block, MAF_NMETHODS_MAX - 1);
-    while (pdu.n_offered < (session->more_available ? block : left))
+    const gsize left = options->offer->len - session->offered;
+    const gboolean has_more = left > options->block;
+    while (pdu.n_offered < (has_more ? MIN(options->block, MAF_NMETHODS_MAX - 1) : left))
         ids[pdu.n_offered++] = g_array_index(options->offer, method_id_t, session->offered++);
-    if (session->more_available) {
+    if (has_more) {
         /* cppcheck-suppress unreadVariable */
         ids[pdu.n_offered++] = method_id_compact(MAF_METHOD_MORE_AVAILABLE);
     }
@@ -218,7 +216,6 @@ request(session_t *session, const socks_message_t *message, socks_message_t *rep
     if (!peer_send(peer) || !peer_read_message(peer, &received))
         return FALSE;
     *reply = received;
-    peer->login_deadline = G_MAXINT64;
     peer->expects = NULL;
     return reply->code == SOCKS_REP_SUCCEEDED ||
            fail(&peer->in.error, STATUS_NETWORK, "target not reached: reply %02X (%s)", reply->code,
@@ -235,14 +232,13 @@ reach_target(session_t *session, const socks_message_t *message, socks_message_t
 
     const int fd =
         net_connect(options->server_host, options->server_port, net_deadline(options->peer.timeout), &why);
-    if (fd < 0)
-        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server %s: %s",
-                    options->server_name, why);
     peer_open(&session->peer, fd, options->server_name, &options->peer);
+    if (fd < 0)
+        return fail(&session->peer.in.error, STATUS_NETWORK, "cannot reach the server: %s", why);
     return greet(session, &maf) && (!maf || subnegotiate(session)) && request(session, message, reply);
 }
 
-/* Logs what went wrong and closes the connection, if there is one. Returns the exit status. */
+/* Logs what went wrong and closes the connection. Returns the exit status. */
 static status_t
 leave(peer_t *peer)
 {
@@ -252,11 +248,8 @@ leave(peer_t *peer)
         g_autofree char *text = peer_explain(peer);
         log_line(peer->name, "%s%s", status == STATUS_REFUSED ? "authentication refused: " : "", text);
     }
-    if (peer->name) {
-        peer_close(peer);
-        close(peer->fd);
-    }
-    g_clear_error(&peer->in.error);
+    peer_close(peer);
+    close(peer->fd);
     return status;
 }
 
@@ -298,11 +291,11 @@ serve(connection_t *connection, gconstpointer data)
             g_byte_array_append(session.peer.out, program.in.bytes->data, program.in.bytes->len);
             program.reset = !peer_relay(&session.peer, program.fd, program.fd);
         }
+        leave(&session.peer);
     } else {
         g_autofree char *text = peer_explain(&program);
         log_line(program.name, "%s", text);
     }
-    leave(&session.peer);
     peer_close(&program);
 }
 

@@ -56,11 +56,8 @@ process(client_t *client, method_run_t *run, step_t *step)
         (peer->revision == MAF_VER_01 && run->answer &&
          !peer_send_data(peer, MAF_INSTR_PROCESS, id, run->answer)))
         return FALSE;
-    if (fault_decides(&peer->fault, "sequence-success")) {
-        client->success = TRUE;
-        return TRUE;
-    }
-    for (;;) {
+    client->success = fault_decides(&peer->fault, "sequence-success");
+    while (!client->success) {
         if (!peer_read_pdu(peer, *step == STEP_OPEN ? "Process or What next?" : "What next?", TRUE, &pdu))
             return FALSE;
         if (pdu.instr == MAF_INSTR_WHAT_NEXT)
@@ -76,6 +73,7 @@ process(client_t *client, method_run_t *run, step_t *step)
         if (run->answer && !peer_send_data(peer, MAF_INSTR_PROCESS, id, run->answer))
             return FALSE;
     }
+    return TRUE;
 }
 
 /* All sub-methods that prove who the client is must prove the same. */
@@ -101,10 +99,8 @@ run_method(client_t *client)
         client->proved = passed;
     }
     method_stop(&run);
-    if (client->success)
-        return TRUE;
     policy_result(&client->policy, passed);
-    return done && peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT);
+    return done && (client->success || peer_exchange_oem(&client->peer, OEM_BEFORE_WHAT_NEXT));
 }
 
 /* Success or Failure */
@@ -272,7 +268,6 @@ serve(connection_t *connection, gconstpointer data)
         service_logged_in(connection);
     log_login(&client, done);
     if (done && receive_request(&client, method != SOCKS_METHOD_NONE, &request)) {
-        peer->login_deadline = G_MAXINT64;
         reply_and_relay(&client, &request);
     } else if (done && (!peer->at_end || options->peer.verbose)) {
         g_autofree char *text = peer_explain(peer);

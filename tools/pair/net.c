@@ -26,6 +26,7 @@
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
 #define IDLE_MAX        8      /* threads that wait for connections */
+#define WRITE_PAUSE     1000   /* microseconds between the writes of --write-size */
 #define ACCEPT_PAUSE    100000 /* microseconds after accept(2) has failed */
 #define END_TIME        2      /* seconds */
 
@@ -123,15 +124,19 @@ net_host_port(const char *host, guint16 port)
 /* Relaying */
 
 gssize
-net_write(int fd, const void *bytes, gsize len)
+net_write(int fd, const void *bytes, gsize len, gsize size)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    const gssize count = send(fd, bytes, len, MSG_DONTWAIT);
+    const gsize most = size > 0 && size < len ? size : len;
+    gssize count = send(fd, bytes, most, MSG_DONTWAIT);
 
-    if (count >= 0 || errno != ENOTSOCK)
-        return count;
-    errno = EAGAIN;
-    return poll(&poll_fd, 1, 0) == 1 ? write(fd, bytes, MIN(len, PIPE_BUF)) : -1;
+    if (count < 0 && errno == ENOTSOCK) {
+        errno = EAGAIN;
+        count = poll(&poll_fd, 1, 0) == 1 ? write(fd, bytes, MIN(most, PIPE_BUF)) : -1;
+    }
+    if (count > 0 && most < len)
+        g_usleep(WRITE_PAUSE);
+    return count;
 }
 
 /* One direction. It has bytes to write, or it waits for more. */
@@ -151,7 +156,7 @@ pump_go(pump_t *pump)
     gssize count = 0;
 
     if (pump->at == pump->len) {
-        pump->buffer = pump->buffer ? pump->buffer : g_malloc(BUFFER_SIZE);
+        pump->buffer = g_malloc(BUFFER_SIZE);
         count = read(pump->from, pump->buffer, BUFFER_SIZE);
         pump->at = 0;
         pump->len = (gsize)MAX(count, 0);
@@ -160,17 +165,13 @@ pump_go(pump_t *pump)
             close(pump->to);
     }
     if (pump->at < pump->len) {
-        const gsize left = pump->len - pump->at;
-        count = net_write(pump->to, pump->buffer + pump->at,
-                          pump->write_size ? MIN(pump->write_size, left) : left);
+        count = net_write(pump->to, pump->buffer + pump->at, pump->len - pump->at, pump->write_size);
         pump->at += (gsize)MAX(count, 0);
     }
     if (count < 0 && errno != EAGAIN && errno != EINTR)
         return FALSE;
     if (pump->at == pump->len)
         g_clear_pointer(&pump->buffer, g_free);
-    else if (pump->write_size)
-        g_usleep(WRITE_PAUSE);
     return TRUE;
 }
 
@@ -184,12 +185,12 @@ net_relay(int fd, gsize write_size, const GByteArray *sent, int in, int out)
     if (sent->len > 0)
         pumps[0].buffer = memcpy(g_malloc(sent->len), sent->data, sent->len);
     while (goes && !(pumps[0].over && (pumps[1].over || isatty(in)))) {
-        struct pollfd fds[] = {{.fd = -1}, {.fd = -1}};
+        struct pollfd fds[2];
         for (gsize i = 0; i < 2; i++) {
-            const gboolean writes = pumps[i].at < pumps[i].len;
-            if (!pumps[i].over)
-                fds[i].fd = writes ? pumps[i].to : pumps[i].from;
-            fds[i].events = writes ? POLLOUT : POLLIN;
+            const pump_t *pump = &pumps[i];
+            fds[i] = pump->at < pump->len
+                         ? (struct pollfd){.fd = pump->to, .events = POLLOUT}
+                         : (struct pollfd){.fd = pump->over ? -1 : pump->from, .events = POLLIN};
         }
         goes = poll(fds, G_N_ELEMENTS(fds), -1) >= 0 || errno == EINTR;
         for (gsize i = 0; goes && i < 2; i++)

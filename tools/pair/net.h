@@ -14,8 +14,6 @@
 
 #include <netinet/in.h>
 
-#define WRITE_PAUSE 1000 /* microseconds between the writes of --write-size */
-
 /* The time `seconds` from now. */
 gint64 net_deadline(guint seconds);
 
@@ -35,9 +33,9 @@ char *net_own_host(int fd, guint16 *port);
 /* HOST:PORT, an IPv6 address in brackets. To be freed. */
 char *net_host_port(const char *host, guint16 port);
 
-/* Writes what `fd`, a blocking socket or anything else, takes at once. -1 with errno: EAGAIN when it takes
- * nothing. */
-gssize net_write(int fd, const void *bytes, gsize len);
+/* Writes what `fd`, a blocking socket or anything else, takes at once, or at most `size` bytes unless that is
+ * 0, and then pauses if that was not all. -1 with errno: EAGAIN when it takes nothing. */
+gssize net_write(int fd, const void *bytes, gsize len, gsize size);
 
 /* Bytes both ways between a socket, `write_size` in one write to it (0: as many as there are), and another
  * one or a program's streams, after those that the socket has sent already. Until both ends have ended, each

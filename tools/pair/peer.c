@@ -44,18 +44,15 @@ flush(peer_t *peer)
 {
     const gint64 deadline = MIN(net_deadline(peer->options->timeout), peer->login_deadline);
     GByteArray *out = peer->out;
-    const gsize size = peer->options->write_size ? peer->options->write_size : out->len;
     gboolean sent = TRUE;
 
     for (gsize at = 0; sent && at < out->len;) {
-        const gssize count = net_write(peer->fd, out->data + at, MIN(size, out->len - at));
+        const gssize count = net_write(peer->fd, out->data + at, out->len - at, peer->options->write_size);
         at += (gsize)MAX(count, 0);
         if (count < 0 && errno != EAGAIN)
             sent = fail(&peer->in.error, STATUS_NETWORK, "%s", g_strerror(errno));
         else if (count < 0 && !net_wait(peer->fd, POLLOUT, deadline))
             sent = fail(&peer->in.error, STATUS_NETWORK, "the peer does not read");
-        else if (at < out->len && peer->options->write_size)
-            g_usleep(WRITE_PAUSE);
     }
     explicit_bzero(out->data, out->len);
     g_byte_array_set_size(out, 0);
@@ -265,6 +262,7 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
 gboolean
 peer_relay(peer_t *peer, int in, int out)
 {
+    peer->login_deadline = G_MAXINT64;
     if (!flush(peer))
         return FALSE;
     peer_expect(peer, NULL);
