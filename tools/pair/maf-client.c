@@ -253,20 +253,6 @@ leave(peer_t *peer)
     return status;
 }
 
-/* Standard input and output */
-static status_t
-connect_standard_streams(const options_t *options)
-{
-    const socks_message_t message =
-        socks_message_of(SOCKS_CMD_CONNECT, options->target_host, options->target_port);
-    session_t session = {.options = options};
-    socks_message_t reply;
-
-    if (reach_target(&session, &message, &reply))
-        peer_relay(&session.peer, STDIN_FILENO, STDOUT_FILENO);
-    return leave(&session.peer);
-}
-
 /* --listen: a SOCKS 5 proxy for programs of this machine that know nothing of MAF */
 
 /* The reply is the server's, or stands for its refusal. */
@@ -303,9 +289,14 @@ int
 main(int argc, char **argv)
 {
     const options_t *options = client_options_parse(argc, argv);
+    session_t session = {.options = options};
 
-    if (!options->listen_host)
-        return (int)connect_standard_streams(options);
-    return (int)service_run(options->listen_host, options->listen_port, CONNECTIONS, serve, options,
-                            "anybody who reaches this address gets through, as you");
+    if (options->listen_host)
+        return (int)service_run(options->listen_host, options->listen_port, CONNECTIONS, serve, options,
+                                "anybody who reaches this address gets through, as you");
+    socks_message_t reply,
+        message = socks_message_of(SOCKS_CMD_CONNECT, options->target_host, options->target_port);
+    if (reach_target(&session, &message, &reply))
+        peer_relay(&session.peer, STDIN_FILENO, STDOUT_FILENO);
+    return (int)leave(&session.peer);
 }

@@ -72,7 +72,7 @@ net_connect(const char *host, guint16 port, gint64 deadline, const char **why)
     const char *node = g_ascii_strcasecmp(host, "localhost") == 0 ? NULL : host;
     const int status = getaddrinfo(node, service, &hints, &addresses);
     int error = EHOSTUNREACH;
-    for (const struct addrinfo *next = addresses; next && fd < 0; next = next->ai_next) {
+    for (const struct addrinfo *next = addresses; next; next = next->ai_next) {
         /* Linux has the time limit for sending limit connect(2), too. Some of it is for the next address. */
         const gint64 left = deadline - g_get_monotonic_time(), time = MAX(next->ai_next ? left / 2 : left, 1);
         const struct timeval limit = {.tv_sec = time / G_USEC_PER_SEC, .tv_usec = time % G_USEC_PER_SEC};
@@ -375,6 +375,7 @@ close_all(void)
 {
     const gint64 deadline = net_deadline(END_TIME);
     const GQueue *queues = shared.queues;
+    gboolean in_time = TRUE;
 
     g_mutex_lock(&shared.mutex);
     shared.ends = TRUE;
@@ -382,9 +383,8 @@ close_all(void)
         for (const GList *link = queues[state].head; link; link = link->next)
             shutdown(((const connection_t *)link->data)->fd, SHUT_RDWR);
     }
-    while (queues[LOGGING_IN].length + queues[LOGGED_IN].length + queues[CLOSED].length > 0 &&
-           g_cond_wait_until(&shared.one_ended, &shared.mutex, deadline))
-        continue;
+    while (in_time && queues[LOGGING_IN].length + queues[LOGGED_IN].length + queues[CLOSED].length > 0)
+        in_time = g_cond_wait_until(&shared.one_ended, &shared.mutex, deadline);
     g_mutex_unlock(&shared.mutex);
 }
 

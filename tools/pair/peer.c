@@ -254,9 +254,9 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
                      .name = name,
                      .options = options,
                      .revision = options->revision,
-                     .fault = {.fault = options->fault},
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
+    peer->fault.fault = options->fault;
 }
 
 gboolean
