@@ -7,6 +7,7 @@
 #include "net.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ is_shown(gunichar c)
 void
 log_line(const char *peer, const char *format, ...)
 {
-    static GMutex mutex;
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static guint lost; /* lines, under the mutex */
     const time_t now = time(NULL);
     char stamp[sizeof "2026-11-25T12:00:00Z"];
@@ -52,12 +53,12 @@ log_line(const char *peer, const char *format, ...)
         g_string_append_unichar(line, is_shown(g_utf8_get_char(at)) ? g_utf8_get_char(at) : '?');
     g_string_append_c(line, '\n');
 
-    g_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     if (lost > 0) {
         g_autofree char *count =
             g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
         g_string_prepend(line, count);
     }
     lost = net_write(STDERR_FILENO, line->str, line->len, 0) > 0 ? 0 : lost + 1;
-    g_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE     32768
@@ -211,9 +212,9 @@ net_relay(int fd, gsize write_size, const GByteArray *sent, int in, int out)
  * connection.
  */
 static struct {
-    GMutex mutex;
+    pthread_mutex_t mutex;
     GQueue queues[STATES]; /* of connections, the oldest first */
-    GCond one_ended;
+    pthread_cond_t one_ended;
     gboolean ends; /* the program: it takes in nobody */
     guint idle;    /* threads that wait for a connection */
 
@@ -222,7 +223,7 @@ static struct {
     guint most;
     service_serve_t serve;
     gconstpointer options;
-} shared;
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER, .one_ended = PTHREAD_COND_INITIALIZER};
 
 static gboolean
 start_listening(const char *host, guint16 port, const char *warning)
@@ -259,18 +260,18 @@ move(connection_t *connection, connection_state_t state)
 void
 service_logged_in(connection_t *connection)
 {
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     if (connection->state == LOGGING_IN)
         move(connection, LOGGED_IN);
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
 }
 
 gboolean
 service_made_room(const connection_t *connection)
 {
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     const gboolean closed = connection->state == CLOSED;
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
     return closed;
 }
 
@@ -296,7 +297,7 @@ find_place(void)
 
     while (shared.ends ||
            (queues[CLOSED].length > 0 && queues[CLOSED].length + queues[LOGGED_IN].length > shared.most))
-        g_cond_wait(&shared.one_ended, &shared.mutex);
+        pthread_cond_wait(&shared.one_ended, &shared.mutex);
     return queues[LOGGING_IN].length + queues[LOGGED_IN].length < shared.most || make_room();
 }
 
@@ -334,38 +335,38 @@ take_in(int fd, const struct sockaddr_in6 *address)
     g_queue_push_tail_link(&shared.queues[connection.state], &connection.link);
     if (shared.idle == 0)
         start_thread();
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
     if (found)
         shared.serve(&connection, shared.options);
     else
         log_line(name, "closed: all %u connections are logged in", shared.most);
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     g_queue_unlink(&shared.queues[connection.state], &connection.link);
     close(fd); /* not before nobody can find the connection: the number may go to the next one */
-    g_cond_broadcast(&shared.one_ended);
+    pthread_cond_broadcast(&shared.one_ended);
 }
 
 /* A thread: one connection after the other, until enough other threads wait. */
 static void *
 work(void *unused G_GNUC_UNUSED)
 {
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     while (shared.idle < IDLE_MAX) {
         struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
         shared.idle++;
-        g_mutex_unlock(&shared.mutex);
+        pthread_mutex_unlock(&shared.mutex);
         const int fd =
             accept4(shared.listener, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_CLOEXEC);
         if (fd < 0) {
             log_line(NULL, "cannot accept: %s", g_strerror(errno));
             g_usleep(ACCEPT_PAUSE);
         }
-        g_mutex_lock(&shared.mutex);
+        pthread_mutex_lock(&shared.mutex);
         shared.idle--;
         if (fd >= 0)
             take_in(fd, &peer);
     }
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
     return NULL;
 }
 
@@ -373,19 +374,21 @@ work(void *unused G_GNUC_UNUSED)
 static void
 close_all(void)
 {
-    const gint64 deadline = net_deadline(END_TIME);
     const GQueue *queues = shared.queues;
+    struct timespec deadline;
     gboolean in_time = TRUE;
 
-    g_mutex_lock(&shared.mutex);
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += END_TIME;
+    pthread_mutex_lock(&shared.mutex);
     shared.ends = TRUE;
     for (gsize state = 0; state < STATES; state++) {
         for (const GList *link = queues[state].head; link; link = link->next)
             shutdown(((const connection_t *)link->data)->fd, SHUT_RDWR);
     }
     while (in_time && queues[LOGGING_IN].length + queues[LOGGED_IN].length + queues[CLOSED].length > 0)
-        in_time = g_cond_wait_until(&shared.one_ended, &shared.mutex, deadline);
-    g_mutex_unlock(&shared.mutex);
+        in_time = pthread_cond_timedwait(&shared.one_ended, &shared.mutex, &deadline) == 0;
+    pthread_mutex_unlock(&shared.mutex);
 }
 
 /* How many connections there are descriptors for: each takes two. */
@@ -416,9 +419,9 @@ service_run(const char *host, guint16 port, guint most, service_serve_t serve, g
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before anybody knows that it runs */
     if (!start_listening(host, port, warning))
         return STATUS_NETWORK;
-    g_mutex_lock(&shared.mutex);
+    pthread_mutex_lock(&shared.mutex);
     start_thread();
-    g_mutex_unlock(&shared.mutex);
+    pthread_mutex_unlock(&shared.mutex);
     sigwait(&signals, &signal);
     close_all();
     return STATUS_OK;
