@@ -1,5 +1,5 @@
 /* net.c
- * TCP: listening, with a thread for each connection; connecting; relaying
+ * TCP: listening, with a thread for each connection; connecting; writing
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_SIZE     32768
 #define BACKLOG         4096
 #define DESCRIPTORS_OWN 16 /* of the process, besides those of connections */
 #define STACK_SIZE      (256 * 1024)
@@ -98,11 +97,11 @@ static char *
 host_of(const struct sockaddr_in6 *address, guint16 *port)
 {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
-    const gboolean is_ipv6 = address->sin6_family == AF_INET6;
+    const void *bytes =
+        address->sin6_family == AF_INET6 ? (const void *)&address->sin6_addr : &ipv4->sin_addr;
     char text[INET6_ADDRSTRLEN] = "";
 
-    inet_ntop(address->sin6_family, is_ipv6 ? (const void *)&address->sin6_addr : &ipv4->sin_addr, text,
-              sizeof text);
+    inet_ntop(address->sin6_family, bytes, text, sizeof text);
     *port = ntohs(address->sin6_port); /* at the same place in both */
     return g_strdup(text);
 }
@@ -122,7 +121,7 @@ net_host_port(const char *host, guint16 port)
     return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-/* Relaying */
+/* Writing */
 
 gssize
 net_write(int fd, const void *bytes, gsize len, gsize size)
@@ -138,70 +137,6 @@ net_write(int fd, const void *bytes, gsize len, gsize size)
     if (count > 0 && most < len)
         g_usleep(WRITE_PAUSE);
     return count;
-}
-
-/* One direction. It has bytes to write, or it waits for more. */
-typedef struct pump {
-    int from, to;
-    gsize write_size;
-    guint8 *buffer; /* none while there are no bytes: an idle tunnel needs none */
-    gsize at, len;
-    gboolean over;
-} pump_t;
-
-/* Does what poll() says it can. The end of one side becomes that of the other. FALSE when the connection
- * broke off. */
-static gboolean
-pump_go(pump_t *pump)
-{
-    gssize count = 0;
-
-    if (pump->at == pump->len) {
-        pump->buffer = g_malloc(BUFFER_SIZE);
-        count = read(pump->from, pump->buffer, BUFFER_SIZE);
-        pump->at = 0;
-        pump->len = (gsize)MAX(count, 0);
-        pump->over = count == 0;
-        if (pump->over && shutdown(pump->to, SHUT_WR) != 0 && errno == ENOTSOCK)
-            close(pump->to);
-    }
-    if (pump->at < pump->len) {
-        count = net_write(pump->to, pump->buffer + pump->at, pump->len - pump->at, pump->write_size);
-        pump->at += (gsize)MAX(count, 0);
-    }
-    if (count < 0 && errno != EAGAIN && errno != EINTR)
-        return FALSE;
-    if (pump->at == pump->len)
-        g_clear_pointer(&pump->buffer, g_free);
-    return TRUE;
-}
-
-gboolean
-net_relay(int fd, gsize write_size, const GByteArray *sent, int in, int out)
-{
-    pump_t pumps[] = {{.from = fd, .to = out, .len = sent->len},
-                      {.from = in, .to = fd, .write_size = write_size}};
-    gboolean goes = TRUE;
-
-    if (sent->len > 0)
-        pumps[0].buffer = memcpy(g_malloc(sent->len), sent->data, sent->len);
-    while (goes && !(pumps[0].over && (pumps[1].over || isatty(in)))) {
-        struct pollfd fds[2];
-        for (gsize i = 0; i < 2; i++) {
-            const pump_t *pump = &pumps[i];
-            fds[i] = pump->at < pump->len
-                         ? (struct pollfd){.fd = pump->to, .events = POLLOUT}
-                         : (struct pollfd){.fd = pump->over ? -1 : pump->from, .events = POLLIN};
-        }
-        goes = poll(fds, G_N_ELEMENTS(fds), -1) >= 0 || errno == EINTR;
-        for (gsize i = 0; goes && i < 2; i++)
-            goes = !fds[i].revents || pump_go(&pumps[i]);
-    }
-    const int error = errno;
-    g_free(pumps[0].buffer);
-    g_free(pumps[1].buffer);
-    errno = error;
-    return goes;
 }
 
 /* Listening */

@@ -1,5 +1,5 @@
 /* net.h
- * TCP: listening, with a thread for each connection; connecting; relaying
+ * TCP: listening, with a thread for each connection; connecting; writing
  *
  * Sockets are file descriptors, owned by whoever got them; those that are connected block. Times are
  * monotonic, in microseconds.
@@ -36,12 +36,6 @@ char *net_host_port(const char *host, guint16 port);
 /* Writes what `fd`, a blocking socket or anything else, takes at once, or at most `size` bytes unless that is
  * 0, and then pauses if that was not all. -1 with errno: EAGAIN when it takes nothing. */
 gssize net_write(int fd, const void *bytes, gsize len, gsize size);
-
-/* Bytes both ways between a socket, `write_size` in one write to it (0: as many as there are), and another
- * one or a program's streams, after those that the socket has sent already. Until both ends have ended, each
- * of which half-closes the other, or the socket has and the other one is a terminal. FALSE with errno when a
- * connection breaks off. */
-gboolean net_relay(int fd, gsize write_size, const GByteArray *sent, int in, int out);
 
 /* Listening */
 

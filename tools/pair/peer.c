@@ -10,13 +10,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#define ROOM       1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
-#define CHUNK      1024 /* bytes read at a time, while no more are asked for */
-#define CHUNK_MAX  65536
-#define OEMS_MAX   256  /* that a peer may send in a conversation */
-#define CLOSE_TIME 100  /* milliseconds that a client has at the end to close first */
-#define DRAIN_TIME 1000 /* and then to read what it was sent */
+#define ROOM        1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
+#define CHUNK       1024 /* bytes read at a time, while no more are asked for */
+#define CHUNK_MAX   65536
+#define BUFFER_SIZE 32768 /* of a direction of a tunnel */
+#define OEMS_MAX    256   /* that a peer may send in a conversation */
+#define CLOSE_TIME  100   /* milliseconds that a client has at the end to close first */
+#define DRAIN_TIME  1000  /* and then to read what it was sent */
 
 char *
 peer_explain(const peer_t *peer)
@@ -244,7 +246,77 @@ peer_exchange_oem(peer_t *peer, oem_place_t place)
     return peer_send_pdu(peer, question) && peer_read_instr(peer, MAF_INSTR_OEM, FALSE, &answer);
 }
 
-/* The beginning, the tunnel, and the end */
+/* The tunnel */
+
+/* One direction. It has bytes to write, or it waits for more. */
+typedef struct pump {
+    int from, to;
+    gsize write_size;
+    guint8 *buffer; /* none while there are no bytes: an idle tunnel needs none */
+    gsize at, len;
+    gboolean over;
+} pump_t;
+
+/* Does what poll() says it can. The end of one side becomes that of the other. FALSE when the connection
+ * broke off. */
+static gboolean
+pump_go(pump_t *pump)
+{
+    gssize count = 0;
+
+    if (pump->at == pump->len) {
+        pump->buffer = g_realloc(pump->buffer, BUFFER_SIZE);
+        count = read(pump->from, pump->buffer, BUFFER_SIZE);
+        pump->at = 0;
+        pump->len = (gsize)MAX(count, 0);
+        pump->over = count == 0;
+        if (pump->over && shutdown(pump->to, SHUT_WR) != 0 && errno == ENOTSOCK)
+            close(pump->to);
+    }
+    if (pump->at < pump->len) {
+        count = net_write(pump->to, pump->buffer + pump->at, pump->len - pump->at, pump->write_size);
+        pump->at += (gsize)MAX(count, 0);
+    }
+    if (count < 0 && errno != EAGAIN && errno != EINTR)
+        return FALSE;
+    if (pump->at == pump->len)
+        g_clear_pointer(&pump->buffer, g_free);
+    return TRUE;
+}
+
+gboolean
+peer_relay(peer_t *peer, int in, int out)
+{
+    pump_t pumps[] = {{.from = peer->fd, .to = out},
+                      {.from = in, .to = peer->fd, .write_size = peer->options->write_size}};
+
+    peer->login_deadline = G_MAXINT64;
+    if (!flush(peer))
+        return FALSE;
+    peer_expect(peer, NULL);
+    pumps[0].len = peer->in.bytes->len; /* has been sent already */
+    pumps[0].buffer = g_byte_array_free(g_steal_pointer(&peer->in.bytes), FALSE);
+    peer->at_end = TRUE;
+    while (!peer->reset && !(pumps[0].over && (pumps[1].over || isatty(in)))) {
+        struct pollfd fds[2];
+        for (gsize i = 0; i < 2; i++) {
+            const pump_t *pump = &pumps[i];
+            fds[i] = pump->at < pump->len
+                         ? (struct pollfd){.fd = pump->to, .events = POLLOUT}
+                         : (struct pollfd){.fd = pump->over ? -1 : pump->from, .events = POLLIN};
+        }
+        peer->reset = poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR;
+        for (gsize i = 0; !peer->reset && i < 2; i++)
+            peer->reset = fds[i].revents && !pump_go(&pumps[i]);
+    }
+    if (peer->reset)
+        fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
+    g_free(pumps[0].buffer);
+    g_free(pumps[1].buffer);
+    return !peer->reset;
+}
+
+/* The beginning and the end */
 
 void
 peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
@@ -257,19 +329,6 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
                      .login_deadline = net_deadline(options->login_time),
                      .out = g_byte_array_sized_new(ROOM)};
     peer->fault.fault = options->fault;
-}
-
-gboolean
-peer_relay(peer_t *peer, int in, int out)
-{
-    peer->login_deadline = G_MAXINT64;
-    if (!flush(peer))
-        return FALSE;
-    peer_expect(peer, NULL);
-    peer->reset = !net_relay(peer->fd, peer->options->write_size, peer->in.bytes, in, out);
-    peer->at_end = TRUE;
-    return !peer->reset ||
-           fail(&peer->in.error, STATUS_NETWORK, "the connection broke off: %s", g_strerror(errno));
 }
 
 /* Reads what comes until the end of it. FALSE: the time was over first. */

@@ -90,8 +90,9 @@ gboolean peer_wants_process(peer_t *peer, const maf_pdu_t *pdu, const method_id_
 /* If this is the place for it, sends the OEM message of the options and reads the answer. */
 gboolean peer_exchange_oem(peer_t *peer, oem_place_t place);
 
-/* Relays between the peer and another socket, or a program's streams, without deadlines, as net_relay() does.
- */
+/* Relays between the peer and another socket or a program's streams, without deadlines, until both ends have
+ * ended, each of which half-closes the other, or the peer has and the other one is a terminal. FALSE when a
+ * connection breaks off: the close to come of the peer then resets it. */
 gboolean peer_relay(peer_t *peer, int in, int out);
 
 /* What went wrong, and what was expected instead. The caller frees it. */
