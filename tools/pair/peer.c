@@ -12,9 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROOM        1024 /* bytes of an array from the start: growing would leave a copy, of a password too */
-#define CHUNK       1024 /* bytes read at a time, while no more are asked for */
-#define CHUNK_MAX   65536
+#define CHUNK       1024  /* bytes read, and room, at least: growing would leave a copy, of a password too */
 #define BUFFER_SIZE 32768 /* of a direction of a tunnel */
 #define OEMS_MAX    256   /* that a peer may send in a conversation */
 #define CLOSE_TIME  100   /* milliseconds that a client has at the end to close first */
@@ -100,7 +98,7 @@ fill(reader_t *in, gsize missing)
 {
     peer_t *peer = (peer_t *)(void *)in;
     const guint len = in->bytes->len;
-    const gsize chunk = CLAMP(missing, CHUNK, CHUNK_MAX);
+    const gsize chunk = MAX(missing, CHUNK);
 
     if (len + missing > peer->options->message_size)
         fail(&in->error, STATUS_VIOLATION, "a message of more than %u bytes", peer->options->message_size);
@@ -327,7 +325,7 @@ peer_open(peer_t *peer, int fd, const char *name, const peer_options_t *options)
                      .options = options,
                      .revision = options->revision,
                      .login_deadline = net_deadline(options->login_time),
-                     .out = g_byte_array_sized_new(ROOM)};
+                     .out = g_byte_array_sized_new(CHUNK)};
     peer->fault.fault = options->fault;
 }
 
