@@ -24,8 +24,14 @@ typedef struct source {
     const char *file;
     char *text;
     gsize len;
-    GArray *lines; /* of line_t; neither empty lines nor comments */
+    GArray *lines; /* of line_t, neither empty lines nor comments; a zero one follows the last */
 } source_t;
+
+/* A group that there may be, and its keys. */
+typedef struct group {
+    const char *name; /* in which * stands for any text */
+    const char *keys[6];
+} group_t;
 
 /* Logs what is wrong, with where it is unless `line` is NULL, and returns FALSE. */
 static gboolean G_GNUC_PRINTF(3, 4) complain(const source_t *in, const line_t *line, const char *format, ...)
@@ -46,20 +52,6 @@ static gboolean G_GNUC_PRINTF(3, 4) complain(const source_t *in, const line_t *l
     return FALSE;
 }
 
-/* The last line of the group with this key, or its [group] for NULL; NULL when there is none. */
-static const line_t *
-find(const source_t *in, const char *group, const char *key)
-{
-    const line_t *found = NULL;
-
-    for (guint i = 0; i < in->lines->len; i++) {
-        const line_t *line = &g_array_index(in->lines, line_t, i);
-        if (strcmp(line->group, group) == 0 && g_strcmp0(line->key, key) == 0)
-            found = line;
-    }
-    return found;
-}
-
 /* Reading a file */
 
 static gboolean
@@ -68,7 +60,6 @@ read_private(source_t *in)
     g_autoptr(GError) error = NULL;
     struct stat status;
 
-    in->lines = g_array_new(FALSE, FALSE, sizeof(line_t));
     const gboolean is_file = stat(in->file, &status) == 0 && S_ISREG(status.st_mode);
     if (is_file && (status.st_mode & 077))
         return complain(in, NULL, "permissions too open (%04o): expected 0600", status.st_mode & 07777);
@@ -99,37 +90,64 @@ unescape(char *value)
     return TRUE;
 }
 
-/* `groups` are those that there may be, NAME or "NAME " with something after it; the last one is NULL. */
+/* The line of a [group], or NULL. */
+static const line_t *
+find_group(const source_t *in, const char *name)
+{
+    for (guint i = 0; i < in->lines->len; i++) {
+        const line_t *line = &g_array_index(in->lines, line_t, i);
+        if (!line->key && strcmp(line->group, name) == 0)
+            return line;
+    }
+    return NULL;
+}
+
+/* The last line with this key in a group, which may be NULL; or NULL. */
+static const line_t *
+find(const line_t *group, const char *key)
+{
+    const line_t *found = NULL;
+
+    for (const line_t *line = group ? group + 1 : NULL; line && line->key; line++)
+        found = strcmp(line->key, key) == 0 ? line : found;
+    return found;
+}
+
+/* The groups are those that there may be; the last one has no name. */
 static gboolean
-parse(source_t *in, const char *const *groups)
+parse(source_t *in, const group_t *groups)
 {
     char *rest = in->text, *text;
     line_t line = {.number = 1};
+    const group_t *group = groups;
 
+    in->lines = g_array_new(TRUE, FALSE, sizeof(line_t));
     for (; (text = strsep(&rest, "\n")) != NULL; line.number++) {
         const gsize len = strlen(g_strstrip(text));
-        line.key = line.value = NULL;
+        char *value = strchr(text, '=');
         if (!g_utf8_validate(text, -1, NULL))
             return complain(in, &(line_t){.number = line.number}, "expected UTF-8");
         if (len == 0 || *text == '#')
             continue;
         if (*text == '[' && text[len - 1] == ']') {
-            const char *const *group = groups;
             text[len - 1] = '\0';
             line.group = text + 1;
-            while (*group && !(g_str_has_suffix(*group, " ") ? g_str_has_prefix(line.group, *group)
-                                                             : strcmp(line.group, *group) == 0))
+            line.key = line.value = NULL;
+            group = groups;
+            while (group->name && !g_pattern_match_simple(group->name, line.group))
                 group++;
-            if (!*group || find(in, line.group, NULL))
-                return complain(in, &line, *group ? "is there twice" : "unknown group");
+            if (!group->name || find_group(in, line.group))
+                return complain(in, &line, group->name ? "is there twice" : "unknown group");
         } else {
-            line.value = strchr(text, '=');
-            if (!line.group || !line.value || line.value == text)
+            if (!line.group || !value || value == text)
                 return complain(in, &(line_t){.number = line.number},
                                 "expected [group], key=value in a group, or # comment");
-            *line.value++ = '\0';
+            *value++ = '\0';
             line.key = g_strchomp(text);
-            if (!unescape(g_strchug(line.value)))
+            line.value = g_strchug(value);
+            if (!g_strv_contains(group->keys, line.key))
+                return complain(in, &line, "unknown key");
+            if (!unescape(line.value))
                 return complain(in, &line, "expected no single backslash (write \\\\)");
         }
         g_array_append_val(in->lines, line);
@@ -146,86 +164,73 @@ close_source(source_t *in)
     g_clear_pointer(&in->lines, g_array_unref);
 }
 
-/* A key, and where its value goes: the text of the file, a number, or the index of one of the words. */
-typedef struct setting {
-    const char *key;
-    const char **text;
-    guint *number, min, max;
-    const char *words[4];
-} setting_t;
+/* The values of keys: what is not there stays as it was. */
+
+static char *
+take_text(const line_t *group, const char *key)
+{
+    const line_t *line = find(group, key);
+    return line ? line->value : NULL;
+}
 
 static gboolean
-take(const source_t *in, const line_t *line, const setting_t *setting)
+take_number(const source_t *in, const line_t *group, const char *key, guint *number)
 {
-    guint64 value;
+    const line_t *line = find(group, key);
+    guint64 value = *number;
 
-    if (setting->text) {
-        *setting->text = line->value;
-        return TRUE;
-    }
-    for (guint i = 0; setting->words[i]; i++) {
-        *setting->number = i;
-        if (strcmp(line->value, setting->words[i]) == 0)
-            return TRUE;
-    }
-    g_autofree char *words = g_strjoinv(", ", (char **)setting->words);
-    if (*words)
-        return complain(in, line, "expected one of %s", words);
-    if (!g_ascii_string_to_unsigned(line->value, 10, setting->min, setting->max, &value, NULL))
-        return complain(in, line, "expected a number from %u to %u", setting->min, setting->max);
-    *setting->number = (guint)value;
+    if (line && !g_ascii_string_to_unsigned(line->value, 10, 0, GRADE_MAX, &value, NULL))
+        return complain(in, line, "expected a number from 0 to %d", GRADE_MAX);
+    *number = (guint)value;
     return TRUE;
 }
 
-/* All keys of a group; what is not there stays as it was. `settings` ends with one that has no key. */
+/* The index of one of the words. */
 static gboolean
-take_all(const source_t *in, const char *group, const setting_t *settings)
+take_word(const source_t *in, const line_t *group, const char *key, const char *words, guint *number)
 {
-    for (guint i = 0; i < in->lines->len; i++) {
-        const line_t *line = &g_array_index(in->lines, line_t, i);
-        const setting_t *setting = settings;
-        if (!line->key || strcmp(line->group, group) != 0)
-            continue;
-        while (setting->key && strcmp(setting->key, line->key) != 0)
-            setting++;
-        if (!(setting->key ? take(in, line, setting) : complain(in, line, "unknown key")))
-            return FALSE;
+    const line_t *line = find(group, key);
+    g_auto(GStrv) list = g_strsplit(words, ", ", -1);
+
+    for (guint i = 0; line && list[i]; i++) {
+        *number = i;
+        if (strcmp(line->value, list[i]) == 0)
+            return TRUE;
     }
-    return TRUE;
+    return !line || complain(in, line, "expected one of %s", words);
 }
 
 /* The server's groups */
 
 static gboolean
-read_policy(const source_t *in, policy_t *policy, users_t *users)
+read_policy(const source_t *in, guint best, policy_t *policy, users_t *users)
 {
-    const char *text = NULL, *secret = users->secret;
-    const setting_t settings[] = {
-        {"more", .number = &policy->more, .words = {"relative", "absolute", "never"}},
-        {"unacceptable", .number = &policy->by_failure, .words = {"do", "failure"}},
-        {"minimum-grade", .number = &policy->minimum_grade, .max = GRADE_MAX},
-        {"failure-text", .text = &text},
-        {"secret", .text = &secret},
-        {NULL},
-    };
+    const line_t *group = find_group(in, "policy");
+    const char *secret = take_text(group, "secret");
 
-    const gboolean taken = take_all(in, "policy", settings);
-    policy->failure_text = g_strdup(text);
-    g_autofree char *old_secret = users->secret;
-    users->secret = g_strdup(secret);
-    return taken;
+    if (!take_word(in, group, "more", "relative, absolute, never", &policy->more) ||
+        !take_word(in, group, "unacceptable", "do, failure", &policy->by_failure) ||
+        !take_number(in, group, "minimum-grade", &policy->minimum_grade))
+        return FALSE;
+    if (policy->minimum_grade > best)
+        return complain(in, find(group, "minimum-grade"),
+                        "nobody can reach %u: all steps together are worth %u", policy->minimum_grade, best);
+    policy->failure_text = g_strdup(take_text(group, "failure-text"));
+    if (secret) {
+        g_free(users->secret);
+        users->secret = g_strdup(secret);
+    }
+    return TRUE;
 }
 
 static gboolean
-read_user(const source_t *in, const char *group, users_t *users)
+read_user(const source_t *in, const line_t *group, users_t *users)
 {
-    const char *scram = NULL, *password = NULL, *key = NULL;
-    const setting_t settings[] = {{"scram", .text = &scram}, {"password", .text = &password}, {NULL}};
+    const char *key = NULL;
 
-    if (!take_all(in, group, settings))
-        return FALSE;
-    const char *wrong = users_add(users, group + strlen("user "), scram, password, &key);
-    return !wrong || complain(in, find(in, group, key), "%s", wrong);
+    const char *wrong = users_add(users, group->group + strlen("user "), take_text(group, "scram"),
+                                  take_text(group, "password"), &key);
+    return !wrong || complain(in, key ? find(group, key) : group, "%s", wrong);
 }
 
 static gboolean
@@ -242,7 +247,7 @@ read_methods(const source_t *in, const line_t *line, const users_t *users, polic
             return complain(in, line, "unknown sub-method '%s'", *word);
         if (bits & 1U << method->index)
             return complain(in, line, "%s is there twice", method->word);
-        if (!users_have(users, method->need))
+        if (!users->have[method->need])
             return complain(in, line, "no user has the %s= that %s needs",
                             method->need == SECRET_SCRAM ? "scram" : "password", method->word);
         bits |= 1U << method->index;
@@ -255,25 +260,20 @@ read_methods(const source_t *in, const line_t *line, const users_t *users, polic
 }
 
 static gboolean
-read_step(const source_t *in, const char *group, const users_t *users, policy_t *policy)
+read_step(const source_t *in, const line_t *group, const users_t *users, policy_t *policy)
 {
-    const char *text = NULL;
+    const line_t *methods = find(group, "methods");
     policy_step_t step = {.grade = 1};
-    const setting_t settings[] = {
-        {"methods", .text = &text},
-        {"grade", .number = &step.grade, .max = GRADE_MAX},
-        {"on-failure", .number = &step.go_on, .words = {"stop", "next"}},
-        {NULL},
-    };
 
-    if (!take_all(in, group, settings) ||
-        !read_methods(in, find(in, group, text ? "methods" : NULL), users, &step))
+    if (!take_number(in, group, "grade", &step.grade) ||
+        !take_word(in, group, "on-failure", "stop, next", &step.go_on) ||
+        !read_methods(in, methods ? methods : group, users, &step))
         return FALSE;
     g_array_append_val(policy->steps, step);
     return TRUE;
 }
 
-/* Steps come last: what they may use depends on the users. */
+/* Steps come after users: what they may use depends on them. */
 static gboolean
 read_groups(const source_t *in, users_t *users, policy_t *policy)
 {
@@ -281,33 +281,35 @@ read_groups(const source_t *in, users_t *users, policy_t *policy)
 
     for (guint i = 0; i < in->lines->len; i++) {
         const line_t *line = &g_array_index(in->lines, line_t, i);
-        if (!line->key && g_str_has_prefix(line->group, "user ") && !read_user(in, line->group, users))
+        if (!line->key && g_str_has_prefix(line->group, "user ") && !read_user(in, line, users))
             return FALSE;
         steps += !line->key && g_str_has_prefix(line->group, "step ");
     }
     for (guint n = 1; n <= MAX(steps, 1); n++) {
-        g_autofree char *group = g_strdup_printf("step %u", n);
-        if (!find(in, group, NULL))
-            return complain(in, NULL, "expected [%s]: steps are numbered from 1 without a gap", group);
+        g_autofree char *name = g_strdup_printf("step %u", n);
+        const line_t *group = find_group(in, name);
+        if (!group)
+            return complain(in, NULL, "expected [%s]: steps are numbered from 1 without a gap", name);
         if (!read_step(in, group, users, policy))
             return FALSE;
         best += g_array_index(policy->steps, policy_step_t, n - 1).grade;
     }
-    return read_policy(in, policy, users) &&
-           (policy->minimum_grade <= best ||
-            complain(in, find(in, "policy", "minimum-grade"),
-                     "nobody can reach %u: all steps together are worth %u", policy->minimum_grade, best));
+    return read_policy(in, best, policy, users);
 }
 
 gboolean
 config_load(const char *file, users_t *users, policy_t *policy)
 {
+    static const group_t groups[] = {
+        {"policy", {"minimum-grade", "more", "unacceptable", "failure-text", "secret"}},
+        {"step *", {"methods", "on-failure", "grade"}},
+        {"user *", {"scram", "password"}},
+        {NULL},
+    };
     source_t in = {.file = file};
 
     policy->sends_grade = TRUE;
-    const gboolean loaded = read_private(&in) &&
-                            parse(&in, (const char *[]){"policy", "user ", "step ", NULL}) &&
-                            read_groups(&in, users, policy);
+    const gboolean loaded = read_private(&in) && parse(&in, groups) && read_groups(&in, users, policy);
     close_source(&in);
     return loaded;
 }
@@ -315,46 +317,42 @@ config_load(const char *file, users_t *users, policy_t *policy)
 static gboolean
 is_usable(const char *text)
 {
-    char *prepared = text ? sasl_prepare(text) : NULL;
-    const gboolean usable = prepared != NULL;
-
-    wipe_and_free(prepared);
-    return usable;
+    g_autofree char *prepared = text ? sasl_prepare(text) : NULL;
+    return prepared != NULL;
 }
 
-/* Sets both settings, unless both are NULL. */
-static gboolean
-take_credentials(const source_t *in, const char *user, const char *password, method_settings_t *settings)
+/* Overwrites and removes a variable of the environment. */
+static void
+forget(const char *name)
 {
-    if ((user || password || in->text) && !(is_usable(user) && is_usable(password)))
-        return complain(in, in->text ? find(in, "credentials", NULL) : NULL,
-                        "expected both user and password, of characters that SASL allows");
-    settings->user = g_strdup(user);
-    settings->password = g_strdup(password);
-    return TRUE;
+    char *value = getenv(name);
+
+    if (value)
+        explicit_bzero(value, strlen(value));
+    unsetenv(name);
 }
 
 gboolean
 config_load_credentials(const char *file, method_settings_t *settings)
 {
-    char *variables[] = {getenv("MAF_USER"), getenv("MAF_PASSWORD")};
-    const char *user = NULL, *password = NULL;
-    const setting_t keys[] = {{"user", .text = &user}, {"password", .text = &password}, {NULL}};
+    static const group_t groups[] = {{"credentials", {"user", "password"}}, {NULL}};
+    const char *user = getenv("MAF_USER"), *password = getenv("MAF_PASSWORD");
     source_t in = {.file = file ? file : "MAF_USER and MAF_PASSWORD"};
-    gboolean taken;
+    const line_t *group = NULL;
 
-    if (file)
-        taken = read_private(&in) && parse(&in, (const char *[]){"credentials", NULL}) &&
-                (in.lines->len > 0 || complain(&in, NULL, "expected [credentials]")) &&
-                take_all(&in, "credentials", keys) && take_credentials(&in, user, password, settings);
-    else
-        taken = take_credentials(&in, variables[0], variables[1], settings);
-    close_source(&in);
-    for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
-        if (variables[i])
-            explicit_bzero(variables[i], strlen(variables[i]));
+    gboolean loaded = !file || (read_private(&in) && parse(&in, groups));
+    if (loaded && file) {
+        group = find_group(&in, "credentials");
+        user = take_text(group, "user");
+        password = take_text(group, "password");
+        loaded = group || complain(&in, NULL, "expected [credentials]");
     }
-    unsetenv("MAF_USER");
-    unsetenv("MAF_PASSWORD");
-    return taken;
+    if (loaded && (file || user || password) && !(is_usable(user) && is_usable(password)))
+        loaded = complain(&in, group, "expected both user and password, of characters that SASL allows");
+    settings->user = g_strdup(user);
+    settings->password = g_strdup(password);
+    close_source(&in);
+    forget("MAF_USER");
+    forget("MAF_PASSWORD");
+    return loaded;
 }

@@ -87,19 +87,17 @@ echo_step(method_run_t *run, const guint8 *in, gsize in_len)
 
 /* Users */
 
-/* Overwrites and frees it. */
 static void
 user_free(user_t *user)
 {
     if (!user)
         return;
-    for (char **part = user->scram; part && *part; part++)
-        wipe_and_free(*part);
-    g_free(user->scram);
-    wipe_and_free(user->password);
+    g_strfreev(user->scram);
+    g_free(user->password);
     g_free(user->name);
     g_free(user);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(user_t, user_free)
 
 char *
 sasl_prepare(const char *text)
@@ -123,6 +121,7 @@ users_new(void)
     if (gsasl_nonce(secret, sizeof secret) != GSASL_OK)
         g_error("no random numbers");
     users->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    users->have[SECRET_NONE] = TRUE;
     users->secret = g_base64_encode((const guchar *)secret, sizeof secret);
     return users;
 }
@@ -156,103 +155,81 @@ parse_scram(user_t *user, const char *text)
 const char *
 users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
 {
-    user_t *user = g_new0(user_t, 1);
-    const char *wrong = NULL;
+    g_autoptr(user_t) user = g_new0(user_t, 1);
 
     *key = NULL;
     user->name = sasl_prepare(name);
+    if (!user->name)
+        return "the name is empty or has characters that SASL does not allow";
+    if (g_hash_table_contains(users->by_name, user->name))
+        return "the user is there already";
+    if (!scram && !password)
+        return "expected scram= or password=";
+    *key = "password";
     user->password = password ? sasl_prepare(password) : NULL;
-    if (!user->name) {
-        wrong = "the name is empty or has characters that SASL does not allow";
-    } else if (g_hash_table_contains(users->by_name, user->name)) {
-        wrong = "the user is there already";
-    } else if (!scram && !password) {
-        wrong = "expected scram= or password=";
-    } else if (password && !user->password) {
-        *key = "password";
-        wrong = "the password is empty or has characters that SASL does not allow";
-    } else if (scram) {
-        *key = "scram";
-        wrong = parse_scram(user, scram);
-    }
-    if (wrong) {
-        user_free(user);
+    if (password && !user->password)
+        return "the password is empty or has characters that SASL does not allow";
+    *key = "scram";
+    const char *wrong = scram ? parse_scram(user, scram) : NULL;
+    if (wrong)
         return wrong;
-    }
     if (scram && !users->example)
         users->example = user;
-    users->any_password |= password != NULL;
+    users->have[SECRET_SCRAM] |= scram != NULL;
+    users->have[SECRET_PASSWORD] |= password != NULL;
     g_hash_table_insert(users->by_name, user->name, user);
+    g_steal_pointer(&user);
     return NULL;
 }
 
-gboolean
-users_have(const users_t *users, secret_kind_t kind)
-{
-    return kind == SECRET_NONE || (kind == SECRET_SCRAM ? users->example != NULL : users->any_password);
-}
-
-/* Bytes that only the secret determines, always the same for a name, in base64. */
-static char *
-invent(const users_t *users, const char *what, const char *name, gsize len)
-{
-    guint8 bytes[HASH_LEN];
-    gsize bytes_len = sizeof bytes;
-    GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)users->secret, strlen(users->secret));
-
-    g_hmac_update(hmac, (const guchar *)what, (gssize)strlen(what) + 1);
-    g_hmac_update(hmac, (const guchar *)name, (gssize)strlen(name));
-    g_hmac_get_digest(hmac, bytes, &bytes_len);
-    g_hmac_unref(hmac);
-    return g_base64_encode(bytes, MIN(len, sizeof bytes));
-}
-
 /* What is known of a user, or a decoy: for an unknown name, or a user without that secret, the same one at
- * each attempt, as costly to find and to check as a known one. */
+ * each attempt, as costly to find and to check as a known one. Its salt shows, and is made of its name and
+ * the users' secret. The rest is anybody's, since none of its proofs is accepted. */
 static const user_t *
 look_up(const users_t *users, const char *name, secret_kind_t kind, user_t **decoy)
 {
-    char **example = users->example ? users->example->scram : NULL;
-    g_autofree char *prepared = sasl_prepare(name);
+    guint8 salt[HASH_LEN];
+    gsize salt_len = sizeof salt, len;
+    char *prepared = sasl_prepare(name);
     const user_t *known = g_hash_table_lookup(users->by_name, prepared ? prepared : "");
     const gboolean has = known && (kind == SECRET_SCRAM ? known->scram != NULL : known->password != NULL);
-    gsize len;
 
     /* Made for those who are known as well, or making it would show who is not. */
-    *decoy = g_new0(user_t, 1);
-    (*decoy)->is_decoy = TRUE;
-    (*decoy)->name = g_strdup(prepared ? prepared : name);
-    (*decoy)->password = invent(users, "password", (*decoy)->name, HASH_LEN);
-    (*decoy)->scram = g_strdupv(example);
-    for (gsize i = SCRAM_SALT; example && i < SCRAM_PARTS; i++) {
-        static const char *const what[] = {"", "salt", "stored key", "server key"};
-        g_free(g_base64_decode(example[i], &len));
-        wipe_and_free((*decoy)->scram[i]);
-        (*decoy)->scram[i] = invent(users, what[i], (*decoy)->name, len);
+    user_t *user = *decoy = g_new0(user_t, 1);
+    user->name = prepared ? prepared : g_strdup(name);
+    user->password = g_strdup(users->secret);
+    if (users->example) {
+        GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)users->secret, strlen(users->secret));
+        g_hmac_update(hmac, (const guchar *)user->name, -1);
+        g_hmac_get_digest(hmac, salt, &salt_len);
+        g_hmac_unref(hmac);
+        user->scram = g_strdupv(users->example->scram);
+        g_free(g_base64_decode(user->scram[SCRAM_SALT], &len));
+        g_free(user->scram[SCRAM_SALT]);
+        user->scram[SCRAM_SALT] = g_base64_encode(salt, MIN(len, sizeof salt));
     }
-    return has ? known : *decoy;
+    return has ? known : user;
 }
 
-/* Is this prepared password the one of the user's SCRAM secret? Takes as long for a decoy. */
+/* Is this prepared password the one of the user's SCRAM secret? Takes as long for a decoy, and for bytes that
+ * differ late. */
 static gboolean
 check_password(const user_t *user, const char *password)
 {
     char salted[HASH_LEN], client[HASH_LEN], server[HASH_LEN], stored[HASH_LEN] = "";
-    gsize salt_len, stored_len;
-    g_autofree guchar *salt = g_base64_decode(user->scram[SCRAM_SALT], &salt_len);
-    g_autofree guchar *known = g_base64_decode(user->scram[SCRAM_STORED_KEY], &stored_len);
+    gsize len;
+    g_autofree guchar *salt = g_base64_decode(user->scram[SCRAM_SALT], &len);
     const unsigned iterations = (unsigned)g_ascii_strtoull(user->scram[SCRAM_ITERATIONS], NULL, 10);
-    volatile guint8 difference = user->is_decoy;
 
-    if (gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password, iterations, (const char *)salt,
-                                          salt_len, salted, client, server, stored) != GSASL_OK)
-        difference = 1;
-    /* Takes as long for bytes that differ early as for ones that differ late. */
-    for (gsize i = 0; i < HASH_LEN; i++)
-        difference |= (guint8)stored[i] ^ known[i];
+    const int status = gsasl_scram_secrets_from_password(
+        GSASL_HASH_SHA256, password, iterations, (const char *)salt, len, salted, client, server, stored);
     explicit_bzero(salted, sizeof salted);
     explicit_bzero(client, sizeof client);
     explicit_bzero(server, sizeof server);
+    g_autofree guchar *known = g_base64_decode(user->scram[SCRAM_STORED_KEY], &len);
+    volatile guint8 difference = status != GSASL_OK;
+    for (gsize i = 0; i < HASH_LEN; i++)
+        difference |= (guint8)stored[i] ^ known[i];
     return difference == 0;
 }
 
@@ -311,20 +288,18 @@ answer(Gsasl *library G_GNUC_UNUSED, Gsasl_session *session, Gsasl_property prop
 static int
 sasl_step(method_run_t *run, const guint8 *in, gsize in_len)
 {
-    char *input = g_malloc(in_len + 1), *output = NULL;
+    GString *input = g_string_new_len((const char *)in, (gssize)in_len);
+    char *output = NULL;
     gsize output_len = 0;
 
-    if (in)
-        memcpy(input, in, in_len);
-    input[in_len] = '\0';
-    const int status = gsasl_step(run->session, input, in_len, &output, &output_len);
+    const int status = gsasl_step(run->session, input->str, in_len, &output, &output_len);
     if (output_len > 0 && (status == GSASL_OK || status == GSASL_NEEDS_MORE))
         set_answer(run, output, output_len);
     if (output)
         explicit_bzero(output, output_len);
     gsasl_free(output);
-    explicit_bzero(input, in_len);
-    g_free(input);
+    explicit_bzero(input->str, in_len);
+    g_string_free(input, TRUE);
     return status;
 }
 
@@ -351,7 +326,7 @@ is_oneself(const method_run_t *run)
 {
     const char *authzid = gsasl_property_fast(run->session, GSASL_AUTHZID);
 
-    if (!run->user || run->user->is_decoy)
+    if (!run->user || run->user == run->decoy)
         return FALSE;
     g_autofree char *prepared = authzid && *authzid ? sasl_prepare(authzid) : g_strdup(run->user->name);
     return g_strcmp0(prepared, run->user->name) == 0;
@@ -426,8 +401,7 @@ method_start(method_run_t *run, const method_t *method, pair_side_t side, const 
     if (method->need == SECRET_NONE)
         return TRUE;
     Gsasl *library = g_once(&once, open_library, NULL);
-    if (side == PAIR_CLIENT ? !settings->user
-                            : !settings->users || !users_have(settings->users, method->need))
+    if (side == PAIR_CLIENT ? !settings->user : !settings->users || !settings->users->have[method->need])
         return FALSE;
     if ((side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
                                                                         &run->session) != GSASL_OK)

@@ -13,21 +13,20 @@
 /* Users */
 
 /* What the server must know of a user to check one kind of proof. */
-typedef enum secret_kind { SECRET_NONE, SECRET_SCRAM, SECRET_PASSWORD } secret_kind_t;
+typedef enum secret_kind { SECRET_NONE, SECRET_SCRAM, SECRET_PASSWORD, SECRET_KINDS } secret_kind_t;
 
 /* What the server knows of one user. */
 typedef struct user {
-    char *name;        /* prepared by SASLprep (RFC 4013) */
-    char *password;    /* or NULL */
-    char **scram;      /* the SCRAM-SHA-256 secret (RFC 5802, section 3), a number and base64, or NULL */
-    gboolean is_decoy; /* stands for a user that is not known, and whose proofs are all wrong */
+    char *name;     /* prepared by SASLprep (RFC 4013) */
+    char *password; /* or NULL */
+    char **scram;   /* the SCRAM-SHA-256 secret (RFC 5802, section 3), a number and base64, or NULL */
 } user_t;
 
 typedef struct users {
-    GHashTable *by_name;   /* of user_t, owned */
-    const user_t *example; /* the first who has a SCRAM secret, or NULL */
-    gboolean any_password;
-    char *secret; /* from which decoys are made; owned */
+    GHashTable *by_name;         /* of user_t, owned */
+    const user_t *example;       /* the first who has a SCRAM secret, or NULL */
+    gboolean have[SECRET_KINDS]; /* is this known of anybody? SECRET_NONE always is */
+    char *secret;                /* from which decoys are made; owned */
 } users_t;
 
 /* Nobody yet, and a random secret. They stay until the program ends. */
@@ -37,9 +36,6 @@ users_t *users_new(void);
  * wrong with *key, or for NULL with the name. */
 const char *users_add(users_t *users, const char *name, const char *scram, const char *password,
                       const char **key);
-
-/* Is there anybody of whom this is known? SECRET_NONE always is. */
-gboolean users_have(const users_t *users, secret_kind_t kind);
 
 /* A name or password by SASLprep (RFC 4013), to be wiped and freed; NULL if not allowed, or empty. */
 char *sasl_prepare(const char *text);
@@ -85,7 +81,7 @@ typedef struct method_run {
     struct Gsasl_session *session;
     guint steps;
     const user_t *user; /* the server's: whom the client says it is, or the decoy; NULL so far */
-    user_t *decoy;
+    user_t *decoy;      /* stands for a user that is not known, and whose proofs are all wrong */
 } method_run_t;
 
 /* FALSE, and no error, when the settings or GNU SASL lack what it takes. `error` is for the steps. End with

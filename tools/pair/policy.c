@@ -38,13 +38,10 @@ next_step(policy_run_t *run)
 void
 policy_result(policy_run_t *run, gboolean passed)
 {
-    const policy_step_t *step = current_step(run);
-
     run->failed |= !passed;
-    run->over = !passed && !step->go_on;
     if (passed) {
         run->passed++;
-        run->grade += step->grade;
+        run->grade += current_step(run)->grade;
         next_step(run);
     }
 }
@@ -78,10 +75,9 @@ refuse(policy_run_t *run, const char *reason)
 static guint8
 request_more(policy_run_t *run)
 {
-    const gboolean absolute = run->policy->more == MORE_ABSOLUTE && !run->started_again;
+    const gboolean absolute = run->policy->more == MORE_ABSOLUTE && run->lists == 1;
 
     run->flags = absolute ? MAF_FLAGS_ABSOLUTE : MAF_FLAGS_RELATIVE;
-    run->started_again |= absolute;
     if (absolute)
         memset(run->offered, 0, sizeof run->offered);
     return MAF_INSTR_REQUEST_MORE;
@@ -93,9 +89,9 @@ policy_decide(policy_run_t *run)
     const policy_t *policy = run->policy;
     gboolean left;
 
-    if (run->over)
-        return refuse(run, "the sub-method failed");
     for (const policy_step_t *step; (step = current_step(run)) != NULL; next_step(run)) {
+        if (run->tried && !step->go_on)
+            return refuse(run, "the sub-method failed");
         if (choose(run, step, &left))
             return MAF_INSTR_DO;
         const gboolean may_ask = left && run->has_more && policy->more != MORE_NEVER;

@@ -18,7 +18,7 @@
 /* How to ask a client for sub-methods it has not offered yet (draft-00, Subnegotiation). */
 typedef enum policy_more {
     MORE_RELATIVE, /* for those it has not sent */
-    MORE_ABSOLUTE, /* for the list from its beginning, once; after that for those it has not sent */
+    MORE_ABSOLUTE, /* for the list from its beginning, after the first one; then for those it has not sent */
     MORE_NEVER,
 } policy_more_t;
 
@@ -44,11 +44,11 @@ typedef struct policy_run {
     const policy_t *policy;
     method_id_t offered[METHODS]; /* the id by which each sub-method is; empty if it is not */
     guint lists;
-    gboolean has_more, started_again;
+    gboolean has_more;
     guint step;
-    guint tried; /* which sub-methods of the step were: a bit for each */
+    guint tried; /* which sub-methods of the step were: a bit for each; with any, the last one failed */
     guint passed, grade;
-    gboolean failed, over;
+    gboolean failed;
 
     /* What has been decided last: */
     const method_t *method; /* to do, */
