@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "config.h"
+#include "options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,19 +36,19 @@ typedef struct group {
 /* Logs what is wrong, with where it is unless `line` is NULL, and returns FALSE. */
 static gboolean G_GNUC_PRINTF(3, 4) complain(const source_t *in, const line_t *line, const char *format, ...)
 {
-    g_autoptr(GString) text = g_string_new(in->file);
     va_list args;
 
-    if (line)
-        g_string_append_printf(text, ":%u", line->number);
-    if (line && line->group)
-        g_string_append_printf(text, ": [%s]%s%s", line->group, line->key ? " " : "",
-                               line->key ? line->key : "");
-    g_string_append(text, line && line->group && !line->key ? " " : ": ");
     va_start(args, format);
-    g_string_append_vprintf(text, format, args);
+    g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    log_line(NULL, "%s", text->str);
+    if (!line)
+        log_line(NULL, "%s: %s", in->file, text);
+    else if (!line->group)
+        log_line(NULL, "%s:%u: %s", in->file, line->number, text);
+    else if (!line->key)
+        log_line(NULL, "%s:%u: [%s] %s", in->file, line->number, line->group, text);
+    else
+        log_line(NULL, "%s:%u: [%s] %s: %s", in->file, line->number, line->group, line->key, text);
     return FALSE;
 }
 
@@ -321,22 +321,12 @@ is_usable(const char *text)
     return prepared != NULL;
 }
 
-/* Overwrites and removes a variable of the environment. */
-static void
-forget(const char *name)
-{
-    char *value = getenv(name);
-
-    if (value)
-        explicit_bzero(value, strlen(value));
-    unsetenv(name);
-}
-
 gboolean
 config_load_credentials(const char *file, method_settings_t *settings)
 {
     static const group_t groups[] = {{"credentials", {"user", "password"}}, {NULL}};
-    const char *user = getenv("MAF_USER"), *password = getenv("MAF_PASSWORD");
+    char *variables[] = {getenv("MAF_USER"), getenv("MAF_PASSWORD")};
+    const char *user = variables[0], *password = variables[1];
     source_t in = {.file = file ? file : "MAF_USER and MAF_PASSWORD"};
     const line_t *group = NULL;
 
@@ -352,7 +342,11 @@ config_load_credentials(const char *file, method_settings_t *settings)
     settings->user = g_strdup(user);
     settings->password = g_strdup(password);
     close_source(&in);
-    forget("MAF_USER");
-    forget("MAF_PASSWORD");
+    for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
+        if (variables[i])
+            explicit_bzero(variables[i], strlen(variables[i]));
+    }
+    unsetenv("MAF_USER");
+    unsetenv("MAF_PASSWORD");
     return loaded;
 }

@@ -23,24 +23,17 @@ typedef struct extra {
 /* In which revisions of the draft there is such a rule. */
 typedef enum scope { BOTH, ONLY_00, ONLY_01 } scope_t;
 
-/* What becomes of the message: of its parts before it is encoded, or of its bytes. */
-typedef enum how {
-    AS_IT_IS,
-    OFFER, /* one more id in the list, the value */
-    OFFER_AGAIN,
-    NMETHODS, /* so many METHODS */
-    NMETHODS_WIDTH,
-    METHOD,
-    METHOD_UUID,
-    BYTES,
-    DATA_LEN,
-    DATA_MORE, /* one more byte of it, the value */
-    CUT,
-    CUT_IN_PAD,
-    NOT_SENT,
-    ON_RECEIPT, /* nothing; but something is sent after the message has been received */
-    DECISION,   /* nothing; the side asks for it by name */
-} how_t;
+/* When the rule is broken: with the message, right after it has been received, or when the side asks by name.
+ */
+typedef enum when { SENDING, RECEIVED, DECISION } when_t;
+
+/* What becomes of the parts of the message before it is encoded: the value is one more id in the list, before
+ * the others; or so is the first that was offered; there are so many METHODS; so wide a NMETHODS; another
+ * METHOD */
+typedef enum parts { KEPT, OFFER, OFFER_AGAIN, NMETHODS, NMETHODS_WIDTH, METHOD, METHOD_UUID } parts_t;
+
+/* And of its bytes: the value is put `at` a place; or in LEN; is one more byte of DATA; the message is cut */
+typedef enum bytes { ALL, BYTES, DATA_LEN, DATA_MORE, HALF, HALF_OF_PAD, NOTHING } bytes_t;
 
 struct fault {
     const char *name; /* begins with that of the expert info, maf.expert.*, that the plugin has for it */
@@ -49,7 +42,9 @@ struct fault {
     guint8 instr; /* of the message with which the rule is broken */
     const char *what;
 
-    how_t how;
+    when_t when;
+    parts_t parts;
+    bytes_t bytes;
     guint32 value;
     guint at, len; /* where BYTES puts the value */
     guint list;    /* of lists, which: 0 is the first */
@@ -76,14 +71,14 @@ static const extra_t request = {RAW("\x05\x01\0\x01" "\x7F\0\0\x01" "\0\x01")};
 /* The faults, in the order of the expert infos */
 #define CLIENT(name, scope, instr, ...) {name, PAIR_CLIENT, scope, MAF_INSTR_##instr, __VA_ARGS__}
 #define SERVER(name, scope, instr, ...) {name, PAIR_SERVER, scope, MAF_INSTR_##instr, __VA_ARGS__}
-#define VER(number)      .how = BYTES, .at = 1, .len = 1, .value = (number)
-#define FLAGS(number)    .how = BYTES, .at = 2, .len = 2, .value = (number)
-#define RESERVED(number) .how = BYTES, .at = 4, .len = 3, .value = (number)
-#define IDLEN(number)    .how = BYTES, .at = 5, .len = 1, .value = (number) /* of the first group */
-#define LEN(number)      .how = DATA_LEN, .value = (number)
-#define ID(id)           .how = METHOD, .value = (id)
-#define DO_FOR(id)       .how = METHOD, .value = (id), .also = MAF_INSTR_PROCESS
-#define CUT_AND(then_)   .how = CUT, .then = FAULT_##then_
+#define VER(number)      .bytes = BYTES, .at = 1, .len = 1, .value = (number)
+#define FLAGS(number)    .bytes = BYTES, .at = 2, .len = 2, .value = (number)
+#define RESERVED(number) .bytes = BYTES, .at = 4, .len = 3, .value = (number)
+#define IDLEN(number)    .bytes = BYTES, .at = 5, .len = 1, .value = (number) /* of the first group */
+#define LEN(number)      .bytes = DATA_LEN, .value = (number)
+#define ID(id)           .parts = METHOD, .value = (id)
+#define DO_FOR(id)       .parts = METHOD, .value = (id), .also = MAF_INSTR_PROCESS
+#define CUT_AND(then_)   .bytes = HALF, .then = FAULT_##then_
 static const fault_t faults[] = {
     CLIENT("version-list", ONLY_00, SUPPORTED, "VER 02 in the list", VER(2)),
     CLIENT("version-what-next", BOTH, WHAT_NEXT, "VER 02 in What next?", VER(2)),
@@ -104,33 +99,33 @@ static const fault_t faults[] = {
     CLIENT("sequence-what-next", BOTH, SUPPORTED, "What next? right after the list", .after = &what_next),
     CLIENT("sequence-request", ONLY_00, WHAT_NEXT, "SOCKS request after What next?", .after = &request),
     SERVER("sequence-process", BOTH, DO, "Process before Do", .before = &process),
-    SERVER("sequence-success", BOTH, DO, "Success while the sub-method runs", .how = DECISION),
+    SERVER("sequence-success", BOTH, DO, "Success while the sub-method runs", .when = DECISION),
     SERVER("sequence-oem", ONLY_01, DO, "OEM right after Do, unrequested", .after = &oem),
-    CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS", .how = NMETHODS, .value = 0),
-    CLIENT("nmethods-256", ONLY_00, SUPPORTED, "256 METHODS in the list", .how = NMETHODS, .value = 256),
-    CLIENT("nmethods-width", ONLY_00, SUPPORTED, "NMETHODS in 1 byte", .how = NMETHODS_WIDTH, .value = 1),
+    CLIENT("nmethods-0", ONLY_00, SUPPORTED, "NMETHODS 0 and no METHODS", .parts = NMETHODS, .value = 0),
+    CLIENT("nmethods-256", ONLY_00, SUPPORTED, "256 METHODS in the list", .parts = NMETHODS, .value = 256),
+    CLIENT("nmethods-width", ONLY_00, SUPPORTED, "NMETHODS in 1 byte", .parts = NMETHODS_WIDTH, .value = 1),
     CLIENT("nmethods-idlen", ONLY_01, SUPPORTED, "IDLEN 0 in the first group of the list", IDLEN(0)),
-    CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list", .how = OFFER_AGAIN),
+    CLIENT("duplicate-offer", BOTH, SUPPORTED, "the first sub-method twice in the list", .parts = OFFER_AGAIN),
     CLIENT("duplicate-offer-later", BOTH, SUPPORTED, "a sub-method again in the second list, if any",
-           .how = OFFER_AGAIN, .list = 1),
+           .parts = OFFER_AGAIN, .list = 1),
     CLIENT("reserved-offer-success", BOTH, SUPPORTED, "SUCCESS in the list",
-           .how = OFFER, .value = MAF_METHOD_SUCCESS),
+           .parts = OFFER, .value = MAF_METHOD_SUCCESS),
     CLIENT("reserved-offer-failure", BOTH, SUPPORTED, "FAILURE in the list",
-           .how = OFFER, .value = MAF_METHOD_FAILURE),
+           .parts = OFFER, .value = MAF_METHOD_FAILURE),
     CLIENT("more-not-last", ONLY_00, SUPPORTED, "MORE_METHODS_AVAILABLE first in the list",
-           .how = OFFER, .value = MAF_METHOD_MORE_AVAILABLE),
+           .parts = OFFER, .value = MAF_METHOD_MORE_AVAILABLE),
     SERVER("not-offered", BOTH, DO, "Do for 7FFFFFFF, which was not offered", DO_FOR(METHOD_UNKNOWN)),
     SERVER("not-offered-uuid", ONLY_01, DO, "Do for the UUID " UUID_UNKNOWN ", which was not offered",
-           .how = METHOD_UUID, .also = MAF_INSTR_PROCESS),
+           .parts = METHOD_UUID, .also = MAF_INSTR_PROCESS),
     SERVER("not-a-method-success", BOTH, DO, "Do for SUCCESS", DO_FOR(MAF_METHOD_SUCCESS)),
     SERVER("not-a-method-more", BOTH, DO, "Do for MORE_METHODS_AVAILABLE", DO_FOR(MAF_METHOD_MORE_AVAILABLE)),
     CLIENT("method-mismatch", BOTH, PROCESS, "Process for 7FFFFFFF, which does not run", ID(METHOD_UNKNOWN)),
-    CLIENT("method-mismatch-uuid", ONLY_01, PROCESS, "Process for " UUID_UNKNOWN, .how = METHOD_UUID),
+    CLIENT("method-mismatch-uuid", ONLY_01, PROCESS, "Process for " UUID_UNKNOWN, .parts = METHOD_UUID),
     SERVER("result-mismatch-success", BOTH, SUCCESS, "METHOD 00000001 in Success", ID(1)),
     SERVER("result-mismatch-failure", BOTH, SUCCESS, "Failure, in place of Success, with METHOD 00000000",
-           .how = NOT_SENT, .before = &failure_0, .then = FAULT_CLOSE),
-    SERVER("no-more-available", BOTH, REQUEST_MORE, "Request additional with nothing left", .how = DECISION),
-    SERVER("success-without-method", BOTH, SUCCESS, "Success without any Do", .how = DECISION),
+           .bytes = NOTHING, .before = &failure_0, .then = FAULT_CLOSE),
+    SERVER("no-more-available", BOTH, REQUEST_MORE, "Request additional with nothing left", .when = DECISION),
+    SERVER("success-without-method", BOTH, SUCCESS, "Success without any Do", .when = DECISION),
     CLIENT("length-max", BOTH, PROCESS, "LEN 4294967295 in Process, and far less DATA", LEN(G_MAXUINT32)),
     CLIENT("length-limit", BOTH, PROCESS, "LEN 1048577, and far less DATA", LEN(MAF_PDU_DATA_MAX + 1)),
     SERVER("length-max", ONLY_00, DO, "LEN 4294967295 in Do, and far less DATA", LEN(G_MAXUINT32)),
@@ -140,27 +135,27 @@ static const fault_t faults[] = {
     CLIENT("truncated-rst", BOTH, PROCESS, "half of Process, and the connection reset", CUT_AND(RESET)),
     CLIENT("truncated-list", BOTH, SUPPORTED, "half of the list, and the connection closed", CUT_AND(CLOSE)),
     CLIENT("truncated-pad", ONLY_01, PROCESS, "Process up to the middle of PAD, and the connection closed",
-           .how = CUT_IN_PAD, .then = FAULT_CLOSE),
+           .bytes = HALF_OF_PAD, .then = FAULT_CLOSE),
     SERVER("truncated-fin", BOTH, DO, "half of Do, and the connection closed", CUT_AND(CLOSE)),
     SERVER("truncated-rst", BOTH, DO, "half of Do, and the connection reset", CUT_AND(RESET)),
     CLIENT("after-end-what-next", ONLY_00, SUCCESS, "What next? after Success, before the SOCKS request",
-           .how = ON_RECEIPT, .after = &what_next),
+           .when = RECEIVED, .after = &what_next),
     SERVER("after-end-success", BOTH, SUCCESS, "Success twice", .after = &success),
     SERVER("after-end-failure", BOTH, SUCCESS, "Failure, in place of Success, and then Success",
-           .how = NOT_SENT, .before = &failure, .after = &success, .then = FAULT_CLOSE),
+           .bytes = NOTHING, .before = &failure, .after = &success, .then = FAULT_CLOSE),
     CLIENT("after-end-acknowledged", ONLY_01, ACKNOWLEDGE, "What next? after the Acknowledges",
-           .how = ON_RECEIPT, .after = &what_next),
+           .when = RECEIVED, .after = &what_next),
     SERVER("after-end-oem", ONLY_01, ACKNOWLEDGE, "OEM before Acknowledge, unrequested", .before = &oem),
     CLIENT("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
     SERVER("reserved-oem", ONLY_01, OEM, "RESERVED 000001 in OEM, if either side has --oem", RESERVED(1)),
     CLIENT("oem-unanswered", ONLY_01, OEM, "What next? in place of OEM, in answer to the server's --oem",
-           .how = NOT_SENT, .before = &what_next),
+           .bytes = NOTHING, .before = &what_next),
     SERVER("oem-unanswered", ONLY_01, OEM, "Acknowledge in place of OEM, in answer to a client's --oem end",
-           .how = NOT_SENT, .before = &acknowledge),
+           .bytes = NOTHING, .before = &acknowledge),
     CLIENT("wrong-answer", BOTH, PROCESS, "a byte too many in the answer: no rule broken, but refused",
-           .how = DATA_MORE, .value = '!'),
-    SERVER("unoffered-selection", BOTH, SUPPORTED, "MAF selected, though not offered", .how = DECISION),
-    CLIENT("unoffered-selection", BOTH, SUPPORTED, "MAF if selected, though not offered", .how = DECISION),
+           .bytes = DATA_MORE, .value = '!'),
+    SERVER("unoffered-selection", BOTH, SUPPORTED, "MAF selected, though not offered", .when = DECISION),
+    CLIENT("unoffered-selection", BOTH, SUPPORTED, "MAF if selected, though not offered", .when = DECISION),
     SERVER("success-ver-00", ONLY_01, SUCCESS, "VER 00 in Success: no rule broken", VER(MAF_VER_00)),
 };
 /* clang-format on */
@@ -197,13 +192,13 @@ fault_help(pair_side_t side)
 
 /* Is this the message for the fault? Then it is done with that. */
 static gboolean
-is_due(fault_run_t *run, gboolean on_receipt, const maf_pdu_t *pdu)
+is_due(fault_run_t *run, when_t when, const maf_pdu_t *pdu)
 {
     const fault_t *fault = run->fault;
     const scope_t scope = pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01;
 
-    if (!fault || run->done || fault->how == DECISION || (fault->how == ON_RECEIPT) != on_receipt ||
-        fault->instr != pdu->instr || (fault->scope != BOTH && fault->scope != scope))
+    if (!fault || run->done || fault->when != when || fault->instr != pdu->instr ||
+        (fault->scope != BOTH && fault->scope != scope))
         return FALSE;
     run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && pdu->n_offered > 0);
     return run->done;
@@ -237,36 +232,36 @@ write_faulty(const fault_run_t *run, maf_pdu_t pdu, GByteArray *out)
     const guint start = out->len;
     method_id_t ids[MAF_NMETHODS_MAX + 1];
 
-    if (fault->how == OFFER || fault->how == OFFER_AGAIN) {
-        ids[0] = fault->how == OFFER ? method_id_compact(fault->value) : run->offered;
+    if (fault->parts == OFFER || fault->parts == OFFER_AGAIN) {
+        ids[0] = fault->parts == OFFER ? method_id_compact(fault->value) : run->offered;
         memcpy(&ids[1], pdu.offered, sizeof *ids * pdu.n_offered++);
         pdu.offered = ids;
-    } else if (fault->how == NMETHODS) { /* those of the message, and then others */
+    } else if (fault->parts == NMETHODS) { /* those of the message, and then others */
         for (guint32 i = 0; i < fault->value; i++)
             ids[i] = i < pdu.n_offered ? pdu.offered[i] : method_id_compact(MAF_METHOD_GENERAL_FIRST + i);
         pdu.offered = ids;
         pdu.n_offered = fault->value;
         pdu.nmethods_len = MAF_NMETHODS_LEN;
-    } else if (fault->how == NMETHODS_WIDTH) {
+    } else if (fault->parts == NMETHODS_WIDTH) {
         pdu.nmethods_len = fault->value;
-    } else if (fault->how == METHOD) {
+    } else if (fault->parts == METHOD) {
         pdu.method = method_id_compact(fault->value);
-    } else if (fault->how == METHOD_UUID) {
+    } else if (fault->parts == METHOD_UUID) {
         method_id_parse_uuid(UUID_UNKNOWN, &pdu.method);
     }
     maf_pdu_write(&pdu, out);
     const guint len_at = out->len - pdu.data_len - MAF_LEN_LEN; /* if it has DATA, which ends it */
-    if (fault->how == BYTES)
+    if (fault->bytes == BYTES)
         set_bytes(out->data + start + fault->at, fault->value, fault->len);
-    else if (fault->how == DATA_LEN)
+    else if (fault->bytes == DATA_LEN)
         set_bytes(out->data + len_at, fault->value, MAF_LEN_LEN);
-    else if (fault->how == CUT)
+    else if (fault->bytes == HALF)
         g_byte_array_set_size(out, start + (out->len - start) / 2);
-    else if (fault->how == CUT_IN_PAD) /* its last byte, which is right before LEN, is missing */
+    else if (fault->bytes == HALF_OF_PAD) /* its last byte, which is right before LEN, is missing */
         g_byte_array_set_size(out, len_at - 1);
-    else if (fault->how == NOT_SENT)
+    else if (fault->bytes == NOTHING)
         g_byte_array_set_size(out, start);
-    if (fault->how == DATA_MORE) {
+    if (fault->bytes == DATA_MORE) {
         set_bytes(out->data + len_at, pdu.data_len + 1, MAF_LEN_LEN);
         put_number(out, fault->value, 1);
     }
@@ -276,7 +271,7 @@ fault_then_t
 fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
     const fault_t *fault = run->fault;
-    const gboolean due = is_due(run, FALSE, pdu);
+    const gboolean due = is_due(run, SENDING, pdu);
 
     if (pdu->instr == MAF_INSTR_SUPPORTED && run->lists++ == 0 && pdu->n_offered > 0)
         run->offered = pdu->offered[0];
@@ -294,7 +289,7 @@ fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 gboolean
 fault_received(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out)
 {
-    const gboolean due = is_due(run, TRUE, pdu);
+    const gboolean due = is_due(run, RECEIVED, pdu);
 
     if (due)
         append(out, run->fault->after, pdu->ver);

@@ -75,17 +75,6 @@ find_named(const method_id_t *id)
 }
 
 gboolean
-method_id_number(const method_id_t *id, guint32 *number)
-{
-    const named_t *named = find_named(id);
-    guint32 wire;
-
-    memcpy(&wire, id->bytes, sizeof wire);
-    *number = named ? named->number : GUINT32_FROM_BE(wire);
-    return named || id->len == MAF_COMPACT_ID_LEN;
-}
-
-gboolean
 method_id_uuid(const method_id_t *id, method_id_t *uuid)
 {
     const named_t *named = find_named(id);
@@ -101,14 +90,10 @@ method_id_describe(const method_id_t *id)
 
     if (named)
         return g_strdup(named->name);
-    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++) {
-        if (is_uuid && i >= 4 && i <= 10 && i % 2 == 0)
-            g_string_append_c(text, '-');
-        g_string_append_printf(text, is_uuid ? "%02x" : "%02X", id->bytes[i]);
-    }
-    if (is_uuid)
-        return g_strdup(text->str);
-    return g_strdup_printf("X'%s%s'", text->str, id->len > sizeof id->bytes ? "..." : "");
+    for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++)
+        g_string_append_printf(text, is_uuid ? "%s%02x" : "%s%02X",
+                               is_uuid && i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "", id->bytes[i]);
+    return g_strdup_printf(is_uuid ? "%s" : "X'%s%s'", text->str, id->len > sizeof id->bytes ? "..." : "");
 }
 
 /* MAF: what follows the header (Subnegotiation of either draft, the diagrams) */

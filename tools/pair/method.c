@@ -1,6 +1,5 @@
 /* method.c
- * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU
- * SASL
+ * Sub-methods, which MAF runs in sequence: the Internal Test Method, and SASL mechanisms by GNU SASL
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,10 +32,12 @@ static method_t *const internal_test = &methods[3];
 const method_t *
 method_find(const method_id_t *id)
 {
-    guint32 number;
+    method_id_t uuid;
 
     for (gsize i = 0; i < METHODS; i++) {
-        if (method_id_number(id, &number) && methods[i].id == number)
+        const method_id_t compact = method_id_compact(methods[i].id);
+        if (method_id_equal(id, &compact) ||
+            (id->len == MAF_LONG_ID_LEN && method_id_uuid(&compact, &uuid) && method_id_equal(id, &uuid)))
             return &methods[i];
     }
     return NULL;
@@ -252,12 +253,15 @@ answer_for_client(method_run_t *run, Gsasl_session *session, Gsasl_property prop
 }
 
 static int
-answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property property)
+answer(Gsasl *library G_GNUC_UNUSED, Gsasl_session *session, Gsasl_property property)
 {
     static const Gsasl_property scram[] = {GSASL_SCRAM_ITER, GSASL_SCRAM_SALT, GSASL_SCRAM_STOREDKEY,
                                            GSASL_SCRAM_SERVERKEY};
+    method_run_t *run = gsasl_session_hook_get(session);
     const char *name = gsasl_property_fast(session, GSASL_AUTHID);
 
+    if (run->side == PAIR_CLIENT)
+        return answer_for_client(run, session, property);
     if (!run->user)
         run->user = look_up(run->settings->users, name ? name : "", run->method->need, &run->decoy);
     if (property == GSASL_VALIDATE_SIMPLE)
@@ -271,15 +275,6 @@ answer_for_server(method_run_t *run, Gsasl_session *session, Gsasl_property prop
             return gsasl_property_set(session, property, run->user->scram[i]);
     }
     return GSASL_NO_CALLBACK;
-}
-
-static int
-answer(Gsasl *library G_GNUC_UNUSED, Gsasl_session *session, Gsasl_property property)
-{
-    method_run_t *run = gsasl_session_hook_get(session);
-
-    return run->side == PAIR_CLIENT ? answer_for_client(run, session, property)
-                                    : answer_for_server(run, session, property);
 }
 
 /* SASL's steps */
@@ -379,30 +374,24 @@ method_step(method_run_t *run, const guint8 *in, gsize in_len)
 
 /* Runs */
 
-/* The library holds the mechanisms and nothing that changes: any thread uses it. */
-static gpointer
-open_library(gpointer data G_GNUC_UNUSED)
-{
-    Gsasl *library;
-
-    if (gsasl_init(&library) != GSASL_OK)
-        g_error("GNU SASL cannot be used");
-    gsasl_callback_set(library, answer);
-    return library;
-}
-
 gboolean
 method_start(method_run_t *run, const method_t *method, pair_side_t side, const method_settings_t *settings,
              GError **error)
 {
-    static GOnce once = G_ONCE_INIT;
+    static Gsasl *library; /* holds the mechanisms and nothing that changes: any thread uses it */
+    static gsize opened;
 
     *run = (method_run_t){.method = method, .side = side, .settings = settings, .error = error};
     if (method->need == SECRET_NONE)
         return TRUE;
-    Gsasl *library = g_once(&once, open_library, NULL);
-    if (side == PAIR_CLIENT ? !settings->user : !settings->users || !settings->users->have[method->need])
+    if (side == PAIR_CLIENT && !settings->user)
         return FALSE;
+    if (g_once_init_enter(&opened)) {
+        if (gsasl_init(&library) != GSASL_OK)
+            g_error("GNU SASL cannot be used");
+        gsasl_callback_set(library, answer);
+        g_once_init_leave(&opened, 1);
+    }
     if ((side == PAIR_CLIENT ? gsasl_client_start : gsasl_server_start)(library, method->word,
                                                                         &run->session) != GSASL_OK)
         return FALSE;

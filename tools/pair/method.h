@@ -1,6 +1,5 @@
 /* method.h
- * Sub-methods: the modules that MAF runs in sequence. The Internal Test Method, and SASL mechanisms by GNU
- * SASL
+ * Sub-methods, which MAF runs in sequence: the Internal Test Method, and SASL mechanisms by GNU SASL
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,12 +9,9 @@
 
 #include "fault.h"
 
-/* Users */
-
 /* What the server must know of a user to check one kind of proof. */
 typedef enum secret_kind { SECRET_NONE, SECRET_SCRAM, SECRET_PASSWORD, SECRET_KINDS } secret_kind_t;
 
-/* What the server knows of one user. */
 typedef struct user {
     char *name;     /* prepared by SASLprep (RFC 4013) */
     char *password; /* or NULL */
@@ -40,10 +36,7 @@ const char *users_add(users_t *users, const char *name, const char *scram, const
 /* A name or password by SASLprep (RFC 4013), to be wiped and freed; NULL if not allowed, or empty. */
 char *sasl_prepare(const char *text);
 
-/* Sub-methods */
-
-/* How many there are. */
-#define METHODS 4
+#define METHODS 4 /* so many sub-methods there are */
 
 typedef struct method {
     guint index; /* among all */
@@ -60,10 +53,9 @@ typedef struct method_settings {
     char *user, *password; /* who the client is, or both NULL */
 } method_settings_t;
 
-/* The sub-method of an id, its number or its UUID, or NULL (draft-00, Current MAF Sub-Methods). */
+/* The sub-method of an id, its number or its UUID (draft-00, Current MAF Sub-Methods), or that of a word in
+ * any case; or NULL. */
 const method_t *method_find(const method_id_t *id);
-
-/* The sub-method called `word`, in any case, or NULL. */
 const method_t *method_find_word(const char *word);
 
 /* From now on the Internal Test Method has this number. FALSE for one with a name. Call before threads. */

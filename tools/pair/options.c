@@ -5,7 +5,6 @@
  */
 
 #include "options.h"
-#include "config.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -23,6 +22,7 @@
 #define CONNECTIONS_MAX  1000000
 #define MESSAGE_SIZE_MIN 4096
 #define MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MESSAGE_SIZE_MIN)
+#define NOT_GIVEN        ((guint)G_MININT)
 
 /* What has been parsed. */
 static options_t o = {.peer = {.timeout = 30, .login_time = 60}, .socks_method = MAF_SOCKS_METHOD};
@@ -45,7 +45,7 @@ static void G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN usage_error(const char *format, 
 static void
 check_range(const char *option, guint number, guint min, guint max)
 {
-    if (number < min || number > max)
+    if (number != NOT_GIVEN && (number < min || number > max))
         usage_error("%s: '%d': expected a number from %u to %u", option, (int)number, min, max);
 }
 
@@ -141,8 +141,7 @@ take_required(const char *require)
     }
 }
 
-/* Makes the offer of compact ids, of UUIDs, those of compact ids too, or of both, in their order: c, u, cu,
- * uc. */
+/* Makes the offer of compact ids, of UUIDs, those of compact ids too, or of both, in their order. */
 static void
 choose_ids(const char *name)
 {
@@ -223,9 +222,10 @@ parse(int *argc, char ***argv, const char *program, const char *arguments, const
       const GOptionEntry *own)
 {
     const gboolean is_client = o.peer.side == PAIR_CLIENT;
+    const int most = is_client ? 1 : 0; /* arguments */
     g_autofree char *fault = NULL, *oem = NULL, *test_method = NULL;
     gboolean version = FALSE;
-    int revision = G_MININT; /* not given */
+    guint revision = NOT_GIVEN;
     guint32 number;
     const GOptionEntry common[] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen_at,
@@ -268,13 +268,14 @@ parse(int *argc, char ***argv, const char *program, const char *arguments, const
         g_print("%s " MAF_VERSION "\n", program);
         exit(STATUS_OK);
     }
+    if (*argc > most + 1)
+        usage_error("unexpected argument '%s'", (*argv)[most + 1]);
     o.listen_port = is_client ? 0 : 1080;
     if (listen_at || !is_client)
         take_listen(listen_at ? listen_at : "1080");
-    if (revision != G_MININT) {
-        check_range("--revision", (guint)revision, MAF_VER_00, MAF_VER_01);
-        o.peer.revision = revision;
-    }
+    if (revision != NOT_GIVEN)
+        o.peer.revision = (int)revision;
+    check_range("--revision", revision, MAF_VER_00, MAF_VER_01);
     check_range("--socks-method", o.socks_method, 1, SOCKS_METHOD_UNACCEPTABLE - 1);
     check_range("--timeout", o.peer.timeout, 1, TIME_MAX);
     check_range("--login-time", o.peer.login_time, 1, TIME_MAX);
@@ -292,8 +293,7 @@ const options_t *
 server_options_parse(int argc, char **argv)
 {
     g_autofree char *test_data = NULL, *config = NULL;
-    int test_size = G_MININT; /* not given */
-    guint rounds = 1;
+    guint rounds = 1, test_size = NOT_GIVEN;
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
         {"port", 0, 0, G_OPTION_ARG_STRING, &listen_at, "Another name of --listen", "[ADDRESS:]PORT"},
@@ -320,26 +320,22 @@ server_options_parse(int argc, char **argv)
           "A SOCKS 5 proxy that authenticates its clients with MAF (draft-ietf-aft-socks-maf).\n"
           "Without --config it accepts every client that passes the Internal Test Method.",
           entries);
-    if (argc > 1)
-        usage_error("unexpected argument '%s'", argv[1]);
     if (check && !config)
         usage_error("--check needs --config");
     if (config && rounds != 1)
         usage_error("--rounds is not for --config, which has its steps in the file");
     check_range("--rounds", rounds, 1, ROUNDS_MAX);
-    if (test_size != G_MININT)
-        check_range("--test-data-size", (guint)test_size, 0, MAF_PDU_DATA_MAX);
-    if (test_size != G_MININT && test_data)
+    check_range("--test-data-size", test_size, 0, MAF_PDU_DATA_MAX);
+    if (test_size != NOT_GIVEN && test_data)
         usage_error("--test-data and --test-data-size exclude each other");
     check_range("--connections", o.connections, 1, CONNECTIONS_MAX);
     check_range("--message-size", o.peer.message_size, MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX);
 
-    o.settings.test_data = g_string_new(test_data ? test_data : "hello");
-    if (test_size >= 0)
-        g_string_truncate(o.settings.test_data, 0);
-    while (test_size >= 0 && o.settings.test_data->len < (gsize)test_size)
-        g_string_append_c(o.settings.test_data, (char)('a' + o.settings.test_data->len % 26));
-    o.peer.message_size = MAX(o.peer.message_size, (guint)o.settings.test_data->len + MESSAGE_SIZE_MIN);
+    GString *data = g_string_new(test_data ? test_data : test_size == NOT_GIVEN ? "hello" : "");
+    while (test_size != NOT_GIVEN && data->len < test_size)
+        g_string_append_c(data, (char)('a' + data->len % 26));
+    o.settings.test_data = data;
+    o.peer.message_size = MAX(o.peer.message_size, (guint)data->len + MESSAGE_SIZE_MIN);
     o.policy.steps = g_array_new(FALSE, FALSE, sizeof(policy_step_t));
     if (config) {
         users_t *users = users_new();
@@ -400,8 +396,6 @@ client_options_parse(int argc, char **argv)
           entries);
     take_host_port("--server", server ? server : "127.0.0.1", &o.server_host, &o.server_port);
     o.server_name = net_host_port(o.server_host, o.server_port);
-    if (argc > 2)
-        usage_error("unexpected argument '%s'", argv[2]);
     if ((argc == 2) == (o.listen_host != NULL))
         usage_error("expected one TARGET:PORT, or else --listen");
     if (argc == 2)

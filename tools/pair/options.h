@@ -38,4 +38,12 @@ typedef struct options {
 const options_t *server_options_parse(int argc, char **argv);
 const options_t *client_options_parse(int argc, char **argv);
 
+/* Reads the configuration, which maf-server(1) describes. FALSE after a line in the log that begins with
+ * FILE:LINE, or FILE, and quotes no secret. */
+gboolean config_load(const char *file, users_t *users, policy_t *policy);
+
+/* Likewise the client's credentials, which maf-client(1) describes; for NULL from MAF_USER and MAF_PASSWORD,
+ * which are overwritten in any case. Both stay NULL without any. */
+gboolean config_load_credentials(const char *file, method_settings_t *settings);
+
 #endif /* OPTIONS_H */

@@ -23,11 +23,12 @@ typedef struct reader {
     void (*fill)(struct reader *in, gsize missing);
 } reader_t;
 
-/* Overwrites and frees what the reader holds. */
-void reader_clear(reader_t *in);
-
 /* The next `count` bytes, valid until the next call, or NULL. */
 const guint8 *reader_take(reader_t *in, gsize count);
+
+/* Overwrites and frees what the reader holds; what may have a password in it, or NULL. */
+void reader_clear(reader_t *in);
+void wipe_and_unref(GByteArray *secret);
 
 /* A message on its way in or out: the other one is NULL. */
 typedef struct codec {
@@ -43,30 +44,21 @@ void put_number(GByteArray *out, guint32 value, gsize len);
 /* Reads or writes `len` bytes; those that there is no room for are skipped. */
 void code_bytes(const codec_t *codec, guint8 *bytes, gsize len, gsize room);
 
-/* g_free() and g_byte_array_unref() for what may have a password in it. NULL is fine. */
-void wipe_and_free(char *secret);
-void wipe_and_unref(GByteArray *secret);
-
 /* SOCKS 5: METHOD, CMD, ATYP, REP (RFC 1928, sections 3 to 6) */
-#define SOCKS_METHOD_NONE         0x00
-#define SOCKS_METHOD_UNACCEPTABLE 0xFF
-
-#define SOCKS_CMD_CONNECT 0x01
-#define SOCKS_ATYP_IPV4   0x01
-#define SOCKS_ATYP_DOMAIN 0x03
-#define SOCKS_ATYP_IPV6   0x04
-
-enum socks_rep {
-    SOCKS_REP_SUCCEEDED,
-    SOCKS_REP_FAILURE,
-    SOCKS_REP_NOT_ALLOWED,
-    SOCKS_REP_NETWORK_UNREACHABLE,
-    SOCKS_REP_HOST_UNREACHABLE,
-    SOCKS_REP_REFUSED,
-    SOCKS_REP_TTL_EXPIRED,
-    SOCKS_REP_COMMAND_NOT_SUPPORTED,
-    SOCKS_REP_ATYP_NOT_SUPPORTED
-};
+#define SOCKS_METHOD_NONE               0x00
+#define SOCKS_METHOD_UNACCEPTABLE       0xFF
+#define SOCKS_CMD_CONNECT               0x01
+#define SOCKS_ATYP_IPV4                 0x01
+#define SOCKS_ATYP_DOMAIN               0x03
+#define SOCKS_ATYP_IPV6                 0x04
+#define SOCKS_REP_SUCCEEDED             0x00
+#define SOCKS_REP_FAILURE               0x01
+#define SOCKS_REP_NOT_ALLOWED           0x02
+#define SOCKS_REP_NETWORK_UNREACHABLE   0x03
+#define SOCKS_REP_HOST_UNREACHABLE      0x04
+#define SOCKS_REP_REFUSED               0x05
+#define SOCKS_REP_COMMAND_NOT_SUPPORTED 0x07
+#define SOCKS_REP_ATYP_NOT_SUPPORTED    0x08
 
 const char *socks_rep_name(guint32 rep);
 
@@ -96,8 +88,7 @@ socks_message_t socks_message_of(guint8 code, const char *host, guint16 port);
 /* The host as text for getaddrinfo(), freed by the caller; NULL for characters that no host name has. */
 char *socks_message_host(const socks_message_t *message);
 
-/* MAF: the most bytes of DATA, and METHODS of a list of revision 01, that are read. The drafts set no limit.
- */
+/* MAF: the most bytes of DATA, and METHODS in revision 01, that are read. The drafts set no limit. */
 #define MAF_PDU_DATA_MAX    (1024 * 1024)
 #define MAF_PDU_OFFERED_MAX 1024
 
@@ -113,14 +104,10 @@ typedef struct method_id {
 /* The 4-byte id of `number` (draft-00, Current MAF Sub-Methods), and whether an id is that. */
 method_id_t method_id_compact(guint32 number);
 gboolean method_id_is(const method_id_t *id, guint32 number);
-
 gboolean method_id_equal(const method_id_t *a, const method_id_t *b);
 
-/* The 16-byte id that a UUID is (draft-01). FALSE when `text` is no UUID. */
+/* The 16-byte id of a UUID, and of the UUID for the same sub-method (draft-01). FALSE when there is none. */
 gboolean method_id_parse_uuid(const char *text, method_id_t *id);
-
-/* The number, and the UUID, that stand for the same sub-method (draft-01). FALSE when there is none. */
-gboolean method_id_number(const method_id_t *id, guint32 *number);
 gboolean method_id_uuid(const method_id_t *id, method_id_t *uuid);
 
 /* Its name if it has one, or else X'00010000' or the UUID. The caller frees it. */

@@ -44,14 +44,6 @@ put_number(GByteArray *out, guint32 value, gsize len)
 }
 
 void
-wipe_and_free(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    g_free(secret);
-}
-
-void
 wipe_and_unref(GByteArray *secret)
 {
     if (!secret)
