@@ -113,14 +113,16 @@ find(const line_t *group, const char *key)
     return found;
 }
 
-/* The groups are those that there may be; the last one has no name. */
+/* Reads a file whose groups are among these, the last of which has no name. */
 static gboolean
-parse(source_t *in, const group_t *groups)
+load(source_t *in, const group_t *groups)
 {
     char *rest = in->text, *text;
     line_t line = {.number = 1};
     const group_t *group = groups;
 
+    if (!read_private(in))
+        return FALSE;
     in->lines = g_array_new(TRUE, FALSE, sizeof(line_t));
     for (; (text = strsep(&rest, "\n")) != NULL; line.number++) {
         const gsize len = strlen(g_strstrip(text));
@@ -309,16 +311,9 @@ config_load(const char *file, users_t *users, policy_t *policy)
     source_t in = {.file = file};
 
     policy->sends_grade = TRUE;
-    const gboolean loaded = read_private(&in) && parse(&in, groups) && read_groups(&in, users, policy);
+    const gboolean loaded = load(&in, groups) && read_groups(&in, users, policy);
     close_source(&in);
     return loaded;
-}
-
-static gboolean
-is_usable(const char *text)
-{
-    g_autofree char *prepared = text ? sasl_prepare(text) : NULL;
-    return prepared != NULL;
 }
 
 gboolean
@@ -330,14 +325,16 @@ config_load_credentials(const char *file, method_settings_t *settings)
     source_t in = {.file = file ? file : "MAF_USER and MAF_PASSWORD"};
     const line_t *group = NULL;
 
-    gboolean loaded = !file || (read_private(&in) && parse(&in, groups));
+    gboolean loaded = !file || load(&in, groups);
     if (loaded && file) {
         group = find_group(&in, "credentials");
         user = take_text(group, "user");
         password = take_text(group, "password");
         loaded = group || complain(&in, NULL, "expected [credentials]");
     }
-    if (loaded && (file || user || password) && !(is_usable(user) && is_usable(password)))
+    g_autofree char *usable_user = sasl_prepare(user ? user : "");
+    g_autofree char *usable_password = sasl_prepare(password ? password : "");
+    if (loaded && (file || user || password) && !(usable_user && usable_password))
         loaded = complain(&in, group, "expected both user and password, of characters that SASL allows");
     settings->user = g_strdup(user);
     settings->password = g_strdup(password);

@@ -21,18 +21,16 @@ typedef struct extra {
 } extra_t;
 
 /* In which revisions of the draft there is such a rule. */
-typedef enum scope { BOTH, ONLY_00, ONLY_01 } scope_t;
+typedef enum scope { ONLY_00 = 1 << MAF_VER_00, ONLY_01 = 1 << MAF_VER_01, BOTH = ONLY_00 | ONLY_01 } scope_t;
 
-/* When the rule is broken: with the message, right after it has been received, or when the side asks by name.
- */
+/* When the rule is broken: with a message sent, right after one received, or when the side asks by name. */
 typedef enum when { SENDING, RECEIVED, DECISION } when_t;
 
-/* What becomes of the parts of the message before it is encoded: the value is one more id in the list, before
- * the others; or so is the first that was offered; there are so many METHODS; so wide a NMETHODS; another
- * METHOD */
+/* What becomes of the message's parts, before it is encoded: one more id in the list, the value, or the first
+ * that was offered; so many METHODS; so many bytes of NMETHODS; another METHOD, the value, or a UUID. */
 typedef enum parts { KEPT, OFFER, OFFER_AGAIN, NMETHODS, NMETHODS_WIDTH, METHOD, METHOD_UUID } parts_t;
 
-/* And of its bytes: the value is put `at` a place; or in LEN; is one more byte of DATA; the message is cut */
+/* What becomes of its bytes: the value `at` a place, in LEN, or behind DATA; or it is cut. */
 typedef enum bytes { ALL, BYTES, DATA_LEN, DATA_MORE, HALF, HALF_OF_PAD, NOTHING } bytes_t;
 
 struct fault {
@@ -190,15 +188,14 @@ fault_help(pair_side_t side)
     }
 }
 
-/* Is this the message for the fault? Then it is done with that. */
+/* Is this the message for the fault? Then the fault is done. */
 static gboolean
 is_due(fault_run_t *run, when_t when, const maf_pdu_t *pdu)
 {
     const fault_t *fault = run->fault;
-    const scope_t scope = pdu->ver == MAF_VER_00 ? ONLY_00 : ONLY_01;
 
     if (!fault || run->done || fault->when != when || fault->instr != pdu->instr ||
-        (fault->scope != BOTH && fault->scope != scope))
+        !(fault->scope & 1U << pdu->ver))
         return FALSE;
     run->done = pdu->instr != MAF_INSTR_SUPPORTED || (fault->list == run->lists && pdu->n_offered > 0);
     return run->done;

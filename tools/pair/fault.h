@@ -12,13 +12,10 @@
 #include "pdu.h"
 
 typedef enum pair_side { PAIR_CLIENT, PAIR_SERVER } pair_side_t;
-
-/* One rule, and how it is broken. */
 typedef struct fault fault_t;
 
 /* A side's fault of that name, in which _ is as good as -; NULL when there is none. */
 const fault_t *fault_find(pair_side_t side, const char *name);
-
 const char *fault_name(const fault_t *fault);
 
 /* Prints a side's faults, one line of name and description for each. */
@@ -33,10 +30,8 @@ typedef struct fault_run {
     method_id_t offered; /* the first sub-method of the first of them */
 } fault_run_t;
 
-/* How a side goes on after it has sent something. */
+/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. Returns how to go on. */
 typedef enum fault_then { FAULT_GO_ON, FAULT_CLOSE, FAULT_RESET } fault_then_t;
-
-/* maf_pdu_write(), or what the fault makes of the message if this is the one for it. */
 fault_then_t fault_write(fault_run_t *run, const maf_pdu_t *pdu, GByteArray *out);
 
 /* Appends what the fault has this side send right after it has received that message. FALSE: nothing. */

@@ -105,12 +105,10 @@ sasl_prepare(const char *text)
 {
     char *prepared = NULL;
 
-    if (gsasl_saslprep(text, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) != GSASL_OK)
-        return NULL;
-    char *copy = *prepared ? g_strdup(prepared) : NULL;
-    explicit_bzero(prepared, strlen(prepared));
-    gsasl_free(prepared);
-    return copy;
+    if (gsasl_saslprep(text, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) == GSASL_OK && *prepared)
+        return prepared;
+    g_free(prepared);
+    return NULL;
 }
 
 users_t *

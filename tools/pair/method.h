@@ -33,7 +33,7 @@ users_t *users_new(void);
 const char *users_add(users_t *users, const char *name, const char *scram, const char *password,
                       const char **key);
 
-/* A name or password by SASLprep (RFC 4013), to be wiped and freed; NULL if not allowed, or empty. */
+/* A name or password by SASLprep (RFC 4013), to be freed; NULL if not allowed, or empty. */
 char *sasl_prepare(const char *text);
 
 #define METHODS 4 /* so many sub-methods there are */

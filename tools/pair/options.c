@@ -24,6 +24,10 @@
 #define MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MESSAGE_SIZE_MIN)
 #define NOT_GIVEN        ((guint)G_MININT)
 
+#define FLAG   G_OPTION_ARG_NONE
+#define TEXT   G_OPTION_ARG_STRING
+#define NUMBER G_OPTION_ARG_INT
+
 /* What has been parsed. */
 static options_t o = {.peer = {.timeout = 30, .login_time = 60}, .socks_method = MAF_SOCKS_METHOD};
 static char *listen_at; /* as it is on the command line */
@@ -228,33 +232,28 @@ parse(int *argc, char ***argv, const char *program, const char *arguments, const
     guint revision = NOT_GIVEN;
     guint32 number;
     const GOptionEntry common[] = {
-        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen_at,
+        {"listen", 'l', 0, TEXT, &listen_at,
          is_client ? "Be a SOCKS 5 proxy without authentication for programs on this machine"
                    : "Listen on this address (127.0.0.1:1080); port 0: any free port",
          "[ADDRESS:]PORT"},
-        {"socks-method", 0, 0, G_OPTION_ARG_INT, &o.socks_method, "The SOCKS METHOD that is MAF (8)",
-         "NUMBER"},
-        {"revision", 0, 0, G_OPTION_ARG_INT, &revision,
+        {"socks-method", 0, 0, NUMBER, &o.socks_method, "The SOCKS METHOD that is MAF (8)", "NUMBER"},
+        {"revision", 0, 0, NUMBER, &revision,
          is_client ? "The revision of the draft to use (0)" : "Use only this revision of the draft", "0|1"},
-        {"timeout", 0, 0, G_OPTION_ARG_INT, &o.peer.timeout, "Time for each message of the peer (30)",
-         "SECONDS"},
-        {"login-time", 0, 0, G_OPTION_ARG_INT, &o.peer.login_time, "Time for the whole login (60)",
-         "SECONDS"},
-        {"write-size", 0, 0, G_OPTION_ARG_INT, &o.peer.write_size,
+        {"timeout", 0, 0, NUMBER, &o.peer.timeout, "Time for each message of the peer (30)", "SECONDS"},
+        {"login-time", 0, 0, NUMBER, &o.peer.login_time, "Time for the whole login (60)", "SECONDS"},
+        {"write-size", 0, 0, NUMBER, &o.peer.write_size,
          "Send at most N bytes at a time, a millisecond apart, to test the peer's reassembly", "N"},
-        {"glue", 0, 0, G_OPTION_ARG_NONE, &o.peer.coalesce, "Send messages that may go together in one write",
-         NULL},
-        {"oem", 0, 0, G_OPTION_ARG_STRING, &oem,
+        {"glue", 0, 0, FLAG, &o.peer.coalesce, "Send messages that may go together in one write", NULL},
+        {"oem", 0, 0, TEXT, &oem,
          is_client ? "In revision 1, send an OEM message before the list or What next, or at the end"
                    : "In revision 1, answer the list or What next with an OEM message first",
          is_client ? "list|what-next|end[:ID]" : "list|what-next[:ID]"},
-        {"fault", 0, 0, G_OPTION_ARG_STRING, &fault, "Break one rule of the protocol; 'help' lists them",
-         "NAME"},
-        {"test-method", 0, 0, G_OPTION_ARG_STRING, &test_method,
+        {"fault", 0, 0, TEXT, &fault, "Break one rule of the protocol; 'help' lists them", "NAME"},
+        {"test-method", 0, 0, TEXT, &test_method,
          "The number of the Internal Test Method, to imitate your own sub-method (00000001)", "ID"},
-        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o.peer.verbose, "Log each MAF message", NULL},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL},
-        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+        {"verbose", 'v', 0, FLAG, &o.peer.verbose, "Log each MAF message", NULL},
+        {"version", 0, 0, FLAG, &version, "Show the version and exit", NULL},
+        {NULL, 0, 0, FLAG, NULL, NULL, NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new(arguments);
     g_autoptr(GError) error = NULL;
 
@@ -296,21 +295,19 @@ server_options_parse(int argc, char **argv)
     guint rounds = 1, test_size = NOT_GIVEN;
     gboolean check = FALSE;
     const GOptionEntry entries[] = {
-        {"port", 0, 0, G_OPTION_ARG_STRING, &listen_at, "Another name of --listen", "[ADDRESS:]PORT"},
+        {"port", 0, 0, TEXT, &listen_at, "Another name of --listen", "[ADDRESS:]PORT"},
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Users and policy: see maf-server(1)", "FILE"},
-        {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Check --config and exit", NULL},
-        {"allow-none", 0, 0, G_OPTION_ARG_NONE, &o.allow_none,
+        {"check", 0, 0, FLAG, &check, "Check --config and exit", NULL},
+        {"allow-none", 0, 0, FLAG, &o.allow_none,
          "Accept clients that offer METHOD 00, no authentication, and not MAF", NULL},
-        {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds,
+        {"rounds", 0, 0, NUMBER, &rounds,
          "Without --config, run the Internal Test Method N times before Success (1)", "N"},
-        {"test-data", 0, 0, G_OPTION_ARG_STRING, &test_data, "What the Internal Test Method sends (hello)",
-         "TEXT"},
-        {"test-data-size", 0, 0, G_OPTION_ARG_INT, &test_size, "Send N bytes of a repeating text instead",
+        {"test-data", 0, 0, TEXT, &test_data, "What the Internal Test Method sends (hello)", "TEXT"},
+        {"test-data-size", 0, 0, NUMBER, &test_size, "Send N bytes of a repeating text instead", "N"},
+        {"connections", 0, 0, NUMBER, &o.connections, "Most connections at a time (2000)", "N"},
+        {"message-size", 0, 0, NUMBER, &o.peer.message_size, "Longest message of a client, in bytes (65536)",
          "N"},
-        {"connections", 0, 0, G_OPTION_ARG_INT, &o.connections, "Most connections at a time (2000)", "N"},
-        {"message-size", 0, 0, G_OPTION_ARG_INT, &o.peer.message_size,
-         "Longest message of a client, in bytes (65536)", "N"},
-        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+        {NULL, 0, 0, FLAG, NULL, NULL, NULL}};
 
     o.peer.side = PAIR_SERVER;
     o.peer.revision = MAF_REVISION_BY_VER;
@@ -363,25 +360,23 @@ client_options_parse(int argc, char **argv)
     g_autofree char *server = NULL, *offer = NULL, *require = NULL, *ids = NULL, *credentials = NULL;
     gboolean compact = TRUE;
     const GOptionEntry entries[] = {
-        {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
+        {"server", 's', 0, TEXT, &server, "The SOCKS 5 proxy (127.0.0.1:1080)", "HOST[:PORT]"},
         {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &credentials,
          "The credentials: see maf-client(1). Without it, MAF_USER and MAF_PASSWORD in the environment",
          "FILE"},
-        {"offer", 0, 0, G_OPTION_ARG_STRING, &offer,
+        {"offer", 0, 0, TEXT, &offer,
          "Sub-methods to offer, by name or hexadecimal number, such as SCRAM-SHA-256,PLAIN,00010000-000100FD",
          "LIST"},
-        {"require", 0, 0, G_OPTION_ARG_STRING, &require,
-         "Success counts only after one of these sub-methods has completed", "NAME[,...]"},
-        {"ids", 0, 0, G_OPTION_ARG_STRING, &ids,
+        {"require", 0, 0, TEXT, &require, "Success counts only after one of these sub-methods has completed",
+         "NAME[,...]"},
+        {"ids", 0, 0, TEXT, &ids,
          "In revision 1, offer compact ids, UUIDs, both (UUIDs last, or first), or no sub-method",
          "compact|uuid|both|uuid-first|none"},
-        {"block", 0, 0, G_OPTION_ARG_INT, &o.block,
+        {"block", 0, 0, NUMBER, &o.block,
          "Offer N sub-methods at a time, and the next ones when more are requested (255)", "N"},
-        {"no-maf", 0, 0, G_OPTION_ARG_NONE, &o.no_maf, "Offer METHOD 00, no authentication, and not MAF",
-         NULL},
-        {"nmethods-width", 0, 0, G_OPTION_ARG_INT, &o.nmethods_len, "Width of NMETHODS in bytes, 1 or 4 (4)",
-         "1|4"},
-        {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+        {"no-maf", 0, 0, FLAG, &o.no_maf, "Offer METHOD 00, no authentication, and not MAF", NULL},
+        {"nmethods-width", 0, 0, NUMBER, &o.nmethods_len, "Width of NMETHODS in bytes, 1 or 4 (4)", "1|4"},
+        {NULL, 0, 0, FLAG, NULL, NULL, NULL}};
 
     o.peer.message_size = MESSAGE_SIZE_MAX;
     o.server_port = 1080;

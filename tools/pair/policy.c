@@ -21,13 +21,6 @@ policy_offer(policy_run_t *run, const method_id_t *ids, gsize count)
     }
 }
 
-static const policy_step_t *
-current_step(const policy_run_t *run)
-{
-    const GArray *steps = run->policy->steps;
-    return run->step < steps->len ? &g_array_index(steps, policy_step_t, run->step) : NULL;
-}
-
 static void
 next_step(policy_run_t *run)
 {
@@ -41,7 +34,7 @@ policy_result(policy_run_t *run, gboolean passed)
     run->failed |= !passed;
     if (passed) {
         run->passed++;
-        run->grade += current_step(run)->grade;
+        run->grade += g_array_index(run->policy->steps, policy_step_t, run->step).grade;
         next_step(run);
     }
 }
@@ -89,7 +82,8 @@ policy_decide(policy_run_t *run)
     const policy_t *policy = run->policy;
     gboolean left;
 
-    for (const policy_step_t *step; (step = current_step(run)) != NULL; next_step(run)) {
+    for (; run->step < policy->steps->len; next_step(run)) {
+        const policy_step_t *step = &g_array_index(policy->steps, policy_step_t, run->step);
         if (run->tried && !step->go_on)
             return refuse(run, "the sub-method failed");
         if (choose(run, step, &left))

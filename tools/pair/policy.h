@@ -12,8 +12,7 @@
 
 #include "method.h"
 
-/* Lists that one client may send in a session. */
-#define POLICY_LISTS_MAX 16
+#define POLICY_LISTS_MAX 16 /* that one client may send in a session */
 
 /* How to ask a client for sub-methods it has not offered yet (draft-00, Subnegotiation). */
 typedef enum policy_more {
