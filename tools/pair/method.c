@@ -98,7 +98,6 @@ user_free(user_t *user)
     g_free(user->name);
     g_free(user);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(user_t, user_free)
 
 char *
 sasl_prepare(const char *text)
@@ -154,30 +153,34 @@ parse_scram(user_t *user, const char *text)
 const char *
 users_add(users_t *users, const char *name, const char *scram, const char *password, const char **key)
 {
-    g_autoptr(user_t) user = g_new0(user_t, 1);
+    user_t *user = g_new0(user_t, 1);
+    const char *wrong = NULL;
 
     *key = NULL;
     user->name = sasl_prepare(name);
-    if (!user->name)
-        return "the name is empty or has characters that SASL does not allow";
-    if (g_hash_table_contains(users->by_name, user->name))
-        return "the user is there already";
-    if (!scram && !password)
-        return "expected scram= or password=";
-    *key = "password";
     user->password = password ? sasl_prepare(password) : NULL;
-    if (password && !user->password)
-        return "the password is empty or has characters that SASL does not allow";
-    *key = "scram";
-    const char *wrong = scram ? parse_scram(user, scram) : NULL;
-    if (wrong)
+    if (!user->name) {
+        wrong = "the name is empty or has characters that SASL does not allow";
+    } else if (g_hash_table_contains(users->by_name, user->name)) {
+        wrong = "the user is there already";
+    } else if (!scram && !password) {
+        wrong = "expected scram= or password=";
+    } else if (password && !user->password) {
+        *key = "password";
+        wrong = "the password is empty or has characters that SASL does not allow";
+    } else if (scram) {
+        *key = "scram";
+        wrong = parse_scram(user, scram);
+    }
+    if (wrong) {
+        user_free(user);
         return wrong;
+    }
     if (scram && !users->example)
-        users->example = user;
+        users->example = user->scram;
     users->have[SECRET_SCRAM] |= scram != NULL;
     users->have[SECRET_PASSWORD] |= password != NULL;
     g_hash_table_insert(users->by_name, user->name, user);
-    g_steal_pointer(&user);
     return NULL;
 }
 
@@ -197,12 +200,13 @@ look_up(const users_t *users, const char *name, secret_kind_t kind, user_t **dec
     user_t *user = *decoy = g_new0(user_t, 1);
     user->name = prepared ? prepared : g_strdup(name);
     user->password = g_strdup(users->secret);
+    user->scram = g_strdupv(users->example);
     if (users->example) {
         GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)users->secret, strlen(users->secret));
+        g_hmac_update(hmac, (const guchar *)"salt", sizeof "salt");
         g_hmac_update(hmac, (const guchar *)user->name, -1);
         g_hmac_get_digest(hmac, salt, &salt_len);
         g_hmac_unref(hmac);
-        user->scram = g_strdupv(users->example->scram);
         g_free(g_base64_decode(user->scram[SCRAM_SALT], &len));
         g_free(user->scram[SCRAM_SALT]);
         user->scram[SCRAM_SALT] = g_base64_encode(salt, MIN(len, sizeof salt));

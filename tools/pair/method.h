@@ -20,7 +20,7 @@ typedef struct user {
 
 typedef struct users {
     GHashTable *by_name;         /* of user_t, owned */
-    const user_t *example;       /* the first who has a SCRAM secret, or NULL */
+    char **example;              /* the first SCRAM secret, or NULL */
     gboolean have[SECRET_KINDS]; /* is this known of anybody? SECRET_NONE always is */
     char *secret;                /* from which decoys are made; owned */
 } users_t;

@@ -16,10 +16,7 @@
 
 #define IDS_MAX          65536
 #define TIME_MAX         86400
-#define WRITE_SIZE_MAX   65536
 #define NAME_MAX_LEN     255
-#define ROUNDS_MAX       1000
-#define CONNECTIONS_MAX  1000000
 #define MESSAGE_SIZE_MIN 4096
 #define MESSAGE_SIZE_MAX (MAF_PDU_DATA_MAX + MESSAGE_SIZE_MIN)
 #define NOT_GIVEN        ((guint)G_MININT)
@@ -36,12 +33,11 @@ static char *listen_at; /* as it is on the command line */
 static void G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN usage_error(const char *format, ...)
 {
     va_list args;
-    va_start(args, format);
-    char *message = g_strdup_vprintf(format, args);
-    va_end(args);
 
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
     log_line(NULL, "%s", message);
-    g_free(message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
     exit(STATUS_USAGE);
 }
@@ -278,7 +274,7 @@ parse(int *argc, char ***argv, const char *program, const char *arguments, const
     check_range("--socks-method", o.socks_method, 1, SOCKS_METHOD_UNACCEPTABLE - 1);
     check_range("--timeout", o.peer.timeout, 1, TIME_MAX);
     check_range("--login-time", o.peer.login_time, 1, TIME_MAX);
-    check_range("--write-size", o.peer.write_size, 0, WRITE_SIZE_MAX);
+    check_range("--write-size", o.peer.write_size, 0, 65536);
     if (oem)
         take_oem(oem);
     if (fault)
@@ -321,11 +317,11 @@ server_options_parse(int argc, char **argv)
         usage_error("--check needs --config");
     if (config && rounds != 1)
         usage_error("--rounds is not for --config, which has its steps in the file");
-    check_range("--rounds", rounds, 1, ROUNDS_MAX);
+    check_range("--rounds", rounds, 1, 1000);
     check_range("--test-data-size", test_size, 0, MAF_PDU_DATA_MAX);
     if (test_size != NOT_GIVEN && test_data)
         usage_error("--test-data and --test-data-size exclude each other");
-    check_range("--connections", o.connections, 1, CONNECTIONS_MAX);
+    check_range("--connections", o.connections, 1, 1000000);
     check_range("--message-size", o.peer.message_size, MESSAGE_SIZE_MIN, MESSAGE_SIZE_MAX);
 
     GString *data = g_string_new(test_data ? test_data : test_size == NOT_GIVEN ? "hello" : "");
