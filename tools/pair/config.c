@@ -117,14 +117,14 @@ find(const line_t *group, const char *key)
 static gboolean
 load(source_t *in, const group_t *groups)
 {
-    char *rest = in->text, *text;
-    line_t line = {.number = 1};
     const group_t *group = groups;
+    line_t line = {.number = 1};
+    char *text;
 
     if (!read_private(in))
         return FALSE;
     in->lines = g_array_new(TRUE, FALSE, sizeof(line_t));
-    for (; (text = strsep(&rest, "\n")) != NULL; line.number++) {
+    for (char *rest = in->text; (text = strsep(&rest, "\n")) != NULL; line.number++) {
         const gsize len = strlen(g_strstrip(text));
         char *value = strchr(text, '=');
         if (!g_utf8_validate(text, -1, NULL))
