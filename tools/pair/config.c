@@ -78,13 +78,11 @@ unescape(char *value)
     char *out = value;
 
     for (; *value; value++) {
-        const char *escaped = NULL;
-        if (*value == '\\') {
-            escaped = value[1] ? strchr(from, *++value) : NULL;
-            if (!escaped)
-                return FALSE;
-        }
+        const char *escaped = *value == '\\' && value[1] ? strchr(from, value[1]) : NULL;
+        if (*value == '\\' && !escaped)
+            return FALSE;
         *out++ = escaped ? to[escaped - from] : *value;
+        value += escaped != NULL;
     }
     *out = '\0';
     return TRUE;

@@ -93,7 +93,8 @@ method_id_describe(const method_id_t *id)
     for (gsize i = 0; i < MIN(id->len, sizeof id->bytes); i++)
         g_string_append_printf(text, is_uuid ? "%s%02x" : "%s%02X",
                                is_uuid && i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "", id->bytes[i]);
-    return g_strdup_printf(is_uuid ? "%s" : "X'%s%s'", text->str, id->len > sizeof id->bytes ? "..." : "");
+    return is_uuid ? g_strdup(text->str)
+                   : g_strdup_printf("X'%s%s'", text->str, id->len > sizeof id->bytes ? "..." : "");
 }
 
 /* MAF: what follows the header (Subnegotiation of either draft, the diagrams) */
