@@ -35,9 +35,10 @@ static void G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN usage_error(const char *format, 
     va_list args;
 
     va_start(args, format);
-    g_autofree char *message = g_strdup_vprintf(format, args);
+    char *message = g_strdup_vprintf(format, args);
     va_end(args);
     log_line(NULL, "%s", message);
+    g_free(message);
     g_printerr("Try '%s --help'.\n", g_get_prgname());
     exit(STATUS_USAGE);
 }
