@@ -4,9 +4,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "net.h"
+#include "log.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ log_line(const char *peer, const char *format, ...)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static guint lost; /* lines, under the mutex */
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     const time_t now = time(NULL);
     char stamp[sizeof "2026-11-25T12:00:00Z"];
     g_autoptr(GString) line = g_string_new(NULL);
@@ -59,6 +61,8 @@ log_line(const char *peer, const char *format, ...)
             g_strdup_printf("%s: %u lines of this log were lost\n", g_get_prgname(), lost);
         g_string_prepend(line, count);
     }
-    lost = net_write(STDERR_FILENO, line->str, line->len, 0) > 0 ? 0 : lost + 1;
+    /* What polls as writable takes PIPE_BUF bytes without blocking, be it a pipe, a terminal or a file. */
+    const gboolean written = poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line->str, line->len) > 0;
+    lost = written ? 0 : lost + 1;
     pthread_mutex_unlock(&mutex);
 }
