@@ -656,8 +656,7 @@ maf_tree_register(int proto)
         {&hf_round_method,
          {"Sub-method run", "maf.round.method", FT_STRING, BASE_NONE, NULL, 0,
           "Name of the sub-method that this round runs; in the result, of the last one run; hidden where "
-          "Method "
-          "shows it as well",
+          "Method shows it as well",
           HFILL}},
         {&hf_round_duration,
          {"Round duration", "maf.round.duration", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,

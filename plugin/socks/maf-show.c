@@ -60,9 +60,12 @@ dissect_messages(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "MAF");
     for (unsigned i = messages->first; tvb_reported_length_remaining(tvb, offset) > 0; i++) {
         const maf_piece_t piece = maf_segment_piece(messages->segment, i);
-        tvbuff_t *message_tvb = whole_of(tvb, pinfo, messages->segment, i, offset);
+        tvbuff_t *message_tvb;
         maf_message_t message;
 
+        if (piece.kind != MAF_PIECE_MESSAGE)
+            break;
+        message_tvb = whole_of(tvb, pinfo, messages->segment, i, offset);
         maf_message_parse(maf_bytes_of(message_tvb), piece.verdict->revision, &maf_prefs.framing, &message);
         maf_tree_message(message_tvb, pinfo, tree, &message, piece.verdict, messages->stream->login,
                          i == messages->first);
