@@ -119,8 +119,12 @@ def test_missing_segment_is_no_violation(tmp_path):
     assert found.returncode == 0
 
 
-def test_without_the_plugin_it_says_so(three):
-    environment = ENVIRONMENT | {"TSHARK": "tshark", "WIRESHARK_PLUGIN_DIR": "/nonexistent"}
+def test_without_the_plugin_it_says_so(three, tmp_path):
+    """Also where it is installed, which root's tshark would find."""
+    tshark = tmp_path / "tshark"
+    tshark.write_text(f'#!/bin/sh\nexec "{LINT.parent}/dev/tshark-maf" --without "$@"\n')
+    tshark.chmod(0o755)
+    environment = ENVIRONMENT | {"TSHARK": str(tshark)}
     found = subprocess.run([str(LINT), str(three)], env=environment, capture_output=True, check=False)
     assert found.returncode == 2
     assert b"has no MAF plugin" in found.stderr
